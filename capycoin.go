@@ -1,0 +1,192 @@
+package capycoin
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Coins is an amount of money: a whole number of coins. An amount to transfer
+// is 1 to [MaxSupply]; the funds of an account are 0 to the ledger's supply.
+type Coins int64
+
+const (
+	// MaxSupply is the largest supply a ledger can have, 2^53-1 coins: every
+	// JSON reader holds such a number exactly (RFC 8259, section 6).
+	MaxSupply Coins = 1<<53 - 1
+	// DefaultSupply is the supply of a new ledger whose Options name none.
+	DefaultSupply Coins = 100_000
+	// MaxBatch is the largest number of transfers in one [Ledger.TransferBatch].
+	MaxBatch = 10_000
+	// MaxKeyLen is the longest idempotency key, in bytes.
+	MaxKeyLen = 255
+	// MaxPage is the largest Limit of a page of transactions or accounts.
+	MaxPage = 1_000
+	// DefaultPage is the number of entries of a page whose Limit is zero.
+	DefaultPage = 100
+)
+
+// DefaultSeedAccount is the id of the seed account of a new ledger whose
+// Options name none: 4e9b616a-f11e-48b6-8c2f-9534d482e48e.
+func DefaultSeedAccount() uuid.UUID {
+	return uuid.UUID{0x4e, 0x9b, 0x61, 0x6a, 0xf1, 0x1e, 0x48, 0xb6, 0x8c, 0x2f, 0x95, 0x34, 0xd4, 0x82, 0xe4, 0x8e}
+}
+
+// seedCreated is when every seed account says it was created:
+// 2000-01-01T00:00:00Z, in microseconds since 1970.
+const seedCreated = 946_684_800_000_000
+
+// Options are the settings of [Open] and [OpenStore]. A nil *Options is the
+// same as a zero one; the zero value of each field is a sensible default.
+// Open copies what it needs; a value out of range is an [*OptionError].
+type Options struct {
+	// Supply is the number of coins the ledger must have, 1 to [MaxSupply].
+	// Zero: what an existing file has, [DefaultSupply] for a new one. A file
+	// with another supply is refused with [ErrSupplyMismatch].
+	Supply Coins
+	// SeedAccount is the id of the account that holds the whole supply at the
+	// start. Zero: what an existing file has, [DefaultSeedAccount] for a new
+	// one. A file with another one is refused with [ErrSeedMismatch].
+	SeedAccount uuid.UUID
+	// Clock tells the time. Nil: [time.Now]. It may step back: the time of the
+	// ledger does not. It must stay within the years 1970 to 9999.
+	Clock func() time.Time
+	// NewID makes the ids of new accounts, random version-4 UUIDs. Nil:
+	// [uuid.NewRandom]. An id already in use is asked for again, four times.
+	NewID func() (uuid.UUID, error)
+	// Logger gets what an operator should know. Nil: nothing is logged.
+	Logger *slog.Logger
+	// LockTimeout is how long Open waits for another process to let go of the
+	// file, 1 ms to 1 h. Zero: one second.
+	LockTimeout time.Duration
+	// AccountCache is how many accounts are kept in memory, 16 to 100,000,000
+	// (about 250 bytes each). Zero: 524,288. Accounts that changed since they
+	// were last folded are always kept, and may be more than that for a while.
+	AccountCache int
+	// QueueSize is how many calls may wait for the writer before further ones
+	// wait for room, 1 to 1,000,000. Zero: 4,096.
+	QueueSize int
+}
+
+// Account is an account as it stood when it was asked for.
+type Account struct {
+	ID           uuid.UUID
+	Created      time.Time
+	Funds        Coins
+	Transactions int64 // how many transactions it was party to
+}
+
+// Transfer asks to move Amount coins from Sender to Receiver.
+type Transfer struct {
+	Sender   uuid.UUID
+	Receiver uuid.UUID
+	Amount   Coins
+	// Key makes the transfer happen once, however often it is asked for: the
+	// same sender, key, receiver and amount get the first receipt again. It is
+	// 1 to [MaxKeyLen] bytes 0x21 to 0x7E without '"' and '\'. Empty: no key,
+	// and every call is a new transfer. Keys never expire.
+	Key string
+}
+
+// Receipt says that a transfer is on the disk.
+type Receipt struct {
+	TransactionID uuid.UUID
+	Position      uint64 // of its record in the journal
+	Timestamp     time.Time
+	Sender        uuid.UUID
+	Receiver      uuid.UUID
+	Amount        Coins
+	Fee           Coins
+	SenderFunds   Coins // the sender's funds right after this transfer
+	Replayed      bool  // the transfer was made earlier, under the same key
+}
+
+// BatchMode says what a refused transfer does to the rest of its batch.
+type BatchMode int
+
+const (
+	// EachAlone judges each transfer by itself: a refused one does not touch
+	// the others.
+	EachAlone BatchMode = iota
+	// Atomic makes all transfers of the batch or none.
+	Atomic
+)
+
+// Result is what became of one transfer of a batch: a receipt, or the error
+// that [Ledger.Transfer] would have returned.
+type Result struct {
+	Receipt Receipt
+	Err     error
+}
+
+// Transaction is a transfer in the history of an account.
+type Transaction struct {
+	ID        uuid.UUID
+	Position  uint64 // of its record in the journal
+	Timestamp time.Time
+	Sender    uuid.UUID
+	Receiver  uuid.UUID
+	Amount    Coins
+	Fee       Coins
+	Key       string // the idempotency key it was made with, if any
+	// Account is whose history this was read from; Ordinal says that it is
+	// that account's n-th transaction (from 1), FundsAfter what it had then.
+	// [Ledger.TransactionByID] takes the sender's view.
+	Account    uuid.UUID
+	Ordinal    int64
+	FundsAfter Coins
+}
+
+// Order is the direction of a listing.
+type Order int
+
+const (
+	// DefaultOrder is the order of the Cursor, [OldestFirst] without one.
+	DefaultOrder Order = iota
+	// OldestFirst lists in order of position.
+	OldestFirst
+	// NewestFirst lists against the order of position.
+	NewestFirst
+)
+
+// Range chooses transactions of an account. The zero Range is all of them,
+// oldest first.
+type Range struct {
+	// Start and End bound the timestamps, Start <= t < End. Zero: no bound.
+	// They are cut to microseconds. Start after End is [ErrBadRange].
+	Start, End time.Time
+	Order      Order
+	// Limit is the most transactions of a page, 1 to [MaxPage]. Zero:
+	// [DefaultPage]. [Ledger.Transactions] reads pages of this size, to the end.
+	Limit int
+	// Cursor goes on where an earlier page ended: its Next. It binds the
+	// account, the order and the bounds; where these are given beside it they
+	// must be the same, or it is [ErrBadCursor].
+	Cursor string
+}
+
+// TransactionPage is a page of an account's transactions.
+type TransactionPage struct {
+	Transactions []Transaction
+	Next         string // the cursor of the next page; empty on the last one
+}
+
+// AccountPage is a page of accounts, in order of opening.
+type AccountPage struct {
+	Accounts []Account
+	Next     string // the cursor of the next page; empty on the last one
+}
+
+// Supply is the whole currency at one moment.
+type Supply struct {
+	LedgerID     uuid.UUID // random, made with the ledger
+	SeedAccount  uuid.UUID
+	Supply       Coins
+	SeedFunds    Coins // what the seed account has
+	Circulating  Coins // Supply - SeedFunds
+	Accounts     int64 // the seed account counts
+	Transactions int64
+	Position     uint64    // of the last record in the journal
+	Time         time.Time // the time of the ledger: of its last record
+}

@@ -1,0 +1,152 @@
+package capycoin
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Returned by Open and OpenStore. Nothing was changed.
+var (
+	// ErrBadOption: a field of the options is out of range; see [OptionError].
+	ErrBadOption = errors.New("capycoin: bad option")
+	// ErrSupplyMismatch: the ledger has another supply than was asked for.
+	ErrSupplyMismatch = errors.New("capycoin: the ledger has another supply")
+	// ErrSeedMismatch: the ledger has another seed account than was asked for.
+	ErrSeedMismatch = errors.New("capycoin: the ledger has another seed account")
+	// ErrNotLedger: the file is something else.
+	ErrNotLedger = errors.New("capycoin: not a ledger")
+	// ErrEmptyFile: the file has no bytes at all. A ledger never has; it may
+	// be what a full disk or a failed copy left.
+	ErrEmptyFile = errors.New("capycoin: the file is empty")
+	// ErrIsDirectory: the path is a directory.
+	ErrIsDirectory = errors.New("capycoin: the path is a directory")
+	// ErrNotWritable: the file, or for a new one its folder, can't be written.
+	ErrNotWritable = errors.New("capycoin: not writable")
+	// ErrNewerFormat: the ledger was written by a later version.
+	ErrNewerFormat = errors.New("capycoin: the ledger has a newer format")
+	// ErrLocked: another process has the file open.
+	ErrLocked = errors.New("capycoin: the file is in use by another process")
+)
+
+// Returned by every method of a Ledger, at any time.
+var (
+	// ErrCorrupt: what was read is not what was written. Open returns it with
+	// the file untouched; found while running, it stops the ledger.
+	ErrCorrupt = errors.New("capycoin: damaged")
+	// ErrClosed: Close was called. Nothing was applied.
+	ErrClosed = errors.New("capycoin: closed")
+	// ErrStopped: an earlier fault stopped the ledger, and it wraps the cause.
+	// Nothing was applied. Reopen the ledger.
+	ErrStopped = errors.New("capycoin: stopped")
+	// ErrOutcomeUnknown: the disk failed during the commit: the change is
+	// either wholly there or not at all, and only reopening the ledger tells.
+	// Repeat the transfer with the same key then, or look it up.
+	ErrOutcomeUnknown = errors.New("capycoin: outcome unknown")
+	// ErrNotWritten: the store refused the commit. Nothing was applied.
+	ErrNotWritten = errors.New("capycoin: not written")
+	// ErrFenced is for authors of a [Log]: someone else appended first. The
+	// ledger handles it; no method returns it.
+	ErrFenced = errors.New("capycoin: fenced")
+)
+
+// Returned by Transfer and TransferBatch, in the order of the checks.
+var (
+	// ErrBatchSize: the batch has no transfer or more than [MaxBatch].
+	ErrBatchSize = errors.New("capycoin: a batch has 1 to 10000 transfers")
+	// ErrBatchTooLarge: an atomic batch that does not fit into one commit.
+	ErrBatchTooLarge = errors.New("capycoin: the batch does not fit into one commit")
+	// ErrBadKey: an idempotency key that is too long or has a byte that is not
+	// allowed.
+	ErrBadKey = errors.New(`capycoin: a key is 1 to 255 bytes 0x21 to 0x7e without '"' and '\'`)
+	// ErrKeyReused: the sender used the key for another receiver or amount.
+	ErrKeyReused = errors.New("capycoin: the key was used for another transfer")
+	// ErrAmountIsZero: the amount is 0.
+	ErrAmountIsZero = errors.New("capycoin: the amount is zero")
+	// ErrAmountIsNegative: the amount is below 0.
+	ErrAmountIsNegative = errors.New("capycoin: the amount is negative")
+	// ErrSameAccount: the sender is the receiver.
+	ErrSameAccount = errors.New("capycoin: the sender is the receiver")
+	// ErrSenderNotFound: there is no such sender.
+	ErrSenderNotFound = errors.New("capycoin: no such sender")
+	// ErrReceiverNotFound: there is no such receiver.
+	ErrReceiverNotFound = errors.New("capycoin: no such receiver")
+	// ErrInsufficientFunds: the sender has less than it takes; see
+	// [InsufficientFundsError].
+	ErrInsufficientFunds = errors.New("capycoin: not enough funds")
+)
+
+// Returned by the methods that read.
+var (
+	// ErrAccountNotFound: there is no such account.
+	ErrAccountNotFound = errors.New("capycoin: no such account")
+	// ErrTransactionNotFound: there is no such transaction, or the account is
+	// no party to it.
+	ErrTransactionNotFound = errors.New("capycoin: no such transaction")
+	// ErrBadRange: Start is after End, or Limit or Order is out of range.
+	ErrBadRange = errors.New("capycoin: bad range")
+	// ErrBadCursor: not a cursor of this listing.
+	ErrBadCursor = errors.New("capycoin: bad cursor")
+)
+
+// Returned by a TokenIssuer.
+var (
+	// ErrInvalidToken: the token is malformed, unknown, wrong, expired or
+	// revoked. Which of these is not told.
+	ErrInvalidToken = errors.New("capycoin: invalid token")
+	// ErrTokenNotFound: the account has no such live token.
+	ErrTokenNotFound = errors.New("capycoin: no such token")
+	// ErrTooManyTokens: the account has [MaxTokens] live ones.
+	ErrTooManyTokens = errors.New("capycoin: an account has at most 10 live tokens")
+	// ErrBadLabel: the label is not UTF-8, has a control character, or more
+	// than 64 characters.
+	ErrBadLabel = errors.New("capycoin: a label has at most 64 characters, none of them a control character")
+	// ErrBadExpiry: the expiry is not after now, or further off than a token's
+	// life.
+	ErrBadExpiry = errors.New("capycoin: bad expiry")
+	// ErrSeedToken: the seed account can't have a token.
+	ErrSeedToken = errors.New("capycoin: the seed account has no tokens")
+	// ErrBusy: too many tokens are being hashed, and the context ended before
+	// this one's turn. Nothing was applied. It wraps the context's error.
+	ErrBusy = errors.New("capycoin: busy")
+)
+
+// OptionError names the option that is out of range. errors.Is finds
+// [ErrBadOption] in it.
+type OptionError struct {
+	Field   string // the field of the options
+	Value   any
+	Allowed string // in words
+}
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("capycoin: option %s is %v, allowed is %s", e.Field, e.Value, e.Allowed)
+}
+
+// Unwrap returns [ErrBadOption].
+func (e *OptionError) Unwrap() error { return ErrBadOption }
+
+// InsufficientFundsError says what the sender had and what it needed.
+// errors.Is finds [ErrInsufficientFunds] in it.
+type InsufficientFundsError struct {
+	Funds    Coins
+	Required Coins // amount and fee
+}
+
+func (e *InsufficientFundsError) Error() string {
+	return fmt.Sprintf("%v: has %d, needs %d", ErrInsufficientFunds, e.Funds, e.Required)
+}
+
+// Unwrap returns [ErrInsufficientFunds].
+func (e *InsufficientFundsError) Unwrap() error { return ErrInsufficientFunds }
+
+// BatchError says which transfer of an atomic batch was refused, and why.
+// Nothing of the batch was applied.
+type BatchError struct {
+	Index int // from 0
+	Err   error
+}
+
+func (e *BatchError) Error() string { return fmt.Sprintf("transfer %d: %v", e.Index, e.Err) }
+
+// Unwrap returns the error of the refused transfer.
+func (e *BatchError) Unwrap() error { return e.Err }

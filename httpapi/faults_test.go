@@ -1,0 +1,342 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/storetest"
+)
+
+// onFaulty is a setup whose ledger keeps its records in memory, in a store
+// that fails when it is told to.
+func onFaulty(mem *storetest.Memory) (*storetest.Faulty, setup) {
+	faulty := storetest.NewFaulty(mem, mem)
+	return faulty, setup{unaudited: true, open: func(o *capycoin.Options) (*capycoin.Ledger, error) {
+		return capycoin.OpenStore(context.Background(), faulty, faulty, o)
+	}}
+}
+
+// withoutLedger are the routes that answer whether the ledger serves or not.
+var withoutLedger = []route{{"GET", "/"}, {"GET", "/healthz"}, {"GET", "/openapi.yaml"}, {"GET", "/metrics"},
+	{"GET", "/debug/pprof/"}, {"GET", "/debug/pprof/{profile}"}}
+
+// askAll asks every route of both sides as the owner would, and returns the
+// answers of those that need the ledger.
+func (w *world) askAll(own owner) []reply {
+	w.t.Helper()
+	var replies []reply
+	for _, c := range []*client{w.pub, w.tru} {
+		for _, r := range routesOf(w.t.(*testing.T), c.side) {
+			token := ""
+			if c.side == public && strings.Contains(r.path, "{account_id}") {
+				token = own.token
+			}
+			got := c.do(call{method: r.method, path: fill(r.path, own.id, unknownID(), unknownID()), token: token, body: bodyFor(r, seedID)})
+			if slices.Contains(withoutLedger, r) {
+				got.ok()
+				continue
+			}
+			replies = append(replies, got)
+		}
+	}
+	return replies
+}
+
+// TestClosed checks that each route says so when the ledger was closed.
+func TestClosed(t *testing.T) {
+	w := newWorld(t, setup{})
+	own := w.open(10)
+	if err := w.led.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range w.askAll(own) {
+		p := got.wants(503, "unavailable")
+		if strings.Contains(p.Detail, "capycoin:") || strings.Contains(p.Detail, w.path) {
+			t.Errorf("%v: the detail shows internals", got)
+		}
+	}
+}
+
+// changes are the requests that write, one a route.
+func changes(own, other owner) []struct {
+	side string
+	call call
+} {
+	trustedBody := fmt.Sprintf(`{"sender":%q,"receiver":%q,"amount":1}`, own.id, other.id)
+	return []struct {
+		side string
+		call call
+	}{
+		{public, call{method: "POST", path: "/account"}},
+		{public, call{method: "POST", path: own.path("/transaction"), token: own.token, body: transferBody(other.id, 1)}},
+		{public, call{method: "POST", path: own.path("/transactions"), token: own.token, body: batch(false, item(other.id, 1, ""))}},
+		{public, call{method: "POST", path: own.path("/transactions"), token: own.token, body: batch(true, item(other.id, 1, ""))}},
+		{public, call{method: "POST", path: own.path("/token"), token: own.token}},
+		{public, call{method: "DELETE", path: own.path("/token/" + own.tokenID), token: own.token}},
+		{trusted, call{method: "POST", path: "/account"}},
+		{trusted, call{method: "POST", path: "/account", body: `{"token":true}`}},
+		{trusted, call{method: "POST", path: "/transaction", body: trustedBody}},
+		{trusted, call{method: "POST", path: "/transactions", body: `{"transactions":[` + trustedBody + `]}`}},
+		{trusted, call{method: "POST", path: own.path("/token")}},
+		{trusted, call{method: "DELETE", path: own.path("/token/" + own.tokenID)}},
+	}
+}
+
+// TestOutcomeUnknown fails the commit of each kind of change in both ways. The
+// caller is told that nobody knows; later callers that nothing was applied.
+func TestOutcomeUnknown(t *testing.T) {
+	for i := range changes(owner{}, owner{}) {
+		for _, fault := range []storetest.Fault{storetest.NotDone, storetest.YetDone} {
+			faulty, s := onFaulty(storetest.NewMemory())
+			w := newWorld(t, s)
+			own, other := w.open(10), w.open(0)
+			w.pub.get(own.path(""), own.token).ok()
+			change := changes(own, other)[i]
+			c := w.pub
+			if change.side == trusted {
+				c = w.tru
+			}
+			faulty.Fail(storetest.OpAppend, 1, fault)
+			got := c.do(change.call)
+			p := got.wants(500, "outcome_unknown")
+			if strings.Contains(got.String(), "storetest") || strings.Contains(p.Detail, "capycoin:") {
+				t.Errorf("%v: the detail shows internals", got)
+			}
+			for _, got := range w.askAll(own) {
+				got.wants(503, "unavailable")
+			}
+		}
+	}
+}
+
+// TestRepeatAfterUnknown repeats a payment with its key once the ledger is
+// open again: it is made once, whatever became of the first try.
+func TestRepeatAfterUnknown(t *testing.T) {
+	for _, fault := range []storetest.Fault{storetest.NotDone, storetest.YetDone} {
+		faulty, s := onFaulty(storetest.NewMemory())
+		w := newWorld(t, s)
+		own, other := w.open(10), w.open(0)
+		faulty.Fail(storetest.OpAppend, 1, fault)
+		w.payKeyed(own, other, 4, "k").wants(500, "outcome_unknown")
+		w.pub.get("/readyz", "").wants(503, "unavailable")
+		w.pub.get("/healthz", "").ok()
+		w.reopen()
+		if got := w.payKeyed(own, other, 4, "k").ok(); got.replayed() != (fault == storetest.YetDone) {
+			t.Errorf("%v: replayed is %t", fault, got.replayed())
+		}
+		if got := w.funds(other); got != 4 {
+			t.Errorf("%v: got funds %d, want 4", fault, got)
+		}
+	}
+}
+
+// TestNotWritten checks that a commit which the store refused is answered as
+// one that can be tried again, and that the ledger goes on.
+func TestNotWritten(t *testing.T) {
+	faulty, s := onFaulty(storetest.NewMemory())
+	w := newWorld(t, s)
+	own, other := w.open(10), w.open(0)
+	for _, change := range changes(own, other) {
+		c := w.pub
+		if change.side == trusted {
+			c = w.tru
+		}
+		w.pub.get(own.path(""), own.token).ok()
+		before := w.funds(own)
+		faulty.Fail(storetest.OpAppend, 1, storetest.NotWritten)
+		c.do(change.call).wants(503, "unavailable")
+		if got := w.funds(own); got != before {
+			t.Errorf("%s %s: funds were %d and are %d", change.call.method, change.call.path, before, got)
+		}
+	}
+	w.pay(own, other, 1).ok()
+}
+
+// TestQueueFull blocks the store: callers without room are told after Wait
+// that nothing was applied, the others what became of them.
+func TestQueueFull(t *testing.T) {
+	release := make(chan struct{})
+	var block sync.Mutex
+	blocking := false
+	faulty, s := onFaulty(storetest.NewMemory())
+	faulty.OnOp(func(op storetest.Op) {
+		if op != storetest.OpAppend {
+			return
+		}
+		block.Lock()
+		wait := blocking
+		block.Unlock()
+		if wait {
+			<-release
+		}
+	})
+	s.ledger.QueueSize = 1
+	s.wait = 100 * time.Millisecond
+	s.unaudited = false
+	w := newWorld(t, s)
+	own, other := w.open(100), w.open(0)
+	block.Lock()
+	blocking = true
+	block.Unlock()
+	const n = 20
+	replies := make([]reply, n)
+	errs := make([]error, n)
+	answered := make(chan int, n)
+	for i := range n {
+		go func() {
+			replies[i], errs[i] = w.pub.try(call{method: "POST", path: own.path("/transaction"), token: own.token, body: transferBody(other.id, 1)})
+			answered <- replies[i].status
+		}()
+	}
+	refused := 0
+	for range n {
+		select {
+		case status := <-answered:
+			if status != 503 {
+				t.Errorf("got %d while no commit can end", status)
+			}
+			refused++
+			continue
+		case <-time.After(3 * time.Second):
+		}
+		break
+	}
+	w.pub.get(own.path(""), own.token).ok() // readers are not held up
+	close(release)
+	for range n - refused {
+		<-answered
+	}
+	made := int64(0)
+	for i, got := range replies {
+		if errs[i] != nil {
+			t.Fatal(errs[i])
+		}
+		switch got.status {
+		case 200:
+			made++
+		default:
+			got.wants(503, "unavailable")
+		}
+	}
+	if refused == 0 || made == 0 {
+		t.Errorf("%d refused, %d made, want some of both", refused, made)
+	}
+	if got := w.funds(other); got != made {
+		t.Errorf("%d were answered 200, the receiver has %d", made, got)
+	}
+}
+
+// TestHashingFull floods the server with sign-ups: those for which there is no
+// room are told so, and readers are not held up.
+func TestHashingFull(t *testing.T) {
+	w := newWorld(t, setup{tokens: capycoin.TokenOptions{BcryptCost: 12, MaxHashing: 1}, wait: 300 * time.Millisecond})
+	own := w.open(10)
+	w.pub.get(own.path(""), own.token).ok()
+	before := into[supplyJSON](w.pub.get("/supply", ""))
+	const n = 12
+	var wg sync.WaitGroup
+	replies := make([]reply, n)
+	errs := make([]error, n)
+	for i := range n {
+		wg.Go(func() {
+			path, token := "/account", ""
+			if i == n-1 {
+				path, token = own.path("/token"), own.token
+			}
+			replies[i], errs[i] = w.pub.try(call{method: "POST", path: path, token: token})
+		})
+	}
+	for range 20 {
+		began := time.Now()
+		w.pub.get(own.path(""), own.token).ok()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("a reader waited %v", took)
+		}
+	}
+	wg.Wait()
+	made, refused := int64(0), 0
+	for i, got := range replies {
+		if errs[i] != nil {
+			t.Fatal(errs[i])
+		}
+		if got.status != 200 {
+			got.wants(503, "unavailable")
+			refused++
+		} else if i < n-1 {
+			made++
+		}
+	}
+	if refused == 0 || made == 0 {
+		t.Errorf("%d made, %d refused, want some of both", made, refused)
+	}
+	after := into[supplyJSON](w.pub.get("/supply", ""))
+	if got := after.Accounts - before.Accounts; got != made {
+		t.Errorf("%d accounts were opened, %d were answered 200", got, made)
+	}
+}
+
+// panicking is a context that panics as soon as it is asked anything.
+type panicking struct{ context.Context }
+
+func (panicking) Done() <-chan struct{}       { panic("the context is asked") }
+func (panicking) Err() error                  { panic("the context is asked") }
+func (panicking) Deadline() (time.Time, bool) { panic("the context is asked") }
+
+// panics asks a route with a context that panics, past the network, and
+// checks the answer against openapi.yaml.
+func panics(t *testing.T, c *client, r route, own owner) reply {
+	t.Helper()
+	path, body := fill(r.path, own.id, unknownID(), unknownID()), bodyFor(r, seedID)
+	req := httptest.NewRequest(r.method, path, http.NoBody)
+	if body != "" {
+		req = httptest.NewRequest(r.method, path, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.side == public && strings.Contains(r.path, "{account_id}") {
+		req.Header.Set("Authorization", "Bearer "+own.token)
+	}
+	rec := httptest.NewRecorder()
+	c.server.Config.Handler.ServeHTTP(rec, req.WithContext(panicking{context.Background()}))
+	resp := rec.Result()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range contractOf(t, c.side).check(req, []byte(body), resp, answer) {
+		t.Errorf("%s %s: %v", r.method, path, err)
+	}
+	return reply{t: t, call: call{method: r.method, path: path}, status: resp.StatusCode, header: resp.Header, body: answer}
+}
+
+// TestPanic has every route that uses the ledger panic: it is answered 500,
+// logged, and the server goes on.
+func TestPanic(t *testing.T) {
+	w := newWorld(t, setup{})
+	own := w.open(10)
+	for _, c := range []*client{w.pub, w.tru} {
+		for _, r := range routesOf(t, c.side) {
+			if slices.Contains(withoutLedger, r) {
+				continue
+			}
+			got := panics(t, c, r, own)
+			got.wants(500, "internal")
+			if bytes.Contains(got.body, []byte("asked")) {
+				t.Errorf("%v: the detail shows internals", got)
+			}
+			if log := logged(); !strings.Contains(log, got.header.Get("X-Request-Id")) || !strings.Contains(log, "the context is asked") {
+				t.Errorf("%v: not logged", got)
+			}
+		}
+	}
+	w.pub.get(own.path(""), own.token).ok()
+}

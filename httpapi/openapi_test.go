@@ -1,0 +1,480 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	validationerrors "github.com/pb33f/libopenapi-validator/errors"
+
+	"github.com/capycoin/capycoin/httpapi"
+)
+
+// The sides of the API, as x-sides in openapi.yaml has them.
+const (
+	public  = "public"
+	trusted = "trusted"
+	// bothSides is for the document as it stands.
+	bothSides = ""
+)
+
+// noSuchPath is a path that sideDocument adds to the document: it stands for
+// every path that the document does not have.
+const noSuchPath = "/no-such-path"
+
+var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+
+// exchange is an operation's status on a side.
+type exchange struct {
+	side, method, path string
+	status             int
+}
+
+func (e exchange) String() string {
+	return fmt.Sprintf("%s %s %s %d", e.side, e.method, e.path, e.status)
+}
+
+// contract validates requests and responses against openapi.yaml, as one side
+// has it, and keeps which statuses were seen.
+type contract struct {
+	side string
+	tree map[string]any
+	// requests is strict: it finds parameters and headers that the document
+	// does not have. In responses it would not see through an allOf within a
+	// oneOf; there closeSchemas does the same.
+	requests, responses validator.Validator
+
+	mu   sync.Mutex // the validators' caches are not trusted with concurrency
+	seen map[exchange]bool
+}
+
+var contracts = sync.OnceValues(func() (map[string]*contract, error) {
+	cs := make(map[string]*contract)
+	for _, side := range []string{public, trusted} {
+		tree, err := sideDocument(httpapi.OpenAPI(), side)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := json.Marshal(tree)
+		if err != nil {
+			return nil, err
+		}
+		doc, err := libopenapi.NewDocument(raw)
+		if err != nil {
+			return nil, err
+		}
+		strict, errs := validator.NewValidator(doc, config.WithFormatAssertions(), config.WithStrictMode())
+		if len(errs) > 0 {
+			return nil, errors.Join(errs...)
+		}
+		plain, errs := validator.NewValidator(doc, config.WithFormatAssertions())
+		if len(errs) > 0 {
+			return nil, errors.Join(errs...)
+		}
+		cs[side] = &contract{side: side, tree: tree, requests: strict, responses: plain, seen: make(map[exchange]bool)}
+	}
+	return cs, nil
+})
+
+// contractOf returns the contract of a side.
+func contractOf(t testing.TB, side string) *contract {
+	t.Helper()
+	cs, err := contracts()
+	if err != nil {
+		t.Fatalf("openapi.yaml: %v", err)
+	}
+	return cs[side]
+}
+
+// sideDocument returns the document as one side has it: without what x-sides
+// says is on the other, and with what a document can't say: the answers to an
+// unknown path and to an unknown method.
+func sideDocument(spec []byte, side string) (map[string]any, error) {
+	doc, err := libopenapi.NewDocument(spec)
+	if err != nil {
+		return nil, err
+	}
+	var tree map[string]any
+	info := doc.GetSpecInfo()
+	if err := info.GetSpecJSONError(); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(*info.GetSpecJSONBytes(), &tree); err != nil {
+		return nil, err
+	}
+	dropped := make(map[string]bool)
+	dropSide(tree, side, "#", dropped)
+	dropRefs(tree, dropped)
+	closeSchemas(tree)
+	schemes, _ := dig(tree, "components", "securitySchemes").(map[string]any)
+	paths := tree["paths"].(map[string]any)
+	paths[noSuchPath] = map[string]any{}
+	for path, item := range paths {
+		item := item.(map[string]any)
+		answer := "MethodNotAllowed"
+		if path == noSuchPath {
+			answer = "NotFound"
+		}
+		for _, method := range methods {
+			if op, ok := item[method].(map[string]any); ok {
+				op["security"] = sideSecurity(op["security"], schemes, side)
+				continue
+			}
+			if method == "head" && item["get"] != nil {
+				continue
+			}
+			status := map[string]string{"MethodNotAllowed": "405", "NotFound": "404"}[answer]
+			item[method] = map[string]any{"responses": map[string]any{
+				status: map[string]any{"$ref": "#/components/responses/" + answer},
+			}}
+		}
+	}
+	return tree, nil
+}
+
+// dropSide removes from a tree what x-sides says is not on a side, and notes
+// the references of what it removed.
+func dropSide(node any, side, ref string, dropped map[string]bool) {
+	switch node := node.(type) {
+	case map[string]any:
+		for name, child := range node {
+			childRef := ref + "/" + name
+			if onOtherSide(child, side) {
+				delete(node, name)
+				dropped[childRef] = true
+				continue
+			}
+			dropSide(child, side, childRef, dropped)
+		}
+		delete(node, "x-sides")
+	case []any:
+		for _, child := range node {
+			dropSide(child, side, ref, dropped)
+		}
+	}
+}
+
+func onOtherSide(node any, side string) bool {
+	m, ok := node.(map[string]any)
+	if !ok {
+		return false
+	}
+	sides, ok := m["x-sides"].([]any)
+	return ok && side != bothSides && !slices.Contains(sides, any(side))
+}
+
+// dropRefs removes the references to what was dropped.
+func dropRefs(node any, dropped map[string]bool) any {
+	isDropped := func(child any) bool {
+		m, ok := child.(map[string]any)
+		if !ok {
+			return false
+		}
+		ref, _ := m["$ref"].(string)
+		return dropped[ref]
+	}
+	switch node := node.(type) {
+	case map[string]any:
+		for name, child := range node {
+			if isDropped(child) {
+				delete(node, name)
+				continue
+			}
+			node[name] = dropRefs(child, dropped)
+		}
+		return node
+	case []any:
+		kept := node[:0]
+		for _, child := range node {
+			if !isDropped(child) {
+				kept = append(kept, dropRefs(child, dropped))
+			}
+		}
+		return kept
+	}
+	return node
+}
+
+// closeSchemas forbids members that the document does not have in the bodies
+// of responses. The document itself leaves them open: a client is to ignore
+// what it does not know.
+func closeSchemas(node any) {
+	switch node := node.(type) {
+	case map[string]any:
+		for name, child := range node {
+			closeSchemas(child)
+			schema, ok := child.(map[string]any)
+			if ok && (name == "schema" || name == "items") && schema["type"] == nil {
+				node[name] = map[string]any{"allOf": []any{schema}, "unevaluatedProperties": false}
+			}
+		}
+	case []any:
+		for _, child := range node {
+			closeSchemas(child)
+		}
+	}
+}
+
+// sideSecurity returns an operation's security as a side has it: where the
+// document says "a token, or none", that is a token on the public side and
+// none on the trusted one.
+func sideSecurity(security any, schemes map[string]any, side string) []any {
+	kept := []any{}
+	all, _ := security.([]any)
+	for _, requirement := range all {
+		names := requirement.(map[string]any)
+		if side == trusted || len(names) == 0 {
+			continue
+		}
+		for name := range names {
+			if schemes[name] != nil {
+				kept = append(kept, requirement)
+			}
+		}
+	}
+	return kept
+}
+
+// dig follows names into a tree.
+func dig(node any, names ...string) any {
+	for _, name := range names {
+		m, ok := node.(map[string]any)
+		if !ok {
+			return nil
+		}
+		node = m[name]
+	}
+	return node
+}
+
+// documented lists the operations and statuses of a side, in order.
+func (c *contract) documented() []exchange {
+	var list []exchange
+	for path, item := range c.tree["paths"].(map[string]any) {
+		if path == noSuchPath {
+			continue
+		}
+		for method, op := range item.(map[string]any) {
+			if !slices.Contains(methods, method) || dig(op, "operationId") == nil {
+				continue
+			}
+			for code := range dig(op, "responses").(map[string]any) {
+				status, err := strconv.Atoi(code)
+				if err != nil {
+					continue
+				}
+				list = append(list, exchange{c.side, strings.ToUpper(method), path, status})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b exchange) int { return strings.Compare(a.String(), b.String()) })
+	return list
+}
+
+// template returns the documented path that a request's path falls under, or
+// noSuchPath.
+func (c *contract) template(path string) string {
+	asked := strings.Split(path, "/")
+	best, bestParams := noSuchPath, len(asked)+1
+	for template := range c.tree["paths"].(map[string]any) {
+		segments := strings.Split(template, "/")
+		if len(segments) != len(asked) {
+			continue
+		}
+		params, match := 0, true
+		for i, segment := range segments {
+			if strings.HasPrefix(segment, "{") && asked[i] != "" {
+				params++
+			} else if segment != asked[i] {
+				match = false
+				break
+			}
+		}
+		if match && params < bestParams {
+			best, bestParams = template, params
+		}
+	}
+	return best
+}
+
+// notInForm are the statuses of requests that the document does not allow.
+var notInForm = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound, http.StatusMethodNotAllowed,
+	http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
+
+// check validates an exchange. The response must be documented; the request
+// too, unless it was answered as one that is not in form.
+func (c *contract) check(req *http.Request, reqBody []byte, resp *http.Response, respBody []byte) []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	clone := req.Clone(req.Context())
+	path := req.URL.Path
+	template := c.template(path)
+	if template == noSuchPath {
+		clone.URL = &url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: noSuchPath}
+	}
+	head := req.Method == http.MethodHead && dig(c.tree, "paths", template, "head") == nil
+	if head {
+		clone.Method = http.MethodGet
+	}
+	c.seen[exchange{c.side, clone.Method, template, resp.StatusCode}] = true
+	if !slices.Contains(notInForm, resp.StatusCode) {
+		clone.Body = io.NopCloser(bytes.NewReader(reqBody))
+		if reqBody == nil {
+			clone.Body = http.NoBody
+		}
+		_, found := c.requests.ValidateHttpRequestSync(clone)
+		errs = append(errs, describe("request", found)...)
+	}
+	answer := *resp
+	answer.Body = io.NopCloser(bytes.NewReader(respBody))
+	if len(respBody) == 0 {
+		answer.Body = http.NoBody
+	}
+	if head {
+		if len(respBody) > 0 {
+			errs = append(errs, errors.New("response: HEAD has a body"))
+		}
+		return errs
+	}
+	_, found := c.responses.ValidateHttpResponse(clone, &answer)
+	errs = append(errs, describe("response", found)...)
+	return append(errs, checkMeaning(resp, respBody)...)
+}
+
+func describe(what string, found []*validationerrors.ValidationError) []error {
+	var errs []error
+	for _, e := range found {
+		err := fmt.Errorf("%s: %s: %s", what, e.Message, e.Reason)
+		for _, s := range e.SchemaValidationErrors {
+			err = fmt.Errorf("%w\n\t%s: %s", err, s.KeywordLocation, s.Reason)
+		}
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// checkMeaning checks what a schema can't say: that a problem's status is the
+// response's own, and that the headers fit the code.
+func checkMeaning(resp *http.Response, body []byte) []error {
+	var errs []error
+	if resp.StatusCode < 400 {
+		if resp.Header.Get("Retry-After") != "" || resp.Header.Get("WWW-Authenticate") != "" {
+			errs = append(errs, fmt.Errorf("response: %d has the headers of an error: %v", resp.StatusCode, resp.Header))
+		}
+		return errs
+	}
+	if got, want := resp.Header.Get("Content-Type"), "application/problem+json"; got != want {
+		errs = append(errs, fmt.Errorf("response: Content-Type is %q, want %q", got, want))
+	}
+	var p problem
+	if err := json.Unmarshal(body, &p); err != nil {
+		return append(errs, fmt.Errorf("response: %w", err))
+	}
+	if p.Status != resp.StatusCode {
+		errs = append(errs, fmt.Errorf("response: the problem's status is %d, the response's %d", p.Status, resp.StatusCode))
+	}
+	challenge := map[string]string{
+		"token_required": `Bearer realm="capycoin"`,
+		"invalid_token":  `Bearer realm="capycoin", error="invalid_token"`,
+	}[p.Code]
+	if got := resp.Header.Get("WWW-Authenticate"); got != challenge {
+		errs = append(errs, fmt.Errorf("response: %s has WWW-Authenticate %q, want %q", p.Code, got, challenge))
+	}
+	if got := resp.Header.Get("Retry-After") != ""; got != (p.Code == "unavailable") {
+		errs = append(errs, fmt.Errorf("response: %s has Retry-After %q", p.Code, resp.Header.Get("Retry-After")))
+	}
+	return errs
+}
+
+// checking is a RoundTripper that validates what goes through it.
+type checking struct {
+	t      testing.TB
+	c      *contract
+	prefix string // what the handler is mounted under
+	next   http.RoundTripper
+}
+
+func (c *checking) RoundTrip(req *http.Request) (*http.Response, error) {
+	var reqBody []byte
+	if req.Body != nil && req.Body != http.NoBody {
+		var err error
+		if reqBody, err = io.ReadAll(req.Body); err != nil {
+			return nil, err
+		}
+		req.Body.Close()
+		req.Body = io.NopCloser(bytes.NewReader(reqBody))
+	}
+	resp, err := c.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	respBody, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(respBody))
+	if err != nil {
+		return nil, err
+	}
+	asked := req.Clone(req.Context())
+	asked.URL.Path = strings.TrimPrefix(asked.URL.Path, c.prefix)
+	asked.URL.RawPath = ""
+	for _, err := range c.c.check(asked, reqBody, resp, respBody) {
+		c.t.Errorf("%s %s %s: %d %s\n%v", c.c.side, req.Method, shorten(req.URL.RequestURI()), resp.StatusCode, shorten(string(respBody)), err)
+	}
+	return resp, nil
+}
+
+func shorten(s string) string {
+	if len(s) > 600 {
+		return s[:600] + "…"
+	}
+	return s
+}
+
+// TestOpenAPIDocument checks the document itself.
+func TestOpenAPIDocument(t *testing.T) {
+	want, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(httpapi.OpenAPI(), want) {
+		t.Error("OpenAPI() is not openapi.yaml")
+	}
+	doc, err := libopenapi.NewDocument(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, errs := validator.NewValidator(doc)
+	if len(errs) > 0 {
+		t.Fatal(errors.Join(errs...))
+	}
+	if ok, found := v.ValidateDocument(); !ok {
+		for _, err := range describe("document", found) {
+			t.Error(err)
+		}
+	}
+	for _, side := range []string{public, trusted} {
+		c := contractOf(t, side)
+		if len(c.documented()) < 50 {
+			t.Errorf("%s: %d operations and statuses documented, want more", side, len(c.documented()))
+		}
+		if ok, found := c.responses.ValidateDocument(); !ok {
+			for _, err := range describe(side, found) {
+				t.Error(err)
+			}
+		}
+	}
+}

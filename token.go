@@ -1,0 +1,377 @@
+package capycoin
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// MaxTokens is how many live tokens, neither expired nor revoked, an
+	// account can have.
+	MaxTokens = 10
+	// DefaultTokenLife is how long a token lives if nothing else is asked for,
+	// and the longest a token can live.
+	DefaultTokenLife = 30 * 24 * time.Hour
+	// DefaultBcryptCost is the bcrypt cost of tokens whose TokenOptions name
+	// none: about 50 ms for each token that is hashed.
+	DefaultBcryptCost = 10
+)
+
+const (
+	minBcryptCost     = 4
+	maxBcryptCost     = 14
+	minTokenLife      = time.Second
+	defaultTokenCache = 65_536
+	maxTokenCache     = 10_000_000
+	maxHashingLimit   = 1_024
+	maxLabelRunes     = 64
+	// maxDraws is how often a token is drawn whose selector is taken. With 128
+	// random bits a second draw is never seen outside a test; a fourth would
+	// mean that the source of randomness is broken.
+	maxDraws = 4
+)
+
+// TokenOptions are the settings of [NewTokenIssuer]. A nil *TokenOptions is
+// the same as a zero one. A value out of range is an [*OptionError].
+type TokenOptions struct {
+	// BcryptCost is the cost of the hashes of new tokens, 4 to 14; each step
+	// doubles the time. Zero: [DefaultBcryptCost]. Tokens issued at another
+	// cost stay valid.
+	BcryptCost int
+	// Life is how long a token lives unless it is asked to expire earlier, and
+	// how far off its expiry may be: one second to [DefaultTokenLife]. Zero:
+	// [DefaultTokenLife]. Tokens already issued keep their expiry.
+	Life time.Duration
+	// CacheSize is how many verified tokens are remembered, so that they are
+	// not hashed again: 1 to 10,000,000 (about 400 bytes each). Zero: 65,536.
+	CacheSize int
+	// MaxHashing is how many tokens may be hashed at once, 1 to 1,024; further
+	// ones wait their turn. Zero: one less than GOMAXPROCS, but at least one,
+	// so that a flood of new tokens leaves a processor to the rest.
+	MaxHashing int
+}
+
+// Token is what can be told of a token: all but its secret.
+type Token struct {
+	ID      uuid.UUID // a version-7 UUID made from the time and place of its record
+	Account uuid.UUID
+	Label   string // what its owner called it; may be empty
+	Created time.Time
+	Expires time.Time // it is valid before this time, not at it
+}
+
+// IssuedToken is a new token with its secret. Printed or logged it shows
+// everything but the Secret; encoded as JSON it shows that, too.
+type IssuedToken struct {
+	Token
+	// Secret is the token itself: 128 random bytes as 256 upper-case
+	// hexadecimal digits. The ledger keeps a hash only, so this is the one
+	// time it is seen.
+	Secret string
+}
+
+// String describes the token without its Secret.
+func (t IssuedToken) String() string {
+	return fmt.Sprintf("token %s of account %s, label %q, created %s, expires %s, secret hidden", t.ID, t.Account, t.Label,
+		t.Created.Format(time.RFC3339Nano), t.Expires.Format(time.RFC3339Nano))
+}
+
+// GoString describes the token without its Secret.
+func (t IssuedToken) GoString() string {
+	return fmt.Sprintf("capycoin.IssuedToken{Token:%#v, Secret:hidden}", t.Token)
+}
+
+// Format keeps the Secret out of what package fmt prints, with any verb that
+// is for values (%p is not).
+func (t IssuedToken) Format(f fmt.State, verb rune) {
+	if verb == 'v' && f.Flag('#') {
+		io.WriteString(f, t.GoString())
+		return
+	}
+	io.WriteString(f, t.String())
+}
+
+// LogValue keeps the Secret out of logs.
+func (t IssuedToken) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("id", t.ID.String()),
+		slog.String("account", t.Account.String()),
+		slog.String("label", t.Label),
+		slog.Time("created", t.Created),
+		slog.Time("expires", t.Expires),
+	)
+}
+
+// TokenRequest says what token is wanted. The zero TokenRequest is a token
+// without a label that lives as long as tokens do.
+type TokenRequest struct {
+	// Label is at most 64 characters of UTF-8, none of them a control
+	// character. Labels need not differ.
+	Label string
+	// Expires is after now and at most a token's life ahead, by the time of
+	// the ledger; it is cut to microseconds. Zero: a full life.
+	Expires time.Time
+}
+
+// TokenStats counts what a TokenIssuer did since it was made.
+type TokenStats struct {
+	HashRuns    uint64 // bcrypt runs begun, of new and of presented tokens
+	Hashing     int    // bcrypt runs going on right now
+	CacheHits   uint64 // well-formed tokens presented that were remembered
+	CacheMisses uint64 // well-formed tokens presented that were not
+}
+
+// TokenIssuer issues, verifies, lists and revokes the tokens of a Ledger's
+// accounts. Tokens are records in the journal, so every TokenIssuer of a
+// Ledger, now or after reopening it, sees the same ones. Its methods may be
+// called from any goroutine. It has nothing to close: it ends with the Ledger,
+// though a hash begun by then runs to its end, some 50 ms at the default cost.
+type TokenIssuer struct {
+	led  *Ledger
+	seed uuid.UUID
+	cost int
+	life time.Duration
+
+	slots    *semaphore.Weighted // one for each bcrypt run allowed at once
+	cache    *lru.Cache[verifiedKey, *verifiedToken]
+	cacheKey [cacheKeyLen]byte // random, of this TokenIssuer alone
+	draw     func(*wireToken)  // fills in a new token; replaced in tests
+
+	mu      sync.Mutex
+	flights map[verifiedKey]*flight // guarded by mu: checks waited for or running
+
+	hashRuns, hits, misses atomic.Uint64
+	hashing                atomic.Int64
+}
+
+// NewTokenIssuer returns a TokenIssuer for the accounts of led. It returns an
+// [*OptionError], or [ErrClosed] or [ErrStopped] if led no longer serves.
+func NewTokenIssuer(led *Ledger, opts *TokenOptions) (*TokenIssuer, error) {
+	if opts == nil {
+		opts = &TokenOptions{}
+	}
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := led.Err(); err != nil {
+		return nil, err
+	}
+	supply, err := led.Supply(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	cache, err := lru.New[verifiedKey, *verifiedToken](o.CacheSize)
+	if err != nil {
+		return nil, fmt.Errorf("capycoin: cache of verified tokens: %w", err)
+	}
+	i := &TokenIssuer{
+		led:     led,
+		seed:    supply.SeedAccount,
+		cost:    o.BcryptCost,
+		life:    o.Life,
+		slots:   semaphore.NewWeighted(int64(o.MaxHashing)),
+		cache:   cache,
+		draw:    func(t *wireToken) { rand.Read(t[:]) }, // never fails: it ends the program first
+		flights: make(map[verifiedKey]*flight),
+	}
+	rand.Read(i.cacheKey[:])
+	return i, nil
+}
+
+// withDefaults returns a copy of o with its zero values filled in.
+func (o TokenOptions) withDefaults() (TokenOptions, error) {
+	if o.BcryptCost == 0 {
+		o.BcryptCost = DefaultBcryptCost
+	}
+	if o.Life == 0 {
+		o.Life = DefaultTokenLife
+	}
+	if o.CacheSize == 0 {
+		o.CacheSize = defaultTokenCache
+	}
+	if o.MaxHashing == 0 {
+		o.MaxHashing = min(max(1, runtime.GOMAXPROCS(0)-1), maxHashingLimit)
+	}
+	switch {
+	case o.BcryptCost < minBcryptCost || o.BcryptCost > maxBcryptCost:
+		return o, &OptionError{Field: "BcryptCost", Value: o.BcryptCost, Allowed: "4 to 14"}
+	case o.Life < minTokenLife || o.Life > DefaultTokenLife:
+		return o, &OptionError{Field: "Life", Value: o.Life, Allowed: "one second to 30 days"}
+	case o.CacheSize < 1 || o.CacheSize > maxTokenCache:
+		return o, &OptionError{Field: "CacheSize", Value: o.CacheSize, Allowed: "1 to 10,000,000"}
+	case o.MaxHashing < 1 || o.MaxHashing > maxHashingLimit:
+		return o, &OptionError{Field: "MaxHashing", Value: o.MaxHashing, Allowed: "1 to 1,024"}
+	}
+	return o, nil
+}
+
+// OpenAccount opens an account and issues its first token, without a label and
+// with a full life. Both are one commit: there is never an account that nobody
+// can use.
+//
+// The error is [ErrBusy] if ctx ended before the token's turn to be hashed, or
+// one of [Ledger.OpenAccount].
+func (i *TokenIssuer) OpenAccount(ctx context.Context) (Account, IssuedToken, error) {
+	var acct Account
+	issued, err := i.issue(ctx, TokenRequest{}, func(rec tokenRecord) (tokenRecord, error) {
+		var err error
+		acct, rec, err = i.led.openAccountWithToken(ctx, rec)
+		return rec, err
+	})
+	if err != nil {
+		return Account{}, IssuedToken{}, err
+	}
+	return acct, issued, nil
+}
+
+// Issue issues a token for an account. It checks, in this order: the label
+// ([ErrBadLabel]), the expiry ([ErrBadExpiry]), that the account is not the
+// seed account ([ErrSeedToken]), that it exists ([ErrAccountNotFound]), and
+// that it has fewer than [MaxTokens] live tokens ([ErrTooManyTokens]). A
+// request refused for one of these was not hashed, unless it became wrong only
+// meanwhile. [ErrBusy] means that ctx ended before its turn to be hashed;
+// errors of the commit are those of [Ledger.OpenAccount].
+func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenRequest) (IssuedToken, error) {
+	if err := checkLabel(r.Label); err != nil {
+		return IssuedToken{}, err
+	}
+	if err := i.checkExpiry(&r); err != nil {
+		return IssuedToken{}, err
+	}
+	if account == i.seed {
+		return IssuedToken{}, ErrSeedToken
+	}
+	// The writer judges this again. It is asked here so that nobody without
+	// an account, or with enough tokens, can have the machine hash for them.
+	live, err := i.led.liveTokens(ctx, account)
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	if len(live) >= MaxTokens {
+		return IssuedToken{}, ErrTooManyTokens
+	}
+	return i.issue(ctx, r, func(rec tokenRecord) (tokenRecord, error) {
+		rec.account = account
+		return i.led.issueToken(ctx, rec)
+	})
+}
+
+// issue draws and hashes a token and has commit write its record; it draws
+// again if the selector turns out to be taken.
+func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(tokenRecord) (tokenRecord, error)) (IssuedToken, error) {
+	for range maxDraws {
+		var token wireToken
+		i.draw(&token)
+		hash, err := i.hash(ctx, &token)
+		if err != nil {
+			return IssuedToken{}, err
+		}
+		rec := tokenRecord{selector: token.selector(), tag: token.tag(), hash: hash, label: r.Label}
+		// A full life begins after the wait for the hash, not before it.
+		if r.Expires.IsZero() {
+			rec.expires = i.led.Time().Add(i.life).UnixMicro()
+		} else {
+			rec.expires = r.Expires.UnixMicro()
+		}
+		rec, err = commit(rec)
+		if errors.Is(err, errSelectorTaken) {
+			continue
+		}
+		if err != nil {
+			return IssuedToken{}, err
+		}
+		return IssuedToken{Token: tokenOf(rec), Secret: token.secret()}, nil
+	}
+	return IssuedToken{}, fmt.Errorf("capycoin: no unused token in %d draws: the system's random numbers repeat", maxDraws)
+}
+
+// List returns the live tokens of an account, oldest first. The seed account
+// has none. It returns [ErrAccountNotFound] if there is no such account.
+func (i *TokenIssuer) List(ctx context.Context, account uuid.UUID) ([]Token, error) {
+	live, err := i.led.liveTokens(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([]Token, len(live))
+	for n, rec := range live {
+		tokens[n] = tokenOf(rec)
+	}
+	return tokens, nil
+}
+
+// Revoke ends a token of an account. When it has returned nil no [Verify]
+// begun afterwards accepts the token. It returns [ErrTokenNotFound] if the
+// account has no such live token, or if there is no such account.
+//
+// [Verify]: TokenIssuer.Verify
+func (i *TokenIssuer) Revoke(ctx context.Context, account, id uuid.UUID) error {
+	return i.led.revokeToken(ctx, account, id)
+}
+
+// Stats returns what was counted so far.
+func (i *TokenIssuer) Stats() TokenStats {
+	return TokenStats{
+		HashRuns:    i.hashRuns.Load(),
+		Hashing:     int(i.hashing.Load()),
+		CacheHits:   i.hits.Load(),
+		CacheMisses: i.misses.Load(),
+	}
+}
+
+// tokenOf returns what can be told of a token.
+func tokenOf(rec tokenRecord) Token {
+	return Token{
+		ID:      idAt(rec.time, rec.position),
+		Account: rec.account,
+		Label:   rec.label,
+		Created: time.UnixMicro(rec.time).UTC(),
+		Expires: time.UnixMicro(rec.expires).UTC(),
+	}
+}
+
+// checkLabel returns an error that wraps ErrBadLabel and says what is wrong.
+func checkLabel(label string) error {
+	if !utf8.ValidString(label) {
+		return fmt.Errorf("%w: it is not UTF-8", ErrBadLabel)
+	}
+	if n := utf8.RuneCountInString(label); n > maxLabelRunes {
+		return fmt.Errorf("%w: it has %d", ErrBadLabel, n)
+	}
+	for at, r := range label {
+		if unicode.IsControl(r) {
+			return fmt.Errorf("%w: it has %U at byte %d", ErrBadLabel, r, at)
+		}
+	}
+	return nil
+}
+
+// checkExpiry cuts r.Expires to microseconds and returns an error that wraps
+// ErrBadExpiry if it is not after now or too far off.
+func (i *TokenIssuer) checkExpiry(r *TokenRequest) error {
+	if r.Expires.IsZero() {
+		return nil
+	}
+	now := i.led.Time()
+	last := now.Add(i.life)
+	r.Expires = r.Expires.UTC().Truncate(time.Microsecond)
+	if !r.Expires.After(now) || r.Expires.After(last) {
+		return fmt.Errorf("%w: %s is not after %s and at most %s", ErrBadExpiry,
+			r.Expires.Format(time.RFC3339Nano), now.Format(time.RFC3339Nano), last.Format(time.RFC3339Nano))
+	}
+	return nil
+}
