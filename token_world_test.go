@@ -132,7 +132,9 @@ func (w *tokenWorld) revoke(account, id uuid.UUID) {
 // wantValid fails the test unless iss takes secret for want.
 func (w *tokenWorld) wantValid(iss *TokenIssuer, secret string, want Token) {
 	w.t.Helper()
-	got, err := iss.Verify(context.Background(), secret)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	got, err := iss.Verify(ctx, secret)
 	if err != nil || got != want {
 		w.t.Fatalf("Verify: got %+v, error %v; want %+v", got, err, want)
 	}
@@ -142,7 +144,9 @@ func (w *tokenWorld) wantValid(iss *TokenIssuer, secret string, want Token) {
 // about why.
 func (w *tokenWorld) wantInvalid(iss *TokenIssuer, secret string) {
 	w.t.Helper()
-	got, err := iss.Verify(context.Background(), secret)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	got, err := iss.Verify(ctx, secret)
 	if err != ErrInvalidToken || got != (Token{}) {
 		w.t.Fatalf("Verify: got %+v, error %v; want no token, error %v", got, err, ErrInvalidToken)
 	}

@@ -104,5 +104,3 @@ func (l *Ledger) tokenAlive(ctx context.Context, selector [16]byte, position uin
 func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]tokenRecord, error) {
 	panic("stub")
 }
-
-type touched struct{}

@@ -1,0 +1,265 @@
+package capycoin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxCommit is the most records of one group commit.
+const maxCommit = 16_384
+
+type opKind uint8
+
+const (
+	opTransfers opKind = iota
+	opAccount
+	opToken
+	opRevoke
+)
+
+// Whether the writer has picked an operation up, or its caller has withdrawn
+// it before that.
+const (
+	opWaiting int32 = iota
+	opPicked
+	opWithdrawn
+)
+
+// op is an operation on its way to the writer and back.
+type op struct {
+	kind      opKind
+	mode      BatchMode
+	transfers []Transfer
+	results   []Result
+	account   accountState // opAccount
+	withToken bool
+	token     tokenRecord // opAccount withToken, opToken
+	revoke    revocation  // opRevoke
+	err       error
+	records   int // at most so many records,
+	bytes     int // of at most so many bytes
+	state     atomic.Int32
+	done      chan struct{} // has room for one
+
+	// The room of a single transfer, so that it costs no further allocation.
+	one    [1]Transfer
+	result [1]Result
+}
+
+var opPool = sync.Pool{New: func() any { return &op{done: make(chan struct{}, 1)} }}
+
+// submit queues o and waits for its outcome. It returns true when o is the
+// caller's again: an operation that was withdrawn stays with the queue.
+func (l *Ledger) submit(ctx context.Context, o *op) (mine bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return true, err
+	}
+	if err := l.Err(); err != nil {
+		return true, err
+	}
+	if o.bytes > l.log.MaxAppend() {
+		return true, ErrBatchTooLarge
+	}
+	o.state.Store(opWaiting)
+	o.err = nil
+	select {
+	case l.queue <- o:
+	default:
+		select {
+		case l.queue <- o:
+		case <-ctx.Done():
+			return true, ctx.Err()
+		case <-l.closing:
+			return true, ErrClosed
+		case <-l.finished:
+			return true, l.Err()
+		}
+	}
+	select {
+	case <-o.done:
+		return true, o.err
+	case <-ctx.Done():
+		if o.state.CompareAndSwap(opWaiting, opWithdrawn) {
+			return false, ctx.Err()
+		}
+	case <-l.finished:
+		if o.state.CompareAndSwap(opWaiting, opWithdrawn) {
+			return false, l.Err()
+		}
+	}
+	<-o.done // the writer has it: what it says is what happened
+	return true, o.err
+}
+
+// run is the writer: the only goroutine that judges, appends and publishes.
+// While one commit is on the disk the operations of the next one gather.
+func (l *Ledger) run() {
+	defer close(l.finished)
+	var carry *op
+	for {
+		var ok bool
+		l.batch, carry, ok = l.gather(l.batch[:0], carry)
+		if !ok {
+			l.foldAll(l.books.position) // best effort: what is missing is replayed
+			return
+		}
+		l.commit(l.batch)
+		clear(l.batch)
+		if l.stopCause() != nil {
+			if carry != nil {
+				carry.err = l.Err()
+				carry.done <- struct{}{}
+			}
+			return
+		}
+	}
+}
+
+// gather waits for an operation and takes what else is queued by then, as much
+// as fits into one commit; the first that does not is carried over. It returns
+// false when the ledger is closing and nothing is left.
+func (l *Ledger) gather(batch []*op, carry *op) (_ []*op, next *op, ok bool) {
+	records, bytes := 0, 0
+	take := func(o *op) bool {
+		if records > 0 && (records+o.records > maxCommit || bytes+o.bytes > l.log.MaxAppend()) {
+			return false
+		}
+		batch = append(batch, o)
+		records, bytes = records+o.records, bytes+o.bytes
+		return true
+	}
+	if carry != nil {
+		take(carry)
+	}
+	for {
+		var o *op
+		select {
+		case o = <-l.queue:
+		default:
+			if len(batch) > 0 {
+				return batch, nil, true
+			}
+			select {
+			case o = <-l.queue:
+			case <-l.closing:
+				select {
+				case o = <-l.queue:
+				default:
+					return batch, nil, false
+				}
+			}
+		}
+		if !o.state.CompareAndSwap(opWaiting, opPicked) {
+			continue
+		}
+		if !take(o) {
+			return batch, o, true
+		}
+	}
+}
+
+// commit judges operations, appends their records, publishes their effects and
+// answers, in this order.
+func (l *Ledger) commit(batch []*op) {
+	err := l.tryCommit(batch)
+	for _, o := range batch {
+		if err != nil {
+			o.err = err
+		}
+		o.done <- struct{}{}
+	}
+}
+
+// tryCommit returns an error if none of the operations has an outcome of its
+// own.
+func (l *Ledger) tryCommit(batch []*op) error {
+	ctx := context.Background()
+	for {
+		l.overlay.reset(&l.books, l.now())
+		for _, o := range batch {
+			if err := l.judge(ctx, o); err != nil {
+				return l.refused(err)
+			}
+		}
+		if len(l.overlay.ends) == 0 {
+			return nil
+		}
+		if err := l.stageFolds(ctx, len(l.overlay.ends)); err != nil {
+			return l.refused(err)
+		}
+		l.recordList = l.overlay.records(l.recordList)
+		start := time.Now()
+		err := l.log.Append(ctx, l.books.position, l.recordList)
+		switch {
+		case err == nil:
+			l.publish(time.Since(start))
+			return nil
+		case errors.Is(err, ErrFenced):
+			if err := l.catchUp(ctx); err != nil {
+				return l.refused(err)
+			}
+		case errors.Is(err, ErrNotWritten):
+			return err
+		default:
+			l.stop(err)
+			return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		}
+	}
+}
+
+// refused says that nothing was written because of err. Damage stops the
+// ledger: it would be judged on.
+func (l *Ledger) refused(err error) error {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat) {
+		l.stop(err)
+		return l.Err()
+	}
+	return fmt.Errorf("%w: %w", ErrNotWritten, err)
+}
+
+// publish makes the overlay the committed state, as one step for readers.
+func (l *Ledger) publish(took time.Duration) {
+	o := l.overlay
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settleFolds()
+	l.commits.observe(uint64(len(o.ends)))
+	l.commitTime.observe(uint64(took.Microseconds()))
+	opened := l.books.opened
+	l.books = o.books
+	o.books.opened = opened
+	for _, t := range o.touched {
+		a := t.base
+		if a == nil {
+			a = &account{id: t.id, created: t.created}
+			l.cache.add(a)
+		}
+		a.asOf, a.funds, a.count, a.tokens = t.asOf, t.funds, t.count, t.tokens
+		a.roots, t.roots = t.roots, a.roots
+		t.base, a.touched = nil, nil
+		l.cache.changed(a)
+	}
+	for _, h := range o.keyLog {
+		l.freshKeys.put(h, o.keys[h])
+	}
+	for selector, row := range o.tokens {
+		l.freshTokens.cur[selector] = row
+	}
+	l.cache.evict()
+}
+
+// observe adds a value to a histogram.
+func (h *Histogram) observe(v uint64) {
+	h.Count++
+	h.Sum += v
+	for i := range h.Buckets {
+		if v <= 1<<i {
+			h.Buckets[i]++
+			return
+		}
+	}
+}

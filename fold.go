@@ -1,0 +1,270 @@
+package capycoin
+
+import (
+	"context"
+	"slices"
+)
+
+// Folding writes derived state to its rows, a bounded slice with each commit,
+// so that the journal need not be replayed from its start and memory stays
+// bounded. A sweep notes the committed position at its start and goes through
+// all that has changed, in key order; when its last row is durable, every
+// effect of the records up to there is in the rows.
+const (
+	// defaultFoldLag is how many records may be unfolded before a sweep
+	// begins. A sweep is through within about as many more, which bounds the
+	// replay after a crash and the fresh keys in memory.
+	defaultFoldLag = 1 << 18
+	// defaultFoldSlice is the fewest rows worth a commit's while: a few rows
+	// cost almost as many pages as a few dozen.
+	defaultFoldSlice = 64
+	// expirySweep is how many rows of tokens a sweep looks at for expired ones.
+	expirySweep = 4096
+)
+
+type freshKey struct {
+	hash     keyHash
+	position uint64
+}
+
+// freshKeys are the idempotency keys whose rows are not durable yet: cur since
+// the sweep began, old those that it writes.
+type freshKeys struct {
+	cur, old           map[keyHash]uint64
+	curParts, oldParts [foldParts][]freshKey
+}
+
+func (f *freshKeys) put(h keyHash, position uint64) {
+	f.cur[h] = position
+	part := foldPart(h[0], h[1])
+	f.curParts[part] = append(f.curParts[part], freshKey{h, position})
+}
+
+func (f *freshKeys) get(h keyHash) uint64 {
+	if p := f.cur[h]; p != 0 {
+		return p
+	}
+	return f.old[h]
+}
+
+// freshTokens are the same for rows of tokens, deleted ones among them.
+type freshTokens struct{ cur, old map[[16]byte]tokenRow }
+
+func (f *freshTokens) get(selector [16]byte) (tokenRow, bool) {
+	if row, ok := f.cur[selector]; ok {
+		return row, true
+	}
+	row, ok := f.old[selector]
+	return row, ok
+}
+
+// The stages of a sweep.
+const (
+	foldIdle = iota
+	foldAccounts
+	foldKeys
+	foldTokens
+	foldState
+	foldDone // all is handed over, but not durable yet
+)
+
+// folder is the state of folding; it is the writer's, but for folded, which
+// the ledger's lock guards too.
+type folder struct {
+	lag    uint64
+	slice  int
+	folded uint64 // the fold position: rows hold every effect up to it
+
+	stage  int
+	upTo   uint64 // what folded will be
+	part   int
+	total  int // rows of the sweep, roughly
+	staged []*account
+	rows   []Row
+	arena  []byte
+	expiry []byte // where the search for expired tokens goes on
+}
+
+// stageFolds hands Folds the slice of rows that goes with a commit of so many
+// records.
+func (l *Ledger) stageFolds(ctx context.Context, records int) error {
+	f := &l.folder
+	if len(f.rows) > 0 {
+		return nil // an earlier append was not written: they go with this one
+	}
+	if f.stage == foldIdle {
+		if l.books.position-f.folded < f.lag && l.cache.dirtyN <= l.cache.limit/2 {
+			return nil
+		}
+		l.beginSweep(l.books.position)
+	}
+	n := max(f.slice, 2*int(uint64(f.total)*uint64(records)/f.lag))
+	if l.cache.dirtyN > l.cache.limit/2 {
+		n = max(n, 4*records)
+	}
+	return l.stageRows(ctx, min(n, 2*maxCommit))
+}
+
+func (l *Ledger) beginSweep(upTo uint64) {
+	f, k, t := &l.folder, &l.freshKeys, &l.freshTokens
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f.stage, f.part, f.upTo = foldAccounts, 0, upTo
+	k.old, k.cur = k.cur, make(map[keyHash]uint64)
+	k.oldParts, k.curParts = k.curParts, [foldParts][]freshKey{}
+	t.old, t.cur = t.cur, make(map[[16]byte]tokenRow)
+	f.total = l.cache.dirtyN + len(k.old) + len(t.old)
+}
+
+// stageRows hands over up to about n rows of the sweep.
+func (l *Ledger) stageRows(ctx context.Context, n int) error {
+	f := &l.folder
+	for len(f.rows) < n && f.stage != foldDone {
+		switch f.stage {
+		case foldAccounts:
+			if !l.stageAccounts(n - len(f.rows)) {
+				f.nextPart(foldKeys)
+			}
+		case foldKeys:
+			if !l.stageKeys(n - len(f.rows)) {
+				f.nextPart(foldTokens)
+			}
+		case foldTokens:
+			if err := l.stageTokens(ctx); err != nil {
+				return err
+			}
+			f.stage = foldState
+		case foldState:
+			start := len(f.arena)
+			f.arena = appendStateRow(f.arena, f.upTo, &l.books)
+			f.rows = append(f.rows, Row{TableState, stateKey, f.arena[start:]})
+			f.stage = foldDone
+		}
+	}
+	if len(f.rows) == 0 {
+		return nil
+	}
+	return l.folds.Put(ctx, f.rows)
+}
+
+func (f *folder) nextPart(after int) {
+	if f.part++; f.part == foldParts {
+		f.part, f.stage = 0, after
+	}
+}
+
+func (l *Ledger) stageAccounts(n int) (more bool) {
+	f := &l.folder
+	l.mu.Lock()
+	taken, more := l.cache.take(f.part, n)
+	l.mu.Unlock()
+	for _, a := range taken {
+		start := len(f.arena)
+		f.arena = appendAccountRow(f.arena, a)
+		f.rows = append(f.rows, Row{TableAccounts, a.id[:], f.arena[start:]})
+	}
+	f.staged = append(f.staged, taken...)
+	return more
+}
+
+func (l *Ledger) stageKeys(n int) (more bool) {
+	f := &l.folder
+	all := l.freshKeys.oldParts[f.part]
+	slices.SortFunc(all, func(a, b freshKey) int { return slices.Compare(a.hash[:], b.hash[:]) })
+	n = min(n, len(all))
+	for i := range all[:n] {
+		k := &all[i]
+		start := len(f.arena)
+		f.arena = appendPositionRow(f.arena, k.hash[:], k.position)
+		f.rows = append(f.rows, Row{TableKeys, k.hash[:], f.arena[start:]})
+	}
+	l.freshKeys.oldParts[f.part] = all[n:]
+	return len(all) > n
+}
+
+// stageTokens writes the tokens of the sweep and deletes some that have
+// expired: they are refused by their expiry, so their rows only take room.
+func (l *Ledger) stageTokens(ctx context.Context) error {
+	f := &l.folder
+	looked, rest := 0, []byte(nil)
+	err := l.folds.Scan(ctx, TableTokens, f.expiry, func(key, value []byte) bool {
+		if looked++; looked > expirySweep {
+			rest = slices.Clone(key)
+			return false
+		}
+		row, err := decodeTokenRow(key, value)
+		_, fresh := l.freshTokens.get([16]byte(key))
+		// A damaged row is left to whoever asks for it, and to the audit.
+		if err == nil && !fresh && row.expires <= l.books.time {
+			f.rows = append(f.rows, Row{TableTokens, slices.Clone(key), nil})
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	f.expiry = rest
+	selectors := make([][16]byte, 0, len(l.freshTokens.old))
+	for s := range l.freshTokens.old {
+		selectors = append(selectors, s)
+	}
+	slices.SortFunc(selectors, func(a, b [16]byte) int { return slices.Compare(a[:], b[:]) })
+	for _, s := range selectors {
+		row := l.freshTokens.old[s]
+		if row.position == 0 {
+			f.rows = append(f.rows, Row{TableTokens, s[:], nil})
+			continue
+		}
+		start := len(f.arena)
+		f.arena = appendTokenRow(f.arena, s[:], row)
+		f.rows = append(f.rows, Row{TableTokens, s[:], f.arena[start:]})
+	}
+	return nil
+}
+
+// settleFolds notes that the rows handed over are durable. The caller holds
+// the lock.
+func (l *Ledger) settleFolds() {
+	f := &l.folder
+	for _, a := range f.staged {
+		a.folding = false
+	}
+	clear(f.staged)
+	clear(f.rows)
+	f.staged, f.rows, f.arena = f.staged[:0], f.rows[:0], f.arena[:0]
+	if f.stage == foldDone {
+		f.stage, f.folded = foldIdle, f.upTo
+		l.freshKeys.old, l.freshTokens.old = nil, nil
+		l.freshKeys.oldParts = [foldParts][]freshKey{}
+	}
+}
+
+// foldAll folds everything up to a position that has been applied whole, in
+// commits of its own: at the end, and while a long journal is replayed.
+func (l *Ledger) foldAll(upTo uint64) error {
+	ctx := context.Background()
+	f := &l.folder
+	for sweep := 0; sweep < 2; sweep++ { // one may be half done
+		if f.stage == foldIdle {
+			if f.folded == upTo && l.cache.dirtyN == 0 {
+				return nil
+			}
+			l.beginSweep(upTo)
+		}
+		for f.stage != foldIdle {
+			if len(f.rows) == 0 {
+				if err := l.stageRows(ctx, maxCommit); err != nil {
+					return err
+				}
+			}
+			if err := l.folds.Flush(ctx); err != nil {
+				return err
+			}
+			l.mu.Lock()
+			l.settleFolds()
+			l.cache.evict()
+			l.mu.Unlock()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,429 @@
+package capycoin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Ledger is a currency: its accounts, their funds and every transaction there
+// ever was. Its methods may be called from any number of goroutines.
+//
+// Every method can return [ErrClosed], [ErrStopped] and, when its store can't
+// be read, the store's error; the methods that change something can return
+// [ErrOutcomeUnknown] and [ErrNotWritten] too. A context that ends before the
+// writer has picked the operation up gives the context's error, and nothing
+// was applied; afterwards it is ignored: the caller gets the true outcome.
+type Ledger struct {
+	log     Log
+	folds   Folds
+	bolt    *boltStore // set if it is the store, for Stats and Close
+	clock   func() time.Time
+	newID   func() (uuid.UUID, error)
+	logger  *slog.Logger
+	genesis genesisRecord
+
+	queue    chan *op
+	closing  chan struct{} // closed by Close
+	finished chan struct{} // closed when the writer has ended
+	stopped  chan struct{} // closed by stop
+	once     sync.Once     // for closing
+	closeErr error
+
+	// The writer's own.
+	overlay    *overlay
+	folder     folder
+	batch      []*op
+	recordList [][]byte
+	scratch    record
+
+	// mu guards the committed state. Only the writer changes it, so only
+	// other goroutines need the lock to read it.
+	mu          sync.RWMutex
+	books       books
+	cache       *cache
+	freshKeys   freshKeys
+	freshTokens freshTokens
+	commits     Histogram
+	commitTime  Histogram
+	cause       error // why it stopped
+}
+
+// Open opens the ledger in a file, and makes it if the path names nothing.
+// The file is locked: a second Open, from here or from another process, waits
+// for Options.LockTimeout and returns [ErrLocked].
+//
+// Checks, in this order, each with an error of its own and the file untouched:
+// [ErrBadOption], [ErrIsDirectory], [ErrEmptyFile], [ErrNotWritable],
+// [ErrLocked], [ErrNotLedger], [ErrCorrupt], [ErrNewerFormat],
+// [ErrSupplyMismatch], [ErrSeedMismatch].
+func Open(path string, opts *Options) (*Ledger, error) {
+	o, err := checkOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openBolt(path, o)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	led, err := openStore(context.Background(), store, store, o)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, errors.Join(err, store.close()))
+	}
+	return led, nil
+}
+
+// OpenStore opens the ledger in a log, and makes it if the log is empty.
+// Closing the ledger does not close the log or the folds. The context bounds
+// the opening only.
+func OpenStore(ctx context.Context, log Log, folds Folds, opts *Options) (*Ledger, error) {
+	o, err := checkOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	return openStore(ctx, log, folds, o)
+}
+
+func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, error) {
+	l := &Ledger{
+		log: log, folds: folds, clock: o.Clock, newID: o.NewID, logger: o.Logger,
+		queue:    make(chan *op, o.QueueSize),
+		closing:  make(chan struct{}),
+		finished: make(chan struct{}),
+		stopped:  make(chan struct{}),
+		overlay:  newOverlay(),
+		folder:   folder{lag: defaultFoldLag, slice: defaultFoldSlice},
+		cache:    newCache(o.AccountCache),
+	}
+	l.bolt, _ = log.(*boltStore)
+	if foldTuning != nil {
+		foldTuning(&l.folder)
+	}
+	l.freshKeys.cur = make(map[keyHash]uint64)
+	l.freshTokens.cur = make(map[[16]byte]tokenRow)
+	if err := l.recover(ctx, o); err != nil {
+		return nil, err
+	}
+	if behind := timeOf(l.books.time).Sub(l.clock()); behind > time.Hour {
+		l.logger.Warn("the clock is behind the ledger", "by", behind, "ledger_time", timeOf(l.books.time))
+	}
+	go l.run()
+	return l, nil
+}
+
+// foldTuning lets tests make sweeps small and frequent.
+var foldTuning func(*folder)
+
+func checkOptions(opts *Options) (Options, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	var bad error
+	check := func(ok bool, field string, value any, allowed string) {
+		if !ok && bad == nil {
+			bad = &OptionError{Field: field, Value: value, Allowed: allowed}
+		}
+	}
+	check(o.Supply >= 0 && o.Supply <= MaxSupply, "Supply", o.Supply, "1 to 9007199254740991, or 0 for the default")
+	check(o.LockTimeout == 0 || o.LockTimeout >= time.Millisecond && o.LockTimeout <= time.Hour,
+		"LockTimeout", o.LockTimeout, "1ms to 1h, or 0 for the default")
+	check(o.AccountCache == 0 || o.AccountCache >= 16 && o.AccountCache <= 100_000_000,
+		"AccountCache", o.AccountCache, "16 to 100000000, or 0 for the default")
+	check(o.QueueSize >= 0 && o.QueueSize <= 1_000_000, "QueueSize", o.QueueSize, "1 to 1000000, or 0 for the default")
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.NewID == nil {
+		o.NewID = uuid.NewRandom
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.LockTimeout == 0 {
+		o.LockTimeout = time.Second
+	}
+	if o.AccountCache == 0 {
+		o.AccountCache = 1 << 19
+	}
+	if o.QueueSize == 0 {
+		o.QueueSize = 4096
+	}
+	return o, bad
+}
+
+// Close commits what is queued, then closes the ledger and its file. Calls
+// that come later return [ErrClosed]. It returns the first error only of what
+// could be lost by it, and may be called more than once.
+func (l *Ledger) Close() error {
+	l.once.Do(func() {
+		close(l.closing)
+		<-l.finished
+		if l.bolt != nil {
+			l.closeErr = l.bolt.close()
+		}
+	})
+	return l.closeErr
+}
+
+// Err returns nil while the ledger serves, an error that wraps [ErrStopped]
+// and the cause after a fault stopped it, [ErrClosed] after Close.
+func (l *Ledger) Err() error {
+	if cause := l.stopCause(); cause != nil {
+		return fmt.Errorf("%w: %w", ErrStopped, cause)
+	}
+	select {
+	case <-l.closing:
+		return ErrClosed
+	default:
+		return nil
+	}
+}
+
+// Stopped returns a channel that is closed when a fault stops the ledger.
+// Closing the ledger does not close it.
+func (l *Ledger) Stopped() <-chan struct{} { return l.stopped }
+
+func (l *Ledger) stopCause() error {
+	select {
+	case <-l.stopped:
+		l.mu.RLock()
+		defer l.mu.RUnlock()
+		return l.cause
+	default:
+		return nil
+	}
+}
+
+// stop ends the service because of a fault; the first one counts.
+func (l *Ledger) stop(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cause == nil {
+		l.cause = cause
+		close(l.stopped)
+		l.logger.Error("the ledger stopped", "cause", cause)
+	}
+}
+
+// failed passes on an error of reading; damage stops the ledger.
+func (l *Ledger) failed(err error) error {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat) {
+		l.stop(err)
+	}
+	return err
+}
+
+// now is the clock's time, kept in the range of ledger time.
+func (l *Ledger) now() int64 { return min(max(l.clock().UnixMicro(), 0), maxTime) }
+
+// Time returns the time of the ledger, UTC, to the microsecond: the clock's,
+// but never before the last record's. All that depends on time goes by it.
+func (l *Ledger) Time() time.Time {
+	now := l.now()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return timeOf(max(now, l.books.time))
+}
+
+// OpenAccount opens an account without funds.
+func (l *Ledger) OpenAccount(ctx context.Context) (Account, error) {
+	acct, _, err := l.openAccount(ctx, nil)
+	return acct, err
+}
+
+// openAccount opens an account, with its first token if one is given. An id
+// that is taken means that the source of ids repeats itself; it is asked again
+// a few times.
+func (l *Ledger) openAccount(ctx context.Context, tok *tokenRecord) (Account, tokenRecord, error) {
+	for try := 0; ; try++ {
+		id, err := l.newID()
+		if err != nil {
+			return Account{}, tokenRecord{}, fmt.Errorf("making an account id: %w", err)
+		}
+		if id.Version() != 4 || id.Variant() != uuid.RFC4122 {
+			return Account{}, tokenRecord{}, fmt.Errorf("making an account id: %s is not a version-4 UUID", id)
+		}
+		o := &op{kind: opAccount, done: make(chan struct{}, 1), records: 2, bytes: 2 * maxOtherRecord}
+		o.account.id = id
+		if tok != nil {
+			o.withToken, o.token = true, *tok
+		}
+		_, err = l.submit(ctx, o)
+		if err == nil {
+			return o.account.Account, o.token, nil
+		}
+		if err != errIDTaken || try == 3 {
+			return Account{}, tokenRecord{}, err
+		}
+	}
+}
+
+var errIDTaken = errors.New("capycoin: the source of account ids gave one that is in use")
+
+// Transfer moves coins and returns once that is on the disk. Checks, first
+// failure wins: [ErrBadKey], the key (used before: the first receipt again,
+// marked as replayed, or [ErrKeyReused]), [ErrAmountIsZero],
+// [ErrAmountIsNegative], [ErrSameAccount], [ErrSenderNotFound],
+// [ErrReceiverNotFound], [ErrInsufficientFunds].
+func (l *Ledger) Transfer(ctx context.Context, t Transfer) (Receipt, error) {
+	o := opPool.Get().(*op)
+	o.kind, o.mode, o.one[0] = opTransfers, EachAlone, t
+	o.transfers, o.results = o.one[:], o.result[:]
+	o.records, o.bytes = 1, maxTransferRecord+len(t.Key)
+	if len(t.Key) > MaxKeyLen {
+		o.bytes = maxTransferRecord
+	}
+	mine, err := l.submit(ctx, o)
+	if !mine {
+		return Receipt{}, err
+	}
+	res := o.result[0]
+	opPool.Put(o)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if res.Err != nil {
+		return Receipt{}, res.Err
+	}
+	return res.Receipt, nil
+}
+
+// TransferBatch makes 1 to [MaxBatch] transfers in their order, later ones on
+// top of earlier ones, in one commit. With [EachAlone] the results are those
+// of the transfers, in the same order, and the error is nil. With [Atomic] the
+// first refused transfer makes it a [*BatchError] and moves nothing; a batch
+// that does not fit into one commit of the store is [ErrBatchTooLarge].
+//
+// An error means that no transfer was made, unless it is [ErrOutcomeUnknown].
+func (l *Ledger) TransferBatch(ctx context.Context, transfers []Transfer, mode BatchMode) ([]Result, error) {
+	if len(transfers) == 0 || len(transfers) > MaxBatch {
+		return nil, fmt.Errorf("%w, this one has %d", ErrBatchSize, len(transfers))
+	}
+	if mode != Atomic && mode != EachAlone {
+		return nil, &OptionError{Field: "mode", Value: int(mode), Allowed: "EachAlone or Atomic"}
+	}
+	bytes := 0
+	for i := range transfers {
+		bytes += maxTransferRecord + min(len(transfers[i].Key), MaxKeyLen)
+	}
+	o := &op{
+		kind: opTransfers, mode: mode, transfers: transfers, results: make([]Result, len(transfers)),
+		records: len(transfers), bytes: bytes, done: make(chan struct{}, 1),
+	}
+	if _, err := l.submit(ctx, o); err != nil {
+		return nil, err
+	}
+	return o.results, nil
+}
+
+// Account returns an account as it stands, or [ErrAccountNotFound].
+func (l *Ledger) Account(ctx context.Context, id uuid.UUID) (Account, error) {
+	s, err := l.snapshot(ctx, id)
+	return s.Account, err
+}
+
+// AccountPage returns up to limit accounts in order of opening, the seed
+// account first. An empty cursor begins at the start; limit is 1 to [MaxPage],
+// 0 for [DefaultPage]. Errors: [ErrBadRange], [ErrBadCursor].
+func (l *Ledger) AccountPage(ctx context.Context, cursor string, limit int) (AccountPage, error) {
+	if limit < 0 || limit > MaxPage {
+		return AccountPage{}, fmt.Errorf("%w: the limit is %d, allowed is 1 to %d", ErrBadRange, limit, MaxPage)
+	}
+	if limit == 0 {
+		limit = DefaultPage
+	}
+	first := int64(1)
+	if cursor != "" {
+		var err error
+		if first, err = parseAccountCursor(cursor); err != nil {
+			return AccountPage{}, err
+		}
+	}
+	if err := l.Err(); err != nil {
+		return AccountPage{}, err
+	}
+	ids, more, err := l.openedAccounts(ctx, first, limit)
+	if err != nil {
+		return AccountPage{}, l.failed(err)
+	}
+	page := AccountPage{Accounts: make([]Account, len(ids))}
+	for i, id := range ids {
+		if page.Accounts[i], err = l.Account(ctx, id); err != nil {
+			return AccountPage{}, err
+		}
+	}
+	if more {
+		page.Next = accountCursor(first + int64(limit))
+	}
+	return page, nil
+}
+
+// Accounts lists all accounts in order of opening, reading a page at a time.
+// An error ends the listing.
+func (l *Ledger) Accounts(ctx context.Context) iter.Seq2[Account, error] {
+	return func(yield func(Account, error) bool) {
+		for cursor, more := "", true; more; more = cursor != "" {
+			page, err := l.AccountPage(ctx, cursor, MaxPage)
+			if err != nil {
+				yield(Account{}, err)
+				return
+			}
+			for _, a := range page.Accounts {
+				if !yield(a, nil) {
+					return
+				}
+			}
+			cursor = page.Next
+		}
+	}
+}
+
+// Supply returns the state of the whole currency at one moment.
+func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
+	if err := ctx.Err(); err != nil {
+		return Supply{}, err
+	}
+	// The seed account may be out of memory; then its row is as it stands, if
+	// nothing was committed meanwhile.
+	for {
+		l.mu.RLock()
+		b := l.books
+		seed, known := Coins(0), false
+		if a := l.cache.get(l.genesis.seed); a != nil {
+			seed, known = a.funds, true
+		}
+		l.mu.RUnlock()
+		if err := l.Err(); err != nil {
+			return Supply{}, err
+		}
+		if !known {
+			s, err := l.snapshot(ctx, l.genesis.seed)
+			if err != nil {
+				return Supply{}, err
+			}
+			if l.position() != b.position {
+				continue
+			}
+			seed = s.Funds
+		}
+		return Supply{
+			LedgerID: l.genesis.ledger, SeedAccount: l.genesis.seed, Supply: l.genesis.supply,
+			SeedFunds: seed, Circulating: l.genesis.supply - seed,
+			Accounts: b.accounts, Transactions: b.transactions, Position: b.position, Time: timeOf(b.time),
+		}, nil
+	}
+}
+
+// position returns the position of the last committed record.
+func (l *Ledger) position() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.books.position
+}

@@ -1,0 +1,230 @@
+package capycoin
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// pushRoot adds a record at a position to a chain that has n records before
+// it, and returns the record's link and the chain's new roots. The roots are
+// changed in place.
+func pushRoot(roots []uint64, n int64, position uint64) (link, []uint64) {
+	l := link{ordinal: n + 1}
+	if len(roots) > 0 {
+		l.prev = roots[len(roots)-1]
+	}
+	if treeSize(n+1) > 1 {
+		roots = roots[:len(roots)-2] // two trees of one size become this one's
+	}
+	if len(roots) > 0 {
+		l.jump = roots[len(roots)-1]
+	}
+	return l, append(roots, position)
+}
+
+// touched is an account in the overlay: its state after the operations judged
+// so far. base is the committed one, nil if it is opened in this commit.
+type touched struct {
+	account
+	base  *account
+	saved uint64 // the savepoint that has a copy of it
+}
+
+// overlay is the state that the operations of one commit are judged on: what
+// is committed, with their own effects over it. Publishing it is one step;
+// dropping it leaves no trace. It belongs to the writer.
+type overlay struct {
+	epoch   uint64
+	books   books
+	touched []*touched
+	opened  map[uuid.UUID]*touched
+	keys    map[keyHash]uint64
+	keyLog  []keyHash
+	tokens  map[[16]byte]tokenRow
+	arena   []byte
+	ends    []int // of the records in the arena
+	first   uint64
+	spare   []*touched // of earlier commits, to be used again
+
+	save   savepoint
+	saving bool
+	saves  uint64
+}
+
+// savepoint is what an overlay was before an atomic batch.
+type savepoint struct {
+	books   books
+	keys    int
+	records int
+	copies  []savedAccount
+}
+
+type savedAccount struct {
+	t     *touched
+	funds Coins
+	count int64
+	asOf  uint64
+	roots []uint64
+}
+
+func newOverlay() *overlay {
+	return &overlay{
+		opened: make(map[uuid.UUID]*touched),
+		keys:   make(map[keyHash]uint64),
+		tokens: make(map[[16]byte]tokenRow),
+	}
+}
+
+// reset makes an overlay stand on b, at a time not before b's.
+func (o *overlay) reset(b *books, now int64) {
+	o.epoch++
+	opened := append(o.books.opened[:0], b.opened...)
+	o.books = *b
+	o.books.opened = opened
+	o.books.time = max(b.time, now)
+	o.spare = append(o.spare, o.touched...)
+	o.touched = o.touched[:0]
+	clear(o.opened)
+	clear(o.keys)
+	clear(o.tokens)
+	o.keyLog, o.ends, o.arena = o.keyLog[:0], o.ends[:0], o.arena[:0]
+	o.first = b.position + 1
+}
+
+// touch returns the overlay's copy of a committed account.
+func (o *overlay) touch(a *account) *touched {
+	if a.epoch == o.epoch && a.touched != nil {
+		return a.touched
+	}
+	t := o.newTouched()
+	roots := append(t.roots[:0], a.roots...)
+	t.id, t.created, t.asOf, t.funds, t.count = a.id, a.created, a.asOf, a.funds, a.count
+	t.roots, t.tokens = roots, slices.Clone(a.tokens)
+	t.base = a
+	a.touched, a.epoch = t, o.epoch
+	return t
+}
+
+func (o *overlay) newTouched() *touched {
+	var t *touched
+	if n := len(o.spare); n > 0 {
+		t, o.spare = o.spare[n-1], o.spare[:n-1]
+		t.base, t.saved = nil, 0
+	} else {
+		t = new(touched)
+	}
+	o.touched = append(o.touched, t)
+	return t
+}
+
+// keep copies an account before its first change since the savepoint.
+func (o *overlay) keep(t *touched) {
+	if !o.saving || t.saved == o.saves {
+		return
+	}
+	t.saved = o.saves
+	o.save.copies = append(o.save.copies,
+		savedAccount{t, t.funds, t.count, t.asOf, slices.Clone(t.roots)})
+}
+
+func (o *overlay) savepoint() {
+	o.saving = true
+	o.saves++
+	o.save.books = o.books
+	o.save.books.opened = nil // a batch of transfers opens no account
+	o.save.keys, o.save.records = len(o.keyLog), len(o.ends)
+	o.save.copies = o.save.copies[:0]
+}
+
+func (o *overlay) release() { o.saving = false }
+
+func (o *overlay) rollback() {
+	o.saving = false
+	opened := o.books.opened
+	o.books = o.save.books
+	o.books.opened = opened
+	for _, h := range o.keyLog[o.save.keys:] {
+		delete(o.keys, h)
+	}
+	o.keyLog = o.keyLog[:o.save.keys]
+	o.ends = o.ends[:o.save.records]
+	o.arena = o.arena[:o.end(len(o.ends))]
+	for i := range o.save.copies {
+		c := &o.save.copies[i]
+		c.t.funds, c.t.count, c.t.asOf = c.funds, c.count, c.asOf
+		c.t.roots = append(c.t.roots[:0], c.roots...)
+	}
+}
+
+func (o *overlay) end(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return o.ends[n-1]
+}
+
+// next begins a record: its position and time.
+func (o *overlay) next(r *record, kind byte) {
+	r.kind, r.position, r.time = kind, o.books.position+1, o.books.time
+}
+
+// append encodes a record that next began.
+func (o *overlay) append(r *record) {
+	o.arena = appendRecord(o.arena, r)
+	o.ends = append(o.ends, len(o.arena))
+	o.books.position = r.position
+}
+
+// record returns the encoding of a record of this commit.
+func (o *overlay) record(position uint64) []byte {
+	i := int(position - o.first)
+	return o.arena[o.end(i):o.ends[i]]
+}
+
+// records lists the encodings of all of them; into is used again.
+func (o *overlay) records(into [][]byte) [][]byte {
+	into = into[:0]
+	for i := range o.ends {
+		into = append(into, o.arena[o.end(i):o.ends[i]])
+	}
+	return into
+}
+
+// moved is the effect of a transfer's record on one of its accounts. The rest
+// of the record's effect is in the funds that the caller has set.
+func (t *touched) moved(position uint64) (p party) {
+	p.link, t.roots = pushRoot(t.roots, t.count, position)
+	t.count++
+	t.asOf = position
+	p.funds = t.funds
+	return p
+}
+
+// issued puts a token in its account's list; those that have expired by the
+// record's time leave it, and are returned.
+func (a *account) issued(t *tokenRecord) (expired []tokenRef) {
+	kept := make([]tokenRef, 0, len(a.tokens)+1)
+	for _, ref := range a.tokens {
+		if ref.expires <= t.time {
+			expired = append(expired, ref)
+		} else {
+			kept = append(kept, ref)
+		}
+	}
+	a.tokens = append(kept, tokenRef{t.position, t.expires, t.selector})
+	a.asOf = t.position
+	return expired
+}
+
+// revoked takes a token out of its account's list, false if it is not there.
+func (a *account) revoked(token, position uint64) (ref tokenRef, ok bool) {
+	i := slices.IndexFunc(a.tokens, func(ref tokenRef) bool { return ref.position == token })
+	if i < 0 {
+		return tokenRef{}, false
+	}
+	ref = a.tokens[i]
+	a.tokens = slices.Concat(a.tokens[:i], a.tokens[i+1:])
+	a.asOf = position
+	return ref, true
+}
