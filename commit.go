@@ -186,6 +186,10 @@ func (l *Ledger) tryCommit(batch []*op) error {
 			}
 		}
 		if len(l.overlay.ends) == 0 {
+			// All were refused, yet accounts may have been read for them.
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.cache.evict()
 			return nil
 		}
 		if err := l.stageFolds(ctx, len(l.overlay.ends)); err != nil {
@@ -250,16 +254,4 @@ func (l *Ledger) publish(took time.Duration) {
 		l.freshTokens.cur[selector] = row
 	}
 	l.cache.evict()
-}
-
-// observe adds a value to a histogram.
-func (h *Histogram) observe(v uint64) {
-	h.Count++
-	h.Sum += v
-	for i := range h.Buckets {
-		if v <= 1<<i {
-			h.Buckets[i]++
-			return
-		}
-	}
 }

@@ -68,7 +68,8 @@ func Open(path string, opts *Options) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := openBolt(path, o)
+	begin := func(log Log) error { return writeGenesis(context.Background(), log, o) }
+	store, err := openBolt(path, o.LockTimeout, begin)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
@@ -220,8 +221,11 @@ func (l *Ledger) failed(err error) error {
 	return err
 }
 
-// now is the clock's time, kept in the range of ledger time.
-func (l *Ledger) now() int64 { return min(max(l.clock().UnixMicro(), 0), maxTime) }
+// now is the clock's time as ledger time.
+func (l *Ledger) now() int64 { return clockMicros(l.clock) }
+
+// clockMicros is a clock's time, kept in the range of ledger time.
+func clockMicros(clock func() time.Time) int64 { return min(max(clock().UnixMicro(), 0), maxTime) }
 
 // Time returns the time of the ledger, UTC, to the microsecond: the clock's,
 // but never before the last record's. All that depends on time goes by it.

@@ -1,0 +1,429 @@
+package capycoin
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The transactions of an account are a chain through the journal: each record
+// names, for either party, the position of the account's record before it and
+// of one further back, the jump pointer. They make a skew-binary random-access
+// list (Eugene W. Myers, "An applicative random-access stack", Information
+// Processing Letters 17, 1983): any of n records is O(log n) reads away from
+// the last one, and adding one takes no read at all. The records that open
+// accounts are chained the same way.
+
+// reader follows a chain inside one View.
+type reader struct {
+	log LogReader
+	id  uuid.UUID // of the account whose chain it is; zero: the accounts opened
+	rec record
+}
+
+// at reads the record of the chain at a position.
+func (r *reader) at(position uint64) (link, error) {
+	if err := recordAt(r.log, position, &r.rec); err != nil {
+		return link{}, err
+	}
+	switch {
+	case r.id == uuid.UUID{} && r.rec.kind == kindAccount:
+		return r.rec.account.link, nil
+	case r.id == uuid.UUID{} && r.rec.kind == kindGenesis:
+		return link{ordinal: 1}, nil
+	case r.rec.kind == kindTransfer && r.rec.transfer.sender == r.id:
+		return r.rec.transfer.from.link, nil
+	case r.rec.kind == kindTransfer && r.rec.transfer.receiver == r.id:
+		return r.rec.transfer.to.link, nil
+	}
+	return link{}, fmt.Errorf("%w: record %d is not in the chain of account %s that leads to it", ErrCorrupt, position, r.id)
+}
+
+// step reads an older record of a chain, whose ordinal is known.
+func (r *reader) step(position uint64, ordinal int64) (link, error) {
+	l, err := r.at(position)
+	if err == nil && l.ordinal != ordinal {
+		err = fmt.Errorf("%w: record %d has ordinal %d, the chain that leads to it says %d", ErrCorrupt, position, l.ordinal, ordinal)
+	}
+	return l, err
+}
+
+// seek goes from the last record of a chain, at head, to the one with an
+// ordinal, which the reader then has.
+func (r *reader) seek(head uint64, count, ordinal int64) (link, error) {
+	l, err := r.step(head, count)
+	for err == nil && l.ordinal > ordinal {
+		if jump := l.ordinal - treeSize(l.ordinal); jump >= ordinal {
+			l, err = r.step(l.jump, jump)
+		} else {
+			l, err = r.step(l.prev, l.ordinal-1)
+		}
+	}
+	return l, err
+}
+
+// since returns the ordinal of the first record at or after a time; count+1 if
+// there is none.
+func (r *reader) since(head uint64, count, micros int64) (int64, error) {
+	if count == 0 {
+		return 1, nil
+	}
+	l, err := r.step(head, count)
+	if err != nil {
+		return 0, err
+	}
+	if r.rec.time < micros {
+		return count + 1, nil
+	}
+	for l.prev != 0 {
+		if l.jump != 0 {
+			further, err := r.step(l.jump, l.ordinal-treeSize(l.ordinal))
+			if err != nil {
+				return 0, err
+			}
+			if r.rec.time >= micros {
+				l = further
+				continue
+			}
+		}
+		before, err := r.step(l.prev, l.ordinal-1)
+		if err != nil {
+			return 0, err
+		}
+		if r.rec.time < micros {
+			break
+		}
+		l = before
+	}
+	return l.ordinal, nil
+}
+
+// snapshot is an account as it stands, and where its chain ends.
+type snapshot struct {
+	Account
+	head   uint64
+	tokens []tokenRef // never changed in place
+}
+
+func (a *account) view() Account {
+	return Account{ID: a.id, Created: timeOf(a.created), Funds: a.funds, Transactions: a.count}
+}
+
+// snapshot returns the committed state of an account. Only the writer brings
+// accounts into memory: readers of many would push out those that are paid.
+func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return snapshot{}, err
+	}
+	if err := l.Err(); err != nil {
+		return snapshot{}, err
+	}
+	l.mu.RLock()
+	if a := l.cache.get(id); a != nil {
+		s := snapshot{a.view(), a.head(), a.tokens}
+		l.mu.RUnlock()
+		return s, nil
+	}
+	l.mu.RUnlock()
+	// Not in memory: its row is as new as it was a moment ago, or newer.
+	a, err := l.accountRow(ctx, id)
+	if err != nil {
+		return snapshot{}, l.failed(err)
+	}
+	if a == nil {
+		return snapshot{}, ErrAccountNotFound
+	}
+	return snapshot{a.view(), a.head(), a.tokens}, nil
+}
+
+// openedAccounts returns the ids of the accounts opened first-th and after.
+func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (ids []uuid.UUID, more bool, err error) {
+	l.mu.RLock()
+	count, head := l.books.accounts, l.books.opened[len(l.books.opened)-1]
+	l.mu.RUnlock()
+	last := min(count, first+int64(limit)-1)
+	if first > last {
+		return nil, false, nil
+	}
+	err = l.log.View(ctx, func(lr LogReader) error {
+		r := reader{log: lr}
+		at, err := r.seek(head, count, last)
+		for err == nil {
+			if r.rec.kind == kindGenesis {
+				ids = append(ids, r.rec.genesis.seed)
+			} else {
+				ids = append(ids, r.rec.account.id)
+			}
+			if at.ordinal == first {
+				break
+			}
+			at, err = r.step(at.prev, at.ordinal-1)
+		}
+		return err
+	})
+	slices.Reverse(ids)
+	return ids, last < count, err
+}
+
+// Transaction returns a transaction as an account sees it, or
+// [ErrTransactionNotFound] if there is none with this id or the account, which
+// may be unknown, is no party to it.
+func (l *Ledger) Transaction(ctx context.Context, account, id uuid.UUID) (Transaction, error) {
+	r, err := l.transferByID(ctx, id)
+	if err != nil {
+		return Transaction{}, err
+	}
+	if r.transfer.sender != account && r.transfer.receiver != account {
+		return Transaction{}, ErrTransactionNotFound
+	}
+	return transactionOf(r, account), nil
+}
+
+// TransactionByID returns a transaction as its sender sees it, or
+// [ErrTransactionNotFound].
+func (l *Ledger) TransactionByID(ctx context.Context, id uuid.UUID) (Transaction, error) {
+	r, err := l.transferByID(ctx, id)
+	if err != nil {
+		return Transaction{}, err
+	}
+	return transactionOf(r, r.transfer.sender), nil
+}
+
+func (l *Ledger) transferByID(ctx context.Context, id uuid.UUID) (*record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := l.Err(); err != nil {
+		return nil, err
+	}
+	micros, position, ok := positionOf(id)
+	if !ok || position > l.position() {
+		return nil, ErrTransactionNotFound
+	}
+	r := new(record)
+	if err := l.readRecord(ctx, position, r); err != nil {
+		return nil, l.failed(err)
+	}
+	if r.kind != kindTransfer || r.time != micros {
+		return nil, ErrTransactionNotFound
+	}
+	return r, nil
+}
+
+// transactionOf returns a transfer's record as one of its accounts sees it.
+func transactionOf(r *record, account uuid.UUID) Transaction {
+	t := &r.transfer
+	p := &t.from
+	if account == t.receiver {
+		p = &t.to
+	}
+	return Transaction{
+		ID: r.id(), Position: r.position, Timestamp: timeOf(r.time),
+		Sender: t.sender, Receiver: t.receiver, Amount: t.amount, Fee: t.fee, Key: t.key,
+		Account: account, Ordinal: p.ordinal, FundsAfter: p.funds,
+	}
+}
+
+// FundsAt returns what an account had after all its transactions with a
+// timestamp at or before t. Before the first one, and before it was opened,
+// that is nothing, for the seed account the supply. The error is
+// [ErrAccountNotFound] if there is no such account.
+func (l *Ledger) FundsAt(ctx context.Context, account uuid.UUID, t time.Time) (Coins, error) {
+	s, err := l.snapshot(ctx, account)
+	if err != nil {
+		return 0, err
+	}
+	var funds Coins
+	if account == l.genesis.seed {
+		funds = l.genesis.supply
+	}
+	err = l.log.View(ctx, func(lr LogReader) error {
+		r := reader{log: lr, id: account}
+		n, err := r.since(s.head, s.Transactions, boundMicros(t)+1)
+		if err != nil || n == 1 {
+			return err
+		}
+		_, err = r.seek(s.head, s.Transactions, n-1)
+		funds = transactionOf(&r.rec, account).FundsAfter
+		return err
+	})
+	return funds, l.failed(err)
+}
+
+// boundMicros turns a bound into ledger time; what is beyond all records stays
+// just so.
+func boundMicros(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, 0)):
+		return -1
+	case t.After(timeOf(maxTime)):
+		return maxTime + 1
+	}
+	return t.UnixMicro()
+}
+
+// listing is a Range made definite, and where it goes on.
+type listing struct {
+	account    uuid.UUID
+	order      Order
+	start, end int64 // µs since 1970, start <= t < end
+	next       int64 // the ordinal of the next transaction; 0: not begun
+}
+
+// listing checks a Range and its cursor.
+func (r Range) listing(account uuid.UUID) (listing, error) {
+	if r.Limit < 0 || r.Limit > MaxPage {
+		return listing{}, fmt.Errorf("%w: the limit is %d, allowed is 1 to %d", ErrBadRange, r.Limit, MaxPage)
+	}
+	if r.Order < DefaultOrder || r.Order > NewestFirst {
+		return listing{}, fmt.Errorf("%w: order %d", ErrBadRange, r.Order)
+	}
+	li := listing{account: account, order: r.Order, start: -1, end: maxTime + 1}
+	if !r.Start.IsZero() {
+		li.start = boundMicros(r.Start)
+	}
+	if !r.End.IsZero() {
+		li.end = boundMicros(r.End)
+	}
+	if li.start > li.end {
+		return listing{}, fmt.Errorf("%w: the start is after the end", ErrBadRange)
+	}
+	if r.Cursor == "" {
+		if li.order == DefaultOrder {
+			li.order = OldestFirst
+		}
+		return li, nil
+	}
+	was, err := parseCursor(r.Cursor)
+	if err != nil {
+		return listing{}, err
+	}
+	switch {
+	case was.account != account:
+		return listing{}, fmt.Errorf("%w: it is another account's", ErrBadCursor)
+	case r.Order != DefaultOrder && r.Order != was.order:
+		return listing{}, fmt.Errorf("%w: it has another order", ErrBadCursor)
+	case !r.Start.IsZero() && li.start != was.start:
+		return listing{}, fmt.Errorf("%w: it has another start", ErrBadCursor)
+	case !r.End.IsZero() && li.end != was.end:
+		return listing{}, fmt.Errorf("%w: it has another end", ErrBadCursor)
+	}
+	return was, nil
+}
+
+// TransactionPage returns a page of an account's transactions. It stays exact
+// while transactions are made: each is listed once, none is left out. Errors:
+// [ErrBadRange], [ErrBadCursor], [ErrAccountNotFound].
+func (l *Ledger) TransactionPage(ctx context.Context, account uuid.UUID, r Range) (TransactionPage, error) {
+	li, err := r.listing(account)
+	if err != nil {
+		return TransactionPage{}, err
+	}
+	s, err := l.snapshot(ctx, account)
+	if err != nil {
+		return TransactionPage{}, err
+	}
+	if s.Transactions == 0 {
+		return TransactionPage{}, nil
+	}
+	limit := r.Limit
+	if limit == 0 {
+		limit = DefaultPage
+	}
+	var txs []Transaction
+	err = l.log.View(ctx, func(lr LogReader) error {
+		var err error
+		rd := reader{log: lr, id: account}
+		if li.order == NewestFirst {
+			txs, err = rd.newestFirst(&s, &li, limit+1)
+		} else {
+			txs, err = rd.oldestFirst(&s, &li, limit+1)
+		}
+		return err
+	})
+	if err != nil {
+		return TransactionPage{}, l.failed(err)
+	}
+	page := TransactionPage{Transactions: txs}
+	if len(txs) > limit {
+		li.next = txs[limit].Ordinal
+		page = TransactionPage{Transactions: txs[:limit], Next: li.cursor()}
+	}
+	return page, nil
+}
+
+// oldestFirst returns the next n transactions of a listing. The chain leads
+// back only, so it is entered at the last of them.
+func (r *reader) oldestFirst(s *snapshot, li *listing, n int) (txs []Transaction, err error) {
+	first := li.next
+	if first == 0 {
+		if first, err = r.since(s.head, s.Transactions, li.start); err != nil {
+			return nil, err
+		}
+	}
+	if first > s.Transactions {
+		return nil, nil
+	}
+	at, err := r.seek(s.head, s.Transactions, min(s.Transactions, first+int64(n)-1))
+	for err == nil {
+		if r.rec.time < li.end {
+			txs = append(txs, transactionOf(&r.rec, r.id))
+		}
+		if at.ordinal == first {
+			break
+		}
+		at, err = r.step(at.prev, at.ordinal-1)
+	}
+	slices.Reverse(txs)
+	return txs, err
+}
+
+// newestFirst returns the next n transactions of a listing.
+func (r *reader) newestFirst(s *snapshot, li *listing, n int) (txs []Transaction, err error) {
+	next := li.next
+	if next == 0 {
+		if next, err = r.since(s.head, s.Transactions, li.end); err != nil {
+			return nil, err
+		}
+		next--
+	}
+	if next == 0 || next > s.Transactions {
+		return nil, nil
+	}
+	at, err := r.seek(s.head, s.Transactions, next)
+	for err == nil && r.rec.time >= li.start {
+		txs = append(txs, transactionOf(&r.rec, r.id))
+		if len(txs) == n || at.prev == 0 {
+			break
+		}
+		at, err = r.step(at.prev, at.ordinal-1)
+	}
+	return txs, err
+}
+
+// Transactions lists an account's transactions, reading a page at a time. An
+// error ends the listing; errors are those of [Ledger.TransactionPage].
+func (l *Ledger) Transactions(ctx context.Context, account uuid.UUID, r Range) iter.Seq2[Transaction, error] {
+	return func(yield func(Transaction, error) bool) {
+		for r := r; ; {
+			page, err := l.TransactionPage(ctx, account, r)
+			if err != nil {
+				yield(Transaction{}, err)
+				return
+			}
+			for _, tx := range page.Transactions {
+				if !yield(tx, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			r.Cursor = page.Next
+		}
+	}
+}

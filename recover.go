@@ -1,0 +1,363 @@
+package capycoin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+const (
+	// replayPage is how many records are read in one View while replaying.
+	replayPage = 1024
+	// replayFold is how many records are replayed before they are folded, so
+	// that a journal whose rows were lost is replayed in bounded memory.
+	replayFold = 1 << 20
+)
+
+// writeGenesis begins the journal of a new ledger.
+func writeGenesis(ctx context.Context, log Log, o Options) error {
+	ledger, err := o.NewID()
+	if err != nil {
+		return fmt.Errorf("making a ledger id: %w", err)
+	}
+	r := record{kind: kindGenesis, position: 1, time: clockMicros(o.Clock)}
+	r.genesis = genesisRecord{ledger: ledger, supply: o.Supply, seed: o.SeedAccount}
+	if r.genesis.supply == 0 {
+		r.genesis.supply = DefaultSupply
+	}
+	if r.genesis.seed == [16]byte{} {
+		r.genesis.seed = DefaultSeedAccount()
+	}
+	return log.Append(ctx, 0, [][]byte{appendRecord(nil, &r)})
+}
+
+// recover brings the state to the end of the journal: what the rows hold, and
+// the records after the fold position over it.
+func (l *Ledger) recover(ctx context.Context, o Options) error {
+	tail, err := l.log.Tail(ctx)
+	if err != nil {
+		return err
+	}
+	if tail == 0 {
+		// Fenced: another ledger was quicker, so its genesis is this one's.
+		if err := writeGenesis(ctx, l.log, o); err != nil && !errors.Is(err, ErrFenced) {
+			return err
+		}
+		if tail, err = l.log.Tail(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.readRecord(ctx, 1, &l.scratch); err != nil {
+		return err
+	}
+	if l.scratch.kind != kindGenesis {
+		return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", ErrCorrupt, l.scratch.kind)
+	}
+	l.genesis = l.scratch.genesis
+	if o.Supply != 0 && o.Supply != l.genesis.supply {
+		return fmt.Errorf("%w: it has %d coins, not %d", ErrSupplyMismatch, l.genesis.supply, o.Supply)
+	}
+	if o.SeedAccount != [16]byte{} && o.SeedAccount != l.genesis.seed {
+		return fmt.Errorf("%w: it has %s, not %s", ErrSeedMismatch, l.genesis.seed, o.SeedAccount)
+	}
+	value, err := l.folds.Get(ctx, TableState, stateKey)
+	if err != nil {
+		return err
+	}
+	if value != nil {
+		if l.folder.folded, l.books, err = decodeStateRow(value); err != nil {
+			return err
+		}
+	}
+	if l.books.position > tail {
+		return fmt.Errorf("%w: the rows are as of record %d, the journal ends at %d", ErrCorrupt, l.books.position, tail)
+	}
+	if err := l.replay(ctx, l.folder.folded+1, l.foldReplayed); err != nil {
+		return err
+	}
+	if l.books.position < tail {
+		return fmt.Errorf("%w: the journal ends at record %d, not %d", ErrCorrupt, l.books.position, tail)
+	}
+	return nil
+}
+
+// foldReplayed keeps the memory of a long replay bounded.
+func (l *Ledger) foldReplayed(position uint64) error {
+	if l.cache.dirtyN <= l.cache.limit/2 && position-l.folder.folded < replayFold {
+		return nil
+	}
+	return l.foldAll(position)
+}
+
+// catchUp applies what another ledger has appended to the log.
+func (l *Ledger) catchUp(ctx context.Context) error {
+	return l.replay(ctx, l.books.position+1, func(uint64) error { return nil })
+}
+
+// replay applies the records from a position to the end of the journal, and
+// calls between with the last one applied, a page at a time.
+func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) error) error {
+	page := make([]record, replayPage)
+	for {
+		n, err := l.readPage(ctx, from, page)
+		if err != nil {
+			return err
+		}
+		for i := range page[:n] {
+			if err := l.apply(ctx, &page[i]); err != nil {
+				return err
+			}
+		}
+		if n == 0 {
+			return nil
+		}
+		from += uint64(n)
+		if err := between(from - 1); err != nil {
+			return err
+		}
+	}
+}
+
+// readPage reads the records from a position on, as many as there are and
+// page has room for.
+func (l *Ledger) readPage(ctx context.Context, from uint64, page []record) (n int, err error) {
+	err = l.log.View(ctx, func(r LogReader) error {
+		var bad error
+		err := r.Scan(from, func(position uint64, b []byte) bool {
+			if position != from+uint64(n) {
+				bad = fmt.Errorf("%w: record %d is missing, %d comes next", ErrCorrupt, from+uint64(n), position)
+				return false
+			}
+			if bad = decodeRecord(&page[n], position, b); bad != nil {
+				return false
+			}
+			n++
+			return n < len(page)
+		})
+		return errors.Join(bad, err)
+	})
+	return n, err
+}
+
+// readRecord reads one record that has to be there.
+func (l *Ledger) readRecord(ctx context.Context, position uint64, r *record) error {
+	return l.log.View(ctx, func(lr LogReader) error { return recordAt(lr, position, r) })
+}
+
+func recordAt(lr LogReader, position uint64, r *record) error {
+	b, err := lr.Record(position)
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		return fmt.Errorf("%w: record %d is missing", ErrCorrupt, position)
+	}
+	return decodeRecord(r, position, b)
+}
+
+// load returns an account with its committed state, nil if there is none. It
+// is the writer's.
+func (l *Ledger) load(ctx context.Context, id [16]byte) (*account, error) {
+	if a := l.cache.get(id); a != nil {
+		return a, nil
+	}
+	a, err := l.accountRow(ctx, id)
+	if err != nil || a == nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cache.add(a)
+	return a, nil
+}
+
+func (l *Ledger) accountRow(ctx context.Context, id [16]byte) (*account, error) {
+	value, err := l.folds.Get(ctx, TableAccounts, id[:])
+	if err != nil || value == nil {
+		return nil, err
+	}
+	return decodeAccountRow(id[:], value)
+}
+
+// keyPosition returns which record used an idempotency key, 0 for none.
+func (l *Ledger) keyPosition(ctx context.Context, h keyHash) (uint64, error) {
+	if position := l.freshKeys.get(h); position != 0 {
+		return position, nil
+	}
+	value, err := l.folds.Get(ctx, TableKeys, h[:])
+	if err != nil || value == nil {
+		return 0, err
+	}
+	return decodeKeyRow(h[:], value)
+}
+
+// apply brings the effect of a record of the journal into the committed state,
+// as one step for readers. What a row already has stays as it is. A record
+// that does not follow from the state is damage.
+func (l *Ledger) apply(ctx context.Context, r *record) error {
+	var err error
+	switch r.kind {
+	case kindGenesis:
+		err = l.applyAccount(ctx, r, l.genesis.seed)
+	case kindAccount:
+		err = l.applyAccount(ctx, r, r.account.id)
+	case kindTransfer:
+		err = l.applyTransfer(ctx, r)
+	case kindToken:
+		err = l.applyToken(ctx, r)
+	case kindRevocation:
+		err = l.applyRevocation(ctx, r)
+	}
+	return err
+}
+
+// count brings a record into the books, unless they have it. The caller holds
+// the lock.
+func (l *Ledger) count(r *record) error {
+	b := &l.books
+	if r.position <= b.position {
+		return nil
+	}
+	if r.position != b.position+1 || r.time < b.time {
+		return fmt.Errorf("%w: record %d of %s follows record %d of %s", ErrCorrupt,
+			r.position, timeOf(r.time), b.position, timeOf(b.time))
+	}
+	switch r.kind {
+	case kindGenesis, kindAccount:
+		got := r.account.link
+		if r.kind == kindGenesis {
+			got = link{ordinal: 1}
+		}
+		want, opened := pushRoot(b.opened, b.accounts, r.position)
+		if got != want {
+			return fmt.Errorf("%w: record %d has %+v in the chain of accounts, it follows %+v", ErrCorrupt, r.position, got, want)
+		}
+		b.opened, b.accounts = opened, b.accounts+1
+	case kindTransfer:
+		b.transactions++
+	}
+	b.position, b.time = r.position, r.time
+	return nil
+}
+
+func (l *Ledger) applyAccount(ctx context.Context, r *record, id [16]byte) error {
+	a, err := l.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a == nil {
+		a = &account{id: id, created: r.time, asOf: r.position}
+		if r.kind == kindGenesis {
+			a.created, a.funds = seedCreated, l.genesis.supply
+		}
+		l.cache.add(a)
+		l.cache.changed(a)
+	} else if a.asOf < r.position {
+		return fmt.Errorf("%w: record %d opens account %x again", ErrCorrupt, r.position, id)
+	}
+	return l.count(r)
+}
+
+// party loads an account that a record names, so that it has to be there.
+func (l *Ledger) party(ctx context.Context, r *record, id [16]byte) (*account, error) {
+	a, err := l.load(ctx, id)
+	if err == nil && a == nil {
+		err = fmt.Errorf("%w: record %d names account %x, which is not there", ErrCorrupt, r.position, id)
+	}
+	return a, err
+}
+
+func (l *Ledger) applyTransfer(ctx context.Context, r *record) error {
+	t := &r.transfer
+	from, err := l.party(ctx, r, t.sender)
+	if err != nil {
+		return err
+	}
+	to, err := l.party(ctx, r, t.receiver)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.count(r); err != nil {
+		return err
+	}
+	if err := l.follow(from, r, &t.from, -t.amount-t.fee); err != nil {
+		return err
+	}
+	if err := l.follow(to, r, &t.to, t.amount); err != nil {
+		return err
+	}
+	if t.key != "" {
+		l.freshKeys.put(hashKey(t.sender, t.key), r.position)
+	}
+	return nil
+}
+
+// follow applies to an account what a transfer's record did to it.
+func (l *Ledger) follow(a *account, r *record, p *party, change Coins) error {
+	if a.asOf >= r.position {
+		return nil
+	}
+	funds := a.funds + change
+	want, roots := pushRoot(a.roots, a.count, r.position)
+	if p.link != want || p.funds != funds {
+		return fmt.Errorf("%w: record %d leaves account %s with %+v, it follows %+v", ErrCorrupt,
+			r.position, a.id, *p, party{want, funds})
+	}
+	a.roots, a.count, a.funds, a.asOf = roots, a.count+1, funds, r.position
+	l.cache.changed(a)
+	return nil
+}
+
+func (l *Ledger) applyToken(ctx context.Context, r *record) error {
+	t := &r.token
+	a, err := l.party(ctx, r, t.account)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.count(r); err != nil {
+		return err
+	}
+	if a.asOf < r.position {
+		for _, ref := range a.issued(t) {
+			l.freshTokens.cur[ref.selector] = tokenRow{}
+		}
+		l.cache.changed(a)
+	}
+	l.freshTokens.cur[t.selector] = tokenRow{t.position, t.expires}
+	return nil
+}
+
+func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
+	a, err := l.party(ctx, r, r.revocation.account)
+	if err != nil {
+		return err
+	}
+	// The row of the account may be without the token already.
+	var revoked record
+	if err := l.readRecord(ctx, r.revocation.token, &revoked); err != nil {
+		return err
+	}
+	if revoked.kind != kindToken || revoked.token.account != a.id {
+		return fmt.Errorf("%w: record %d revokes record %d, which is no token of account %s", ErrCorrupt,
+			r.position, r.revocation.token, a.id)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.count(r); err != nil {
+		return err
+	}
+	if a.asOf < r.position {
+		if _, ok := a.revoked(r.revocation.token, r.position); !ok {
+			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", ErrCorrupt, r.position, r.revocation.token)
+		}
+		l.cache.changed(a)
+	}
+	l.freshTokens.cur[revoked.token.selector] = tokenRow{}
+	return nil
+}

@@ -1,0 +1,65 @@
+package capycoin
+
+import "time"
+
+// Histogram counts observations by size. Buckets[i] counts those that are at
+// most 2^i and more than 2^(i-1); larger ones than 2^23 are only in Count.
+type Histogram struct {
+	Count   uint64
+	Sum     uint64
+	Buckets [24]uint64
+}
+
+// observe adds a value.
+func (h *Histogram) observe(v uint64) {
+	h.Count++
+	h.Sum += v
+	for i := range h.Buckets {
+		if v <= 1<<i {
+			h.Buckets[i]++
+			return
+		}
+	}
+}
+
+// Stats are numbers about a ledger for whoever watches it. Counts are since it
+// was opened, where they are not of the ledger itself.
+type Stats struct {
+	Position     uint64 // of the last record committed
+	FoldPosition uint64 // what a restart need not replay; the fold lag is the difference
+	Accounts     int64
+	Transactions int64
+
+	Commits    Histogram     // records of each commit
+	CommitTime Histogram     // microseconds each commit took
+	SpillTime  time.Duration // of CommitTime, that bbolt took to lay out pages
+	WriteTime  time.Duration // of CommitTime, that bbolt took to write and sync
+
+	QueueLength int // calls that wait for the writer
+	QueueSize   int
+
+	CachedAccounts int // accounts in memory
+	DirtyAccounts  int // of them, those newer than their rows
+	FreshKeys      int // idempotency keys in memory
+
+	FileSize  int64 // bytes; 0 where the store is no file
+	FreePages int   // pages of it that hold nothing
+}
+
+// Stats returns what is known now. It reads no records.
+func (l *Ledger) Stats() Stats {
+	l.mu.RLock()
+	s := Stats{
+		Position: l.books.position, FoldPosition: l.folder.folded,
+		Accounts: l.books.accounts, Transactions: l.books.transactions,
+		Commits: l.commits, CommitTime: l.commitTime,
+		QueueLength: len(l.queue), QueueSize: cap(l.queue),
+		CachedAccounts: len(l.cache.ring), DirtyAccounts: l.cache.dirtyN,
+		FreshKeys: len(l.freshKeys.cur) + len(l.freshKeys.old),
+	}
+	l.mu.RUnlock()
+	if l.bolt != nil {
+		l.bolt.stats(&s)
+	}
+	return s
+}

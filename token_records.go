@@ -1,0 +1,118 @@
+package capycoin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// What a TokenIssuer needs of its ledger: the records of tokens, and the table
+// from selectors to them.
+
+// errSelectorTaken: another token, live or not, has the selector.
+var errSelectorTaken = errors.New("capycoin: the selector of the token is taken")
+
+// openAccountWithToken opens an account together with its first token, whose
+// account, position and time it fills in.
+func (l *Ledger) openAccountWithToken(ctx context.Context, t tokenRecord) (Account, tokenRecord, error) {
+	return l.openAccount(ctx, &t)
+}
+
+// issueToken issues a token, whose position and time it fills in. Checks:
+// [ErrAccountNotFound], [ErrSeedToken], [ErrTooManyTokens], [ErrBadExpiry],
+// errSelectorTaken.
+func (l *Ledger) issueToken(ctx context.Context, t tokenRecord) (tokenRecord, error) {
+	o := &op{kind: opToken, token: t, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+	if _, err := l.submit(ctx, o); err != nil {
+		return tokenRecord{}, err
+	}
+	return o.token, nil
+}
+
+// revokeToken ends a live token, or returns [ErrTokenNotFound].
+func (l *Ledger) revokeToken(ctx context.Context, account, id uuid.UUID) error {
+	o := &op{kind: opRevoke, revoke: revocation{account, id}, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+	_, err := l.submit(ctx, o)
+	return err
+}
+
+// tokenRow returns the row of a selector, a zero one if there is none.
+func (l *Ledger) tokenRow(ctx context.Context, selector [16]byte) (tokenRow, error) {
+	l.mu.RLock()
+	row, ok := l.freshTokens.get(selector)
+	l.mu.RUnlock()
+	if ok {
+		return row, nil
+	}
+	value, err := l.folds.Get(ctx, TableTokens, selector[:])
+	if err != nil || value == nil {
+		return tokenRow{}, err
+	}
+	return decodeTokenRow(selector[:], value)
+}
+
+// tokenBySelector returns the token with a selector, which may have expired;
+// ok is false if there is none or it was revoked.
+func (l *Ledger) tokenBySelector(ctx context.Context, selector [16]byte) (t tokenRecord, ok bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return tokenRecord{}, false, err
+	}
+	if err := l.Err(); err != nil {
+		return tokenRecord{}, false, err
+	}
+	row, err := l.tokenRow(ctx, selector)
+	if err != nil || row.position == 0 {
+		return tokenRecord{}, false, l.failed(err)
+	}
+	var r record
+	if err := l.readRecord(ctx, row.position, &r); err != nil {
+		return tokenRecord{}, false, l.failed(err)
+	}
+	if r.kind != kindToken || r.token.selector != selector {
+		return tokenRecord{}, false, l.failed(fmt.Errorf("%w: a token's row names record %d, which is not its", ErrCorrupt, row.position))
+	}
+	return r.token, true, nil
+}
+
+// tokenAlive says whether the token with a selector and position is still
+// there, so neither revoked nor swept away after its expiry.
+func (l *Ledger) tokenAlive(ctx context.Context, selector [16]byte, position uint64) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if err := l.Err(); err != nil {
+		return false, err
+	}
+	row, err := l.tokenRow(ctx, selector)
+	return row.position == position && err == nil, l.failed(err)
+}
+
+// liveTokens returns the tokens of an account that are neither expired nor
+// revoked, oldest first, or [ErrAccountNotFound].
+func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]tokenRecord, error) {
+	s, err := l.snapshot(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	now := l.Time().UnixMicro()
+	var live []tokenRecord
+	err = l.log.View(ctx, func(lr LogReader) error {
+		var r record
+		for _, ref := range s.tokens {
+			if ref.expires <= now {
+				continue
+			}
+			if err := recordAt(lr, ref.position, &r); err != nil {
+				return err
+			}
+			if r.kind != kindToken || r.token.account != account {
+				return fmt.Errorf("%w: account %s names record %d as its token", ErrCorrupt, account, ref.position)
+			}
+			live = append(live, r.token)
+		}
+		return nil
+	})
+	return live, l.failed(err)
+}
