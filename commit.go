@@ -174,44 +174,67 @@ func (l *Ledger) commit(batch []*op) {
 	}
 }
 
+// maxStale bounds how often a commit is judged again although nothing new was
+// in the log: a store that says so for ever must not hang its callers.
+const maxStale = 8
+
 // tryCommit returns an error if none of the operations has an outcome of its
 // own.
 func (l *Ledger) tryCommit(batch []*op) error {
 	ctx := context.Background()
-	for {
-		l.overlay.reset(&l.books, l.now())
-		for _, o := range batch {
-			if err := l.judge(ctx, o); err != nil {
-				return l.refused(err)
-			}
+	for stale := 0; stale < maxStale; {
+		at := l.books.position
+		done, err := l.tryOnce(ctx, batch)
+		if done || err != nil {
+			return err
 		}
-		if len(l.overlay.ends) == 0 {
-			// All were refused, yet accounts may have been read for them.
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.cache.evict()
-			return nil
-		}
-		if err := l.stageFolds(ctx, len(l.overlay.ends)); err != nil {
+		if err := l.catchUp(ctx); err != nil {
 			return l.refused(err)
 		}
-		l.recordList = l.overlay.records(l.recordList)
-		start := time.Now()
-		err := l.log.Append(ctx, l.books.position, l.recordList)
-		switch {
-		case err == nil:
-			l.publish(time.Since(start))
-			return nil
-		case errors.Is(err, ErrFenced):
-			if err := l.catchUp(ctx); err != nil {
-				return l.refused(err)
-			}
-		case errors.Is(err, ErrNotWritten):
-			return err
-		default:
-			l.stop(err)
-			return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		if l.books.position == at {
+			stale++
 		}
+	}
+	return fmt.Errorf("%w: the store says that another ledger wrote, but shows nothing new", ErrNotWritten)
+}
+
+// tryOnce judges operations and commits them; done is false if another ledger
+// has written to the log since.
+func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error) {
+	l.overlay.reset(&l.books, l.now())
+	for _, o := range batch {
+		if err := l.judge(ctx, o); err != nil {
+			return false, l.refused(err)
+		}
+	}
+	if len(l.overlay.ends) == 0 {
+		// All refused or replayed: no append tells whether the log has gone on.
+		tail, err := l.log.Tail(ctx)
+		if err != nil {
+			return false, l.refused(err)
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.cache.evict() // accounts may have been read
+		return tail == l.books.position, nil
+	}
+	if err := l.stageFolds(ctx, len(l.overlay.ends)); err != nil {
+		return false, l.refused(err)
+	}
+	l.recordList = l.overlay.records(l.recordList)
+	start := time.Now()
+	err = l.log.Append(ctx, l.books.position, l.recordList)
+	switch {
+	case err == nil:
+		l.publish(time.Since(start))
+		return true, nil
+	case errors.Is(err, ErrFenced):
+		return false, nil
+	case errors.Is(err, ErrNotWritten):
+		return false, err
+	default:
+		l.stop(err)
+		return false, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 }
 

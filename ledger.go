@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,8 @@ import (
 type Ledger struct {
 	log     Log
 	folds   Folds
-	bolt    *boltStore // set if it is the store, for Stats and Close
+	bolt    *boltStore // set if it is the store, for Stats
+	owned   bool       // Close closes it
 	clock   func() time.Time
 	newID   func() (uuid.UUID, error)
 	logger  *slog.Logger
@@ -77,6 +79,7 @@ func Open(path string, opts *Options) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, errors.Join(err, store.close()))
 	}
+	led.owned = true
 	return led, nil
 }
 
@@ -166,7 +169,7 @@ func (l *Ledger) Close() error {
 	l.once.Do(func() {
 		close(l.closing)
 		<-l.finished
-		if l.bolt != nil {
+		if l.owned {
 			l.closeErr = l.bolt.close()
 		}
 	})
@@ -306,6 +309,8 @@ func (l *Ledger) Transfer(ctx context.Context, t Transfer) (Receipt, error) {
 // that does not fit into one commit of the store is [ErrBatchTooLarge].
 //
 // An error means that no transfer was made, unless it is [ErrOutcomeUnknown].
+// On a store whose commits are smaller than the batch, one with EachAlone is
+// made in parts, and should a later part fail its results say so.
 func (l *Ledger) TransferBatch(ctx context.Context, transfers []Transfer, mode BatchMode) ([]Result, error) {
 	if len(transfers) == 0 || len(transfers) > MaxBatch {
 		return nil, fmt.Errorf("%w, this one has %d", ErrBatchSize, len(transfers))
@@ -313,18 +318,36 @@ func (l *Ledger) TransferBatch(ctx context.Context, transfers []Transfer, mode B
 	if mode != Atomic && mode != EachAlone {
 		return nil, &OptionError{Field: "mode", Value: int(mode), Allowed: "EachAlone or Atomic"}
 	}
-	bytes := 0
-	for i := range transfers {
-		bytes += maxTransferRecord + min(len(transfers[i].Key), MaxKeyLen)
+	results := make([]Result, len(transfers))
+	for first := 0; first < len(transfers); {
+		last, bytes := first, 0
+		for ; last < len(transfers); last++ {
+			size := maxTransferRecord + min(len(transfers[last].Key), MaxKeyLen)
+			// The parts of an atomic batch can't stand alone.
+			if mode == EachAlone && last > first && bytes+size > l.log.MaxAppend() {
+				break
+			}
+			bytes += size
+		}
+		o := &op{
+			kind: opTransfers, mode: mode, transfers: transfers[first:last], results: results[first:last],
+			records: last - first, bytes: bytes, done: make(chan struct{}, 1),
+		}
+		if mine, err := l.submit(ctx, o); err != nil {
+			if first == 0 {
+				return nil, err
+			}
+			if !mine {
+				results = slices.Clone(results) // the queue may still look at o's
+			}
+			for i := first; i < len(results); i++ {
+				results[i] = Result{Err: err}
+			}
+			break
+		}
+		first = last
 	}
-	o := &op{
-		kind: opTransfers, mode: mode, transfers: transfers, results: make([]Result, len(transfers)),
-		records: len(transfers), bytes: bytes, done: make(chan struct{}, 1),
-	}
-	if _, err := l.submit(ctx, o); err != nil {
-		return nil, err
-	}
-	return o.results, nil
+	return results, nil
 }
 
 // Account returns an account as it stands, or [ErrAccountNotFound].

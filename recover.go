@@ -40,11 +40,15 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	}
 	if tail == 0 {
 		// Fenced: another ledger was quicker, so its genesis is this one's.
-		if err := writeGenesis(ctx, l.log, o); err != nil && !errors.Is(err, ErrFenced) {
-			return err
+		fenced := writeGenesis(ctx, l.log, o)
+		if fenced != nil && !errors.Is(fenced, ErrFenced) {
+			return fenced
 		}
 		if tail, err = l.log.Tail(ctx); err != nil {
 			return err
+		}
+		if tail == 0 {
+			return fenced
 		}
 	}
 	if err := l.readRecord(ctx, 1, &l.scratch); err != nil {
@@ -184,6 +188,10 @@ func (l *Ledger) keyPosition(ctx context.Context, h keyHash) (uint64, error) {
 	if position := l.freshKeys.get(h); position != 0 {
 		return position, nil
 	}
+	return l.keyRow(ctx, h)
+}
+
+func (l *Ledger) keyRow(ctx context.Context, h keyHash) (uint64, error) {
 	value, err := l.folds.Get(ctx, TableKeys, h[:])
 	if err != nil || value == nil {
 		return 0, err

@@ -1,0 +1,238 @@
+package capycoin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// AuditOptions are the settings of [Ledger.Audit]. Nil is the same as zero.
+type AuditOptions struct {
+	// Progress is called about ten times a second, and at the end of each
+	// stage, by the goroutine that called Audit. May be nil.
+	Progress func(AuditProgress)
+	// OnFault is called with each fault as it is found. May be nil.
+	OnFault func(AuditFault)
+	// MaxFaults is how many faults the report keeps, 1 or more; all are
+	// counted. Zero: 1,000.
+	MaxFaults int
+}
+
+// AuditProgress says how far an audit is. The stages are "journal",
+// "accounts", "keys" and "tokens", in this order; Done and Total count what
+// the stage is about.
+type AuditProgress struct {
+	Stage string
+	Done  uint64
+	Total uint64
+}
+
+// AuditFault is something that is not as the journal says, or a record that
+// does not follow from those before it.
+type AuditFault struct {
+	Position uint64    // of the record, 0 where none is meant
+	Account  uuid.UUID // zero where none is meant
+	Kind     string    // one of the Fault constants
+	Detail   string
+}
+
+// The kinds of faults.
+const (
+	FaultRecord  = "record"  // a record is missing, damaged, or out of order
+	FaultChain   = "chain"   // a record is not linked to the one before it
+	FaultFunds   = "funds"   // a transfer that the funds do not allow, or wrong funds after it
+	FaultAccount = "account" // an account is not as its records make it
+	FaultKey     = "key"     // an idempotency key does not lead to its transfer
+	FaultToken   = "token"   // a token is not as its records make it
+	FaultBooks   = "books"   // a count, the time or the supply is wrong
+)
+
+func (f AuditFault) String() string {
+	s := f.Kind + ": " + f.Detail
+	if f.Account != (uuid.UUID{}) {
+		s = fmt.Sprintf("account %s: %s", f.Account, s)
+	}
+	if f.Position != 0 {
+		s = fmt.Sprintf("record %d: %s", f.Position, s)
+	}
+	return s
+}
+
+// AuditReport is what an audit looked at and found.
+type AuditReport struct {
+	Position     uint64 // of the last record it went up to
+	Records      uint64 // of the journal
+	Accounts     int64
+	Transactions int64
+	Keys         int64 // rows of idempotency keys
+	Tokens       int64 // rows of tokens
+	Supply       Coins // the sum of the funds of all accounts
+	FaultCount   int
+	Faults       []AuditFault // the first of them
+	Elapsed      time.Duration
+}
+
+// Err returns nil if no fault was found, and otherwise an error that says how
+// many there are and which came first. errors.Is finds [ErrCorrupt] in it.
+func (r AuditReport) Err() error {
+	switch {
+	case r.FaultCount == 0:
+		return nil
+	case len(r.Faults) == 0:
+		return fmt.Errorf("%w: %d faults", ErrCorrupt, r.FaultCount)
+	case r.FaultCount == 1:
+		return fmt.Errorf("%w: %s", ErrCorrupt, r.Faults[0])
+	}
+	return fmt.Errorf("%w: %d faults, the first: %s", ErrCorrupt, r.FaultCount, r.Faults[0])
+}
+
+// auditPage is how many records, accounts or rows are read at once.
+const auditPage = 1024
+
+// Audit goes through the books: it replays the whole journal from its first
+// record and compares with that what the ledger holds, on the disk and in
+// memory. It checks the records' checksums and order, the chains, funds after
+// each transfer, every row, every idempotency key and token, and that the
+// funds of all accounts add up to the supply.
+//
+// The ledger goes on meanwhile: an audit reads in pages and never waits for
+// the writer, nor the writer for it. It holds an account in about 300 bytes of
+// memory. Faults are in the report (see [AuditReport.Err]) and do not make
+// Audit fail; an error means that it did not get to the end.
+func (l *Ledger) Audit(ctx context.Context, opts *AuditOptions) (AuditReport, error) {
+	a := newAuditor(l, opts)
+	start := time.Now()
+	err := a.run(ctx)
+	a.report.Elapsed = time.Since(start)
+	return a.report, err
+}
+
+// auditor is the state of an audit: a model of the ledger, made of nothing but
+// the journal, and what was seen of the ledger that the model has to reach
+// first.
+type auditor struct {
+	l      *Ledger
+	opts   AuditOptions
+	report AuditReport
+	shown  time.Time // when progress was last told
+	page   []record
+
+	// The model.
+	books    books
+	folded   uint64 // the fold position when the audit began
+	accounts map[uuid.UUID]*audited
+	live     map[[16]byte]tokenRow // tokens that are neither revoked nor dropped
+
+	// What the ledger had that the model is not up to yet.
+	liveBooks books
+	waiting   map[uuid.UUID][]*account
+	doubts    map[[16]byte]tokenRow // rows of tokens, by selector
+	missing   [][16]byte            // selectors of tokens without a row
+}
+
+// audited is an account of the model.
+type audited struct {
+	account
+	atFold uint64 // its asOf at the fold position; 0 if it was opened later
+	row    bool   // it has a row
+}
+
+func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
+	a := &auditor{
+		l:        l,
+		page:     make([]record, auditPage),
+		accounts: make(map[uuid.UUID]*audited),
+		live:     make(map[[16]byte]tokenRow),
+		waiting:  make(map[uuid.UUID][]*account),
+		doubts:   make(map[[16]byte]tokenRow),
+	}
+	if opts != nil {
+		a.opts = *opts
+	}
+	if a.opts.MaxFaults <= 0 {
+		a.opts.MaxFaults = 1000
+	}
+	return a
+}
+
+func (a *auditor) run(ctx context.Context) error {
+	l := a.l
+	if err := l.Err(); err != nil {
+		return err
+	}
+	l.mu.RLock()
+	a.liveBooks, a.folded = l.books, l.folder.folded
+	a.liveBooks.opened = append([]uint64(nil), l.books.opened...)
+	l.mu.RUnlock()
+	stages := []func(context.Context) error{
+		func(ctx context.Context) error { return a.replayTo(ctx, a.liveBooks.position) },
+		a.checkAccounts, a.checkAccountRows, a.checkKeyRows, a.checkTokens, a.checkTokenRows,
+		// What was newer than the model can be compared once that is as new.
+		func(ctx context.Context) error { return a.replayTo(ctx, l.position()) },
+	}
+	for _, stage := range stages {
+		if err := stage(ctx); err != nil {
+			return err
+		}
+	}
+	a.settle()
+	a.report.Position = a.books.position
+	a.report.Accounts, a.report.Transactions = a.books.accounts, a.books.transactions
+	for _, acct := range a.accounts {
+		a.report.Supply += acct.funds
+	}
+	if a.report.Supply != l.genesis.supply {
+		a.fault(0, uuid.UUID{}, FaultBooks, "the funds add up to %d, the supply is %d", a.report.Supply, l.genesis.supply)
+	}
+	return nil
+}
+
+// settle is about what has not turned out right by the end of the journal.
+func (a *auditor) settle() {
+	for id, copies := range a.waiting {
+		for _, c := range copies {
+			a.fault(0, id, FaultAccount, "it is as of record %d, where the journal has none of it", c.asOf)
+		}
+	}
+	now := a.l.Time().UnixMicro()
+	for _, selector := range a.missing {
+		if want, ok := a.live[selector]; ok && want.expires > now {
+			a.fault(want.position, uuid.UUID{}, FaultToken, "its selector %x leads nowhere", selector)
+		}
+	}
+	for selector, row := range a.doubts {
+		if want := a.live[selector]; want != row && row.expires > now {
+			a.fault(row.position, uuid.UUID{}, FaultToken, "selector %x leads to record %d, by the journal to %d (0 is none)",
+				selector, row.position, want.position)
+		}
+	}
+}
+
+// fault notes a fault.
+func (a *auditor) fault(position uint64, account uuid.UUID, kind, format string, args ...any) {
+	f := AuditFault{Position: position, Account: account, Kind: kind, Detail: fmt.Sprintf(format, args...)}
+	a.report.FaultCount++
+	if len(a.report.Faults) < a.opts.MaxFaults {
+		a.report.Faults = append(a.report.Faults, f)
+	}
+	if a.opts.OnFault != nil {
+		a.opts.OnFault(f)
+	}
+}
+
+// progress tells how far a stage is, and whether to go on.
+func (a *auditor) progress(ctx context.Context, stage string, done, total uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := a.l.Err(); err != nil {
+		return err
+	}
+	if a.opts.Progress != nil && (done == total || time.Since(a.shown) >= 100*time.Millisecond) {
+		a.shown = time.Now()
+		a.opts.Progress(AuditProgress{Stage: stage, Done: done, Total: total})
+	}
+	return nil
+}

@@ -1,0 +1,294 @@
+package capycoin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// keyPositionShared is keyPosition for others than the writer.
+func (l *Ledger) keyPositionShared(ctx context.Context, h keyHash) (uint64, error) {
+	l.mu.RLock()
+	position := l.freshKeys.get(h)
+	l.mu.RUnlock()
+	if position != 0 {
+		return position, nil
+	}
+	return l.keyRow(ctx, h)
+}
+
+// copyAccount returns the committed state of an account as readers get it, nil
+// if there is none.
+func (l *Ledger) copyAccount(ctx context.Context, id uuid.UUID) (*account, error) {
+	l.mu.RLock()
+	if a := l.cache.accounts[id]; a != nil {
+		c := &account{id: id, created: a.created, asOf: a.asOf, funds: a.funds, count: a.count,
+			roots: slices.Clone(a.roots), tokens: a.tokens}
+		l.mu.RUnlock()
+		return c, nil
+	}
+	l.mu.RUnlock()
+	return l.accountRow(ctx, id)
+}
+
+// checkAccounts compares every account of the model with what the ledger
+// answers for it.
+func (a *auditor) checkAccounts(ctx context.Context) error {
+	ids := make([]uuid.UUID, 0, len(a.accounts))
+	for id := range a.accounts {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(x, y uuid.UUID) int { return slices.Compare(x[:], y[:]) })
+	for i, id := range ids {
+		if i%auditPage == 0 {
+			if err := a.progress(ctx, "accounts", uint64(i), uint64(len(ids))); err != nil {
+				return err
+			}
+		}
+		got, err := a.l.copyAccount(ctx, id)
+		want := &a.accounts[id].account
+		switch {
+		case errors.Is(err, ErrCorrupt):
+			a.fault(0, id, FaultAccount, "%v", err)
+		case err != nil:
+			return err
+		case got == nil:
+			a.fault(want.asOf, id, FaultAccount, "the ledger does not know it")
+		case got.asOf < want.asOf:
+			a.fault(want.asOf, id, FaultAccount, "the ledger has it as of record %d", got.asOf)
+		default:
+			a.compareOrWait(got, want)
+		}
+	}
+	return a.progress(ctx, "accounts", uint64(len(ids)), uint64(len(ids)))
+}
+
+// compareOrWait compares a copy with the model's account, later if it is newer.
+func (a *auditor) compareOrWait(got, want *account) {
+	if got.asOf == want.asOf {
+		a.compare(got, want)
+		return
+	}
+	a.waiting[got.id] = append(a.waiting[got.id], got)
+}
+
+// compare reports the first difference between two states of an account as of
+// one record.
+func (a *auditor) compare(got, want *account) {
+	diff := func(what string, g, w any) {
+		a.fault(want.asOf, want.id, FaultAccount, "its %s: the ledger has %v, by the journal it is %v", what, g, w)
+	}
+	switch {
+	case got.funds != want.funds:
+		diff("funds", got.funds, want.funds)
+	case got.count != want.count:
+		diff("number of transactions", got.count, want.count)
+	case got.created != want.created:
+		diff("time of opening", timeOf(got.created), timeOf(want.created))
+	case !slices.Equal(got.roots, want.roots):
+		diff("chain", got.roots, want.roots)
+	case !slices.Equal(got.tokens, want.tokens):
+		diff("tokens", got.tokens, want.tokens)
+	}
+}
+
+// scan calls fn with the rows of a table, a page in one read.
+func (a *auditor) scan(ctx context.Context, stage string, table Table, total uint64, fn func(key, value []byte) error) error {
+	type row struct{ key, value []byte }
+	page := make([]row, 0, auditPage)
+	done := uint64(0)
+	for from := []byte{}; from != nil; {
+		page = page[:0]
+		var next []byte
+		err := a.l.folds.Scan(ctx, table, from, func(key, value []byte) bool {
+			if len(page) == auditPage {
+				next = slices.Clone(key)
+				return false
+			}
+			page = append(page, row{slices.Clone(key), slices.Clone(value)})
+			return true
+		})
+		if errors.Is(err, ErrCorrupt) {
+			// Where it goes on can't be told.
+			a.fault(0, uuid.UUID{}, FaultAccount, "table %s from %x on: %v", table, from, err)
+			next = nil
+		} else if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if err := fn(r.key, r.value); err != nil {
+				return err
+			}
+		}
+		done += uint64(len(page))
+		if err := a.progress(ctx, stage, done, max(total, done)); err != nil {
+			return err
+		}
+		from = next
+	}
+	return nil
+}
+
+// checkAccountRows compares the rows of accounts: they may lag behind the
+// model, though not behind the fold position, and be ahead of it.
+func (a *auditor) checkAccountRows(ctx context.Context) error {
+	err := a.scan(ctx, "accounts", TableAccounts, uint64(len(a.accounts)), func(key, value []byte) error {
+		if len(key) != 16 {
+			a.fault(0, uuid.UUID{}, FaultAccount, "a row has the key %x", key)
+			return nil
+		}
+		row, err := decodeAccountRow(key, value)
+		if err != nil {
+			a.fault(0, uuid.UUID(key), FaultAccount, "%v", err)
+			return nil
+		}
+		acct := a.accounts[row.id]
+		if acct == nil {
+			// Opened since, or it is there for no reason.
+			a.waiting[row.id] = append(a.waiting[row.id], row)
+			return nil
+		}
+		acct.row = true
+		switch {
+		case row.asOf < acct.atFold:
+			a.fault(acct.atFold, row.id, FaultAccount, "its row is as of record %d, all up to record %d are said to be folded", row.asOf, a.folded)
+		case row.asOf < acct.asOf:
+			return a.checkOldRow(ctx, row)
+		default:
+			a.compareOrWait(row, &acct.account)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for id, acct := range a.accounts {
+		if acct.atFold != 0 && !acct.row {
+			a.fault(acct.atFold, id, FaultAccount, "its row is missing")
+		}
+	}
+	return nil
+}
+
+// checkOldRow checks a row that the model has left behind against the records
+// that it names.
+func (a *auditor) checkOldRow(ctx context.Context, row *account) error {
+	err := a.l.log.View(ctx, func(lr LogReader) error {
+		r := reader{log: lr, id: row.id}
+		ordinal := row.count
+		for i := len(row.roots) - 1; i >= 0; i-- {
+			l, err := r.step(row.roots[i], ordinal)
+			if err != nil {
+				return err
+			}
+			if funds := transactionOf(&r.rec, row.id).FundsAfter; i == len(row.roots)-1 && funds != row.funds {
+				return fmt.Errorf("%w: its row has funds %d, record %d says %d", ErrCorrupt, row.funds, row.roots[i], funds)
+			}
+			if i > 0 && l.jump != row.roots[i-1] {
+				return fmt.Errorf("%w: its row has record %d in its chain, record %d says %d", ErrCorrupt, row.roots[i-1], row.roots[i], l.jump)
+			}
+			ordinal -= treeSize(ordinal)
+		}
+		for _, ref := range row.tokens {
+			if err := recordAt(lr, ref.position, &r.rec); err != nil {
+				return err
+			}
+			if t := &r.rec.token; r.rec.kind != kindToken || t.account != row.id || t.selector != ref.selector || t.expires != ref.expires {
+				return fmt.Errorf("%w: its row names record %d as its token", ErrCorrupt, ref.position)
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, ErrCorrupt) {
+		a.fault(row.asOf, row.id, FaultAccount, "%v", err)
+		return nil
+	}
+	return err
+}
+
+// checkKeyRows makes sure that each key's row leads to a transfer with it. The
+// other way round, each transfer's key was looked up in the replay.
+func (a *auditor) checkKeyRows(ctx context.Context) error {
+	var r record
+	return a.scan(ctx, "keys", TableKeys, 0, func(key, value []byte) error {
+		a.report.Keys++
+		position, err := decodeKeyRow(key, value)
+		if err == nil {
+			err = a.l.readRecord(ctx, position, &r)
+		}
+		switch {
+		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
+			a.fault(position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
+		case err != nil:
+			return err
+		case r.kind != kindTransfer || r.transfer.key == "" || string(key) != keyString(&r.transfer):
+			a.fault(position, uuid.UUID{}, FaultKey, "row %x leads to it, which has not that key", key)
+		}
+		return nil
+	})
+}
+
+func keyString(t *transferRecord) string {
+	h := hashKey(t.sender, t.key)
+	return string(h[:])
+}
+
+// checkTokens looks up every live token of the model.
+func (a *auditor) checkTokens(ctx context.Context) error {
+	n := 0
+	for selector, want := range a.live {
+		got, err := a.l.tokenRow(ctx, selector)
+		switch {
+		case errors.Is(err, ErrCorrupt):
+			a.fault(want.position, uuid.UUID{}, FaultToken, "%v", err)
+		case err != nil:
+			return err
+		case got != want && got.position != 0:
+			a.doubts[selector] = got
+		case got != want && want.expires > a.l.Time().UnixMicro():
+			// Revoked since, or lost.
+			a.missing = append(a.missing, selector)
+		}
+		if n++; n%auditPage == 0 {
+			if err := a.progress(ctx, "tokens", uint64(n), uint64(len(a.live))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkTokenRows makes sure that each token's row leads to its record.
+func (a *auditor) checkTokenRows(ctx context.Context) error {
+	var r record
+	return a.scan(ctx, "tokens", TableTokens, uint64(len(a.live)), func(key, value []byte) error {
+		a.report.Tokens++
+		row, err := decodeTokenRow(key, value)
+		if err == nil && len(key) != 16 {
+			err = badRow(TableTokens, key)
+		}
+		if err == nil {
+			err = a.l.readRecord(ctx, row.position, &r)
+		}
+		switch {
+		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
+			a.fault(row.position, uuid.UUID{}, FaultToken, "row %x: %v", key, err)
+			return nil
+		case err != nil:
+			return err
+		case r.kind != kindToken || string(key) != string(r.token.selector[:]) || row.expires != r.token.expires:
+			a.fault(row.position, uuid.UUID{}, FaultToken, "row %x leads to it, which is not that token", key)
+			return nil
+		}
+		// Revoked or dropped already, if a newer row says so in memory.
+		if got, err := a.l.tokenRow(ctx, r.token.selector); err != nil {
+			return err
+		} else if got == row && a.live[r.token.selector] != row {
+			a.doubts[r.token.selector] = row
+		}
+		return nil
+	})
+}
