@@ -66,8 +66,8 @@ type AuditReport struct {
 	Records      uint64 // of the journal
 	Accounts     int64
 	Transactions int64
-	Keys         int64 // rows of idempotency keys
-	Tokens       int64 // rows of tokens
+	Keys         int64 // idempotency keys used
+	Tokens       int64 // tokens neither revoked nor expired
 	Supply       Coins // the sum of the funds of all accounts
 	FaultCount   int
 	Faults       []AuditFault // the first of them
@@ -197,6 +197,11 @@ func (a *auditor) settle() {
 		}
 	}
 	now := a.l.Time().UnixMicro()
+	for _, row := range a.live {
+		if row.expires > now {
+			a.report.Tokens++
+		}
+	}
 	for _, selector := range a.missing {
 		if want, ok := a.live[selector]; ok && want.expires > now {
 			a.fault(want.position, uuid.UUID{}, FaultToken, "its selector %x leads nowhere", selector)

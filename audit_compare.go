@@ -214,7 +214,6 @@ func (a *auditor) checkOldRow(ctx context.Context, row *account) error {
 func (a *auditor) checkKeyRows(ctx context.Context) error {
 	var r record
 	return a.scan(ctx, "keys", TableKeys, 0, func(key, value []byte) error {
-		a.report.Keys++
 		position, err := decodeKeyRow(key, value)
 		if err == nil {
 			err = a.l.readRecord(ctx, position, &r)
@@ -265,7 +264,6 @@ func (a *auditor) checkTokens(ctx context.Context) error {
 func (a *auditor) checkTokenRows(ctx context.Context) error {
 	var r record
 	return a.scan(ctx, "tokens", TableTokens, uint64(len(a.live)), func(key, value []byte) error {
-		a.report.Tokens++
 		row, err := decodeTokenRow(key, value)
 		if err == nil && len(key) != 16 {
 			err = badRow(TableTokens, key)

@@ -180,6 +180,7 @@ func (a *auditor) transfer(ctx context.Context, r *record, touched *[2]*audited)
 	if t.key == "" {
 		return nil
 	}
+	a.report.Keys++
 	h := hashKey(t.sender, t.key)
 	position, err := a.l.keyPositionShared(ctx, h)
 	switch {

@@ -266,7 +266,7 @@ func (l *Ledger) openAccount(ctx context.Context, tok *tokenRecord) (Account, to
 		if err == nil {
 			return o.account.Account, o.token, nil
 		}
-		if err != errIDTaken || try == 3 {
+		if err != errIDTaken || try == 4 {
 			return Account{}, tokenRecord{}, err
 		}
 	}
