@@ -1,0 +1,251 @@
+package capycoin
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// exampleRecords are the records that docs/format.md shows: a small journal.
+func exampleRecords() []record {
+	seed := DefaultSeedAccount()
+	ann := uuid.MustParse("0b8e4d5a-2f6c-4a71-9d3e-5c1f7a8b9e02")
+	const at = 1_660_569_863_136_285 // 2022-08-15T13:24:23.136285Z
+	tok := tokenRecord{position: 4, time: at + 2_000_000, account: ann, label: "phone", expires: at + 2_592_002_000_000}
+	copy(tok.selector[:], "selector of 16 B")
+	copy(tok.tag[:], "tag of 8")
+	copy(tok.hash[:], "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy")
+	return []record{
+		{position: 1, kind: kindGenesis, time: at, genesis: genesisRecord{
+			ledger: uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), supply: DefaultSupply, seed: seed}},
+		{position: 2, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: ann, link: link{prev: 1, jump: 1, ordinal: 2}}},
+		{position: 3, kind: kindTransfer, time: at + 1_500_000, transfer: transferRecord{
+			sender: seed, receiver: ann, amount: 300, key: "welcome-1",
+			from: party{link{ordinal: 1}, 99_700}, to: party{link{ordinal: 1}, 300}}},
+		{position: 4, kind: kindToken, time: at + 2_000_000, token: tok},
+		{position: 5, kind: kindRevocation, time: at + 3_000_000, revocation: revocationRecord{account: ann, token: 4}},
+	}
+}
+
+// TestFormatDocument holds docs/format.md to the codec: each example record's
+// bytes are there, in lines of 16.
+func TestFormatDocument(t *testing.T) {
+	doc, err := os.ReadFile("docs/format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range exampleRecords() {
+		b := appendRecord(nil, &r)
+		var want strings.Builder
+		for line := range slices.Chunk(b, 16) {
+			fmt.Fprintf(&want, "%s\n", strings.TrimSpace(fmt.Sprintf("% x", line)))
+		}
+		if !strings.Contains(string(doc), want.String()) {
+			t.Errorf("docs/format.md has not the bytes of record %d:\n%s", r.position, want.String())
+		}
+	}
+}
+
+func TestRecordsComeBack(t *testing.T) {
+	for _, want := range exampleRecords() {
+		b := appendRecord(nil, &want)
+		var got record
+		if err := decodeRecord(&got, want.position, b); err != nil {
+			t.Fatalf("record %d: %v", want.position, err)
+		}
+		if got != want {
+			t.Errorf("record %d: got %+v, want %+v", want.position, got, want)
+		}
+		for at := range b {
+			for bit := range 8 {
+				bad := bytes.Clone(b)
+				bad[at] ^= 1 << bit
+				if err := decodeRecord(&got, want.position, bad); err == nil {
+					t.Errorf("record %d with bit %d of byte %d flipped: got no error", want.position, bit, at)
+				}
+			}
+			if err := decodeRecord(&got, want.position, b[:at]); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("record %d cut to %d bytes: got %v, want ErrCorrupt", want.position, at, err)
+			}
+		}
+		if err := decodeRecord(&got, want.position+1, b); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("record %d in the place of the next: got %v, want ErrCorrupt", want.position, err)
+		}
+	}
+}
+
+// reseal gives a record's bytes the checksum that they should have.
+func reseal(position uint64, b []byte) []byte {
+	binary.BigEndian.PutUint32(b[crcOffset:], recordCRC(position, b))
+	return b
+}
+
+// TestRecordsOfOneMeaning has bytes with a right checksum that say something
+// no record says, or say it in another way than the encoder.
+func TestRecordsOfOneMeaning(t *testing.T) {
+	transfer := exampleRecords()[2]
+	change := func(f func(*record)) []byte {
+		r := transfer
+		f(&r)
+		return appendRecord(nil, &r)
+	}
+	plain := appendRecord(nil, &transfer)
+	amountAt := recordHeader + 32
+	longer := slices.Concat(plain[:amountAt], []byte{0xac, 0x82, 0x00}, plain[amountAt+2:])
+	later := bytes.Clone(plain)
+	later[1]++
+	unknown := bytes.Clone(plain)
+	unknown[0] = 99
+	for name, tt := range map[string]struct {
+		b    []byte
+		want error
+	}{
+		"amount 0":             {change(func(r *record) { r.transfer.amount = 0 }), ErrCorrupt},
+		"amount over supply":   {change(func(r *record) { r.transfer.amount = MaxSupply + 1 }), ErrCorrupt},
+		"funds over supply":    {change(func(r *record) { r.transfer.to.funds = MaxSupply + 1 }), ErrCorrupt},
+		"sender is receiver":   {change(func(r *record) { r.transfer.receiver = r.transfer.sender }), ErrCorrupt},
+		"ordinal 0":            {change(func(r *record) { r.transfer.to.ordinal = 0 }), ErrCorrupt},
+		"ordinal 2, no link":   {change(func(r *record) { r.transfer.to.ordinal = 2 }), ErrCorrupt},
+		"link before 1":        {change(func(r *record) { r.transfer.to.link = link{prev: ^uint64(0), jump: 0, ordinal: 2} }), ErrCorrupt},
+		"a key with a space":   {change(func(r *record) { r.transfer.key = "a b" }), ErrCorrupt},
+		"a time after 9999":    {change(func(r *record) { r.time = maxTime + 1 }), ErrCorrupt},
+		"a longer number":      {reseal(3, longer), ErrCorrupt},
+		"a byte too many":      {reseal(3, append(bytes.Clone(plain), 0)), ErrCorrupt},
+		"a later version":      {reseal(3, later), ErrNewerFormat},
+		"a kind not yet known": {reseal(3, unknown), ErrNewerFormat},
+	} {
+		var r record
+		if err := decodeRecord(&r, 3, tt.b); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got error %v, want %v", name, err, tt.want)
+		}
+	}
+}
+
+// FuzzRecord checks that whatever decodes encodes to the same bytes, and that
+// nothing makes the decoder panic. Bytes get the right checksum first, or
+// nothing would get past it.
+func FuzzRecord(f *testing.F) {
+	for _, r := range exampleRecords() {
+		f.Add(r.position, appendRecord(nil, &r))
+	}
+	f.Add(uint64(0), []byte{})
+	f.Add(^uint64(0), bytes.Repeat([]byte{0xff}, 100))
+	f.Fuzz(func(t *testing.T, position uint64, b []byte) {
+		b = bytes.Clone(b)
+		if len(b) >= recordHeader {
+			reseal(position, b)
+		}
+		var r record
+		if position == 0 || position > maxOrdinal || decodeRecord(&r, position, b) != nil {
+			return
+		}
+		if again := appendRecord(nil, &r); !bytes.Equal(again, b) {
+			t.Fatalf("got %s, want %s", hex.EncodeToString(again), hex.EncodeToString(b))
+		}
+	})
+}
+
+// FuzzRows does the same for the rows of Folds.
+func FuzzRows(f *testing.F) {
+	acct := account{id: DefaultSeedAccount(), created: seedCreated, asOf: 9, funds: 7, count: 4, roots: []uint64{5, 9},
+		tokens: []tokenRef{{position: 3, expires: 10}}}
+	key := acct.id
+	f.Add(byte(0), appendAccountRow(nil, &acct))
+	f.Add(byte(1), appendPositionRow(nil, key[:], 77))
+	f.Add(byte(2), appendTokenRow(nil, key[:], tokenRow{5, 6}))
+	f.Add(byte(3), appendStateRow(nil, 8, &books{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}}))
+	f.Fuzz(func(t *testing.T, table byte, b []byte) {
+		b = bytes.Clone(b)
+		k := key[:]
+		if table%4 == 3 {
+			k = stateKey
+		}
+		if len(b) >= rowCRC {
+			sealRow(b, 0, k)
+		}
+		var again []byte
+		switch table % 4 {
+		case 0:
+			if a, err := decodeAccountRow(k, b); err == nil {
+				again = appendAccountRow(nil, a)
+			}
+		case 1:
+			if p, err := decodeKeyRow(k, b); err == nil {
+				again = appendPositionRow(nil, k, p)
+			}
+		case 2:
+			if r, err := decodeTokenRow(k, b); err == nil {
+				again = appendTokenRow(nil, k, r)
+			}
+		case 3:
+			if folded, s, err := decodeStateRow(b); err == nil {
+				again = appendStateRow(nil, folded, &s)
+			}
+		}
+		if again != nil && !bytes.Equal(again, b) {
+			t.Fatalf("got %x, want %x", again, b)
+		}
+	})
+}
+
+// FuzzCursor checks that a cursor that parses is one that was given out.
+func FuzzCursor(f *testing.F) {
+	li := listing{account: DefaultSeedAccount(), order: NewestFirst, start: -1, end: maxTime + 1, next: 12}
+	f.Add(li.cursor())
+	f.Add(accountCursor(77))
+	f.Add("")
+	f.Fuzz(func(t *testing.T, s string) {
+		if got, err := parseCursor(s); err == nil && got.cursor() != s {
+			t.Fatalf("%q parses as %+v, which is %q", s, got, got.cursor())
+		}
+		if got, err := parseAccountCursor(s); err == nil && accountCursor(got) != s {
+			t.Fatalf("%q parses as %d, which is %q", s, got, accountCursor(got))
+		}
+	})
+}
+
+// TestIDs takes ids of records apart again, and others not.
+func TestIDs(t *testing.T) {
+	for _, tt := range []struct {
+		micros   int64
+		position uint64
+	}{{0, 1}, {1_660_569_863_136_285, 3}, {maxTime, maxOrdinal}} {
+		id := idAt(tt.micros, tt.position)
+		if id.Version() != 7 || id.Variant() != uuid.RFC4122 {
+			t.Errorf("%s: got version %v, variant %v, want 7 and that of RFC 4122", id, id.Version(), id.Variant())
+		}
+		micros, position, ok := positionOf(id)
+		if !ok || micros != tt.micros || position != tt.position {
+			t.Errorf("%s: got %d, %d, %v, want %d, %d", id, micros, position, ok, tt.micros, tt.position)
+		}
+	}
+	for _, id := range []uuid.UUID{{}, DefaultSeedAccount(), idAt(5, 0), uuid.MustParse("0182a1ad-43e0-73e8-8000-000000000005")} {
+		if _, _, ok := positionOf(id); ok {
+			t.Errorf("%s: got a position, want none", id)
+		}
+	}
+}
+
+// TestTreeSize compares with the sizes of the trees in a list that is built
+// one by one.
+func TestTreeSize(t *testing.T) {
+	var sizes []int64 // of the trees, the newest last
+	for n := int64(1); n < 5000; n++ {
+		if k := len(sizes); k >= 2 && sizes[k-1] == sizes[k-2] {
+			sizes = append(sizes[:k-2], 2*sizes[k-1]+1)
+		} else {
+			sizes = append(sizes, 1)
+		}
+		if got, want := treeSize(n), sizes[len(sizes)-1]; got != want {
+			t.Fatalf("treeSize(%d): got %d, want %d", n, got, want)
+		}
+	}
+}
