@@ -224,13 +224,18 @@ func readMeta(f *os.File, at int64) (m boltMeta, err error) {
 		return m, err
 	}
 	order := binary.NativeEndian
-	sum := fnv.New64a()
-	sum.Write(b[metaHeader:metaSum])
 	m.magic = order.Uint32(b[metaHeader:]) == metaMagic
-	m.valid = m.magic && order.Uint32(b[metaHeader+4:]) == metaVersion && order.Uint64(b[metaSum:]) == sum.Sum64()
+	m.valid = m.magic && order.Uint32(b[metaHeader+4:]) == metaVersion && order.Uint64(b[metaSum:]) == metaChecksum(b[:])
 	m.pageSize = order.Uint32(b[metaPageSize:])
 	m.pages, m.txid = order.Uint64(b[metaPages:]), order.Uint64(b[metaTxid:])
 	return m, nil
+}
+
+// metaChecksum is the checksum that a meta page should have.
+func metaChecksum(page []byte) uint64 {
+	sum := fnv.New64a()
+	sum.Write(page[metaHeader:metaSum])
+	return sum.Sum64()
 }
 
 // checkMetas makes sure that both meta pages are whole and of transactions

@@ -1,0 +1,362 @@
+package capycoin
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+)
+
+// auditWorld is the file of a ledger with something of everything: accounts,
+// keyed transfers, tokens live, revoked and expired, all folded.
+type auditWorld struct {
+	path       string
+	seed, a, b uuid.UUID
+	keyed      Receipt // a's
+	plain      Receipt // a's
+	live       tokenRecord
+	clock      func() time.Time
+}
+
+func newAuditWorld(t *testing.T) *auditWorld {
+	t.Helper()
+	now := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	w := &auditWorld{path: filepath.Join(t.TempDir(), "coins.db"), seed: DefaultSeedAccount(), clock: func() time.Time { return now }}
+	led := w.open(t)
+	ctx := context.Background()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []*uuid.UUID{&w.a, &w.b} {
+		acct, err := led.OpenAccount(ctx)
+		must(err)
+		*id = acct.ID
+	}
+	_, err := led.Transfer(ctx, Transfer{Sender: w.seed, Receiver: w.a, Amount: 1000})
+	must(err)
+	w.keyed, err = led.Transfer(ctx, Transfer{Sender: w.a, Receiver: w.b, Amount: 7, Key: "k"})
+	must(err)
+	w.plain, err = led.Transfer(ctx, Transfer{Sender: w.a, Receiver: w.b, Amount: 30})
+	must(err)
+	issue := func(n byte, life time.Duration) tokenRecord {
+		rec := tokenRecord{account: w.b, selector: [16]byte{n, 1, 2}, expires: now.Add(life).UnixMicro()}
+		copy(rec.hash[:], bytes.Repeat([]byte{'x'}, bcryptLen))
+		rec, err := led.issueToken(ctx, rec)
+		must(err)
+		return rec
+	}
+	issue(1, time.Minute) // expires
+	revoked := issue(2, time.Hour)
+	must(led.revokeToken(ctx, w.b, idAt(revoked.time, revoked.position)))
+	w.live = issue(3, time.Hour)
+	now = now.Add(2 * time.Minute)
+	for range 5 {
+		_, err = led.Transfer(ctx, Transfer{Sender: w.b, Receiver: w.a, Amount: 1})
+		must(err)
+	}
+	rep, err := led.Audit(ctx, nil)
+	must(errors.Join(err, rep.Err()))
+	must(led.Close())
+	return w
+}
+
+func (w *auditWorld) open(t *testing.T) *Ledger {
+	t.Helper()
+	led, err := Open(w.path, &Options{Clock: w.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return led
+}
+
+// row changes the row of an account, with a right checksum.
+func (w *auditWorld) row(t *testing.T, id uuid.UUID, change func(*account)) {
+	t.Helper()
+	inBolt(t, w.path, func(tx *bolt.Tx) error {
+		b := tx.Bucket(boltTables[TableAccounts])
+		a, err := decodeAccountRow(id[:], b.Get(id[:]))
+		if err != nil {
+			return err
+		}
+		change(a)
+		return b.Put(id[:], appendAccountRow(nil, a))
+	})
+}
+
+// put writes a row of another table, or deletes it.
+func (w *auditWorld) put(t *testing.T, table Table, key, value []byte) {
+	t.Helper()
+	inBolt(t, w.path, func(tx *bolt.Tx) error {
+		b := tx.Bucket(boltTables[table])
+		if value == nil {
+			if b.Get(key) == nil {
+				return fmt.Errorf("table %s has no row %x", table, key)
+			}
+			return b.Delete(key)
+		}
+		return b.Put(key, value)
+	})
+}
+
+// record changes a record of the journal, with a right checksum.
+func (w *auditWorld) record(t *testing.T, position uint64, change func(*record)) {
+	t.Helper()
+	w.rawRecord(t, position, func(b []byte) []byte {
+		var r record
+		if err := decodeRecord(&r, position, b); err != nil {
+			t.Fatal(err)
+		}
+		change(&r)
+		return appendRecord(nil, &r)
+	})
+}
+
+func (w *auditWorld) rawRecord(t *testing.T, position uint64, change func(b []byte) []byte) {
+	t.Helper()
+	inBolt(t, w.path, func(tx *bolt.Tx) error {
+		journal := tx.Bucket(bucketJournal)
+		// Every commit of this world was one record or two.
+		key := binary.BigEndian.AppendUint64(nil, position)
+		k, v := journal.Cursor().Seek(key)
+		r, err := openRun(k, v)
+		if err != nil {
+			return err
+		}
+		value := []byte{v[0]}
+		for r.left > 0 {
+			at := r.first
+			b, err := r.next()
+			if err != nil {
+				return err
+			}
+			if b = bytes.Clone(b); at == position {
+				b = change(b)
+			}
+			value = append(binary.AppendUvarint(value, uint64(len(b))), b...)
+		}
+		return journal.Put(bytes.Clone(k), value)
+	})
+}
+
+// TestAuditFinds plants faults in the rows and in the journal, one at a time,
+// each with right checksums where not the checksum is the fault. The audit
+// finds each, says where, and goes on to the end.
+func TestAuditFinds(t *testing.T) {
+	h := func(w *auditWorld, key string) []byte { k := hashKey(w.a, key); return k[:] }
+	for name, tt := range map[string]struct {
+		plant    func(t *testing.T, w *auditWorld)
+		kind     string
+		position func(w *auditWorld) uint64 // of the first fault; nil: any
+	}{
+		"a row with more funds": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *account) { a.funds++ }) }, FaultAccount, nil},
+		"funds moved between rows": {func(t *testing.T, w *auditWorld) {
+			w.row(t, w.a, func(a *account) { a.funds-- })
+			w.row(t, w.b, func(a *account) { a.funds++ })
+		}, FaultAccount, nil},
+		"a row with another time of opening": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *account) { a.created++ }) }, FaultAccount, nil},
+		"a row with another chain":           {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.roots[0]-- }) }, FaultAccount, nil},
+		"a row without its tokens":           {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.tokens = nil }) }, FaultAccount, nil},
+		"a row with another expiry":          {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.tokens[1].expires++ }) }, FaultAccount, nil},
+		"an old row": {func(t *testing.T, w *auditWorld) {
+			w.row(t, w.a, func(a *account) { a.asOf, a.funds, a.count, a.roots = 4, 1000, 1, []uint64{4} })
+		}, FaultAccount, nil},
+		"a row from the future": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *account) { a.asOf += 5 }) }, FaultAccount, nil},
+		"a row too few":         {func(t *testing.T, w *auditWorld) { w.put(t, TableAccounts, w.b[:], nil) }, FaultAccount, nil},
+		"a row too many": {func(t *testing.T, w *auditWorld) {
+			a := account{id: uuid.New(), created: 1, asOf: 3, funds: 5}
+			w.put(t, TableAccounts, a.id[:], appendAccountRow(nil, &a))
+		}, FaultAccount, nil},
+		"a damaged row": {func(t *testing.T, w *auditWorld) { w.put(t, TableAccounts, w.a[:], []byte("damaged row")) }, FaultAccount, nil},
+		"a key without a row": {func(t *testing.T, w *auditWorld) { w.put(t, TableKeys, h(w, "k"), nil) }, FaultKey,
+			func(w *auditWorld) uint64 { return w.keyed.Position }},
+		"a key that leads elsewhere": {func(t *testing.T, w *auditWorld) {
+			w.put(t, TableKeys, h(w, "k"), appendPositionRow(nil, h(w, "k"), w.plain.Position))
+		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
+		"a key that nobody used": {func(t *testing.T, w *auditWorld) {
+			w.put(t, TableKeys, h(w, "x"), appendPositionRow(nil, h(w, "x"), w.keyed.Position))
+		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
+		"a key's row damaged": {func(t *testing.T, w *auditWorld) { w.put(t, TableKeys, h(w, "k"), []byte{1, 2, 3, 4, 5}) }, FaultKey, nil},
+		"a token without a row": {func(t *testing.T, w *auditWorld) { w.put(t, TableTokens, w.live.selector[:], nil) }, FaultToken,
+			func(w *auditWorld) uint64 { return w.live.position }},
+		"a token that lives longer": {func(t *testing.T, w *auditWorld) {
+			w.put(t, TableTokens, w.live.selector[:], appendTokenRow(nil, w.live.selector[:], tokenRow{w.live.position, w.live.expires + 1}))
+		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
+		"a revoked token's row": {func(t *testing.T, w *auditWorld) {
+			s := [16]byte{2, 1, 2}
+			w.put(t, TableTokens, s[:], appendTokenRow(nil, s[:], tokenRow{w.live.position - 2, w.live.expires}))
+		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position - 2 }},
+		"a token nobody has": {func(t *testing.T, w *auditWorld) {
+			s := [16]byte{9}
+			w.put(t, TableTokens, s[:], appendTokenRow(nil, s[:], tokenRow{w.live.position, w.live.expires}))
+		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
+		"a transfer of more": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.plain.Position, func(r *record) { r.transfer.amount++ })
+		}, FaultFunds, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"coins made in a transfer": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.plain.Position, func(r *record) { r.transfer.to.funds++ })
+		}, FaultFunds, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"a fee to nobody": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.plain.Position, func(r *record) { r.transfer.fee = 1; r.transfer.from.funds-- })
+		}, FaultFunds, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"another receiver": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.plain.Position, func(r *record) { r.transfer.receiver = w.seed })
+		}, FaultFunds, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"a receiver that is not there": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.plain.Position, func(r *record) { r.transfer.receiver = uuid.New() })
+		}, FaultAccount, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"another link": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.plain.Position, func(r *record) { r.transfer.from.prev-- })
+		}, FaultChain, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"another key": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.keyed.Position, func(r *record) { r.transfer.key = "l" })
+		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
+		"time going back": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.plain.Position, func(r *record) { r.time-- })
+		}, FaultRecord, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"a flipped bit in a record": {func(t *testing.T, w *auditWorld) {
+			w.rawRecord(t, w.plain.Position, func(b []byte) []byte { b[20] ^= 4; return b })
+		}, FaultRecord, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"a record in another's place": {func(t *testing.T, w *auditWorld) {
+			var other []byte
+			w.rawRecord(t, w.keyed.Position, func(b []byte) []byte { other = bytes.Clone(b); return b })
+			w.rawRecord(t, w.plain.Position, func([]byte) []byte { return other })
+		}, FaultRecord, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"a missing record": {func(t *testing.T, w *auditWorld) {
+			w.put2(t, func(journal *bolt.Bucket) error {
+				return journal.Delete(binary.BigEndian.AppendUint64(nil, w.plain.Position))
+			})
+		}, FaultRecord, func(w *auditWorld) uint64 { return w.plain.Position }},
+		"a token of the seed account": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.live.position, func(r *record) { r.token.account = w.seed })
+		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
+		"an account opened twice": {func(t *testing.T, w *auditWorld) {
+			w.record(t, 3, func(r *record) { r.account.id = w.a })
+		}, FaultAccount, func(*auditWorld) uint64 { return 3 }},
+		"an account out of order": {func(t *testing.T, w *auditWorld) {
+			w.record(t, 3, func(r *record) { r.account.link.prev-- })
+		}, FaultChain, func(*auditWorld) uint64 { return 3 }},
+		"counters": {func(t *testing.T, w *auditWorld) {
+			inBolt(t, w.path, func(tx *bolt.Tx) error {
+				b := tx.Bucket(boltTables[TableState])
+				folded, s, err := decodeStateRow(b.Get(stateKey))
+				if err != nil {
+					return err
+				}
+				s.transactions++
+				return b.Put(stateKey, appendStateRow(nil, folded, &s))
+			})
+		}, FaultBooks, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newAuditWorld(t)
+			tt.plant(t, w)
+			led := w.open(t)
+			defer led.Close()
+			var told []AuditFault
+			rep, err := led.Audit(context.Background(), &AuditOptions{OnFault: func(f AuditFault) { told = append(told, f) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(rep.Faults) == 0 || !errors.Is(rep.Err(), ErrCorrupt) || len(told) != rep.FaultCount {
+				t.Fatalf("got %d faults, told of %d, %v, want some", rep.FaultCount, len(told), rep.Err())
+			}
+			if rep.Position != w.tail(t, led) {
+				t.Errorf("got to record %d, want %d", rep.Position, w.tail(t, led))
+			}
+			found := false
+			for _, f := range rep.Faults {
+				found = found || f.Kind == tt.kind && (tt.position == nil || f.Position == tt.position(w))
+			}
+			if !found || !strings.Contains(rep.Err().Error(), rep.Faults[0].Detail) {
+				t.Errorf("got faults %v, want one of kind %q", rep.Faults, tt.kind)
+			}
+		})
+	}
+}
+
+func (w *auditWorld) put2(t *testing.T, change func(*bolt.Bucket) error) {
+	t.Helper()
+	inBolt(t, w.path, func(tx *bolt.Tx) error { return change(tx.Bucket(bucketJournal)) })
+}
+
+func (w *auditWorld) tail(t *testing.T, led *Ledger) uint64 {
+	t.Helper()
+	tail, err := led.log.Tail(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tail
+}
+
+// TestAuditReport checks the figures, the progress, and the limit on faults.
+func TestAuditReport(t *testing.T) {
+	w := newAuditWorld(t)
+	led := w.open(t)
+	stages := make(map[string]AuditProgress)
+	rep, err := led.Audit(context.Background(), &AuditOptions{Progress: func(p AuditProgress) { stages[p.Stage] = p }})
+	if err != nil || rep.Err() != nil {
+		t.Fatal(err, rep.Err())
+	}
+	if rep.Accounts != 3 || rep.Transactions != 8 || rep.Keys != 1 || rep.Tokens != 1 || rep.Supply != DefaultSupply ||
+		rep.Records != 15 || rep.Position != 15 || rep.Elapsed <= 0 {
+		t.Errorf("got %+v", rep)
+	}
+	for _, stage := range []string{"journal", "accounts", "keys", "tokens"} {
+		if p := stages[stage]; p.Stage == "" || p.Done != p.Total {
+			t.Errorf("stage %s ended with %+v", stage, p)
+		}
+	}
+	if err := led.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.row(t, w.a, func(a *account) { a.funds++ })
+	w.row(t, w.b, func(a *account) { a.funds++ })
+	led = w.open(t)
+	defer led.Close()
+	rep, err = led.Audit(context.Background(), &AuditOptions{MaxFaults: 1})
+	if err != nil || len(rep.Faults) != 1 || rep.FaultCount < 2 {
+		t.Errorf("got %d of %d faults, error %v, want 1 of 2 or more", len(rep.Faults), rep.FaultCount, err)
+	}
+}
+
+// TestAuditOfFreshState plants a fault in memory: the audit reads as callers
+// do, so it finds what is not on the disk yet, too.
+func TestAuditOfFreshState(t *testing.T) {
+	w := newAuditWorld(t)
+	led := w.open(t)
+	defer led.Close()
+	ctx := context.Background()
+	if _, err := led.Transfer(ctx, Transfer{Sender: w.a, Receiver: w.b, Amount: 1, Key: "fresh"}); err != nil {
+		t.Fatal(err)
+	}
+	rep, err := led.Audit(ctx, nil)
+	if err != nil || rep.Err() != nil {
+		t.Fatal(err, rep.Err())
+	}
+	led.mu.Lock()
+	led.cache.accounts[w.a].funds++
+	delete(led.freshKeys.cur, hashKey(w.a, "fresh"))
+	led.mu.Unlock()
+	rep, err = led.Audit(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := make(map[string]bool)
+	for _, f := range rep.Faults {
+		kinds[f.Kind] = true
+	}
+	if !kinds[FaultAccount] || !kinds[FaultKey] {
+		t.Errorf("got faults %v, want one of the account and one of the key", rep.Faults)
+	}
+}

@@ -1,0 +1,269 @@
+package capycoin
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+)
+
+// newFile makes a ledger with a few transfers and returns its path.
+func newFile(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "coins.db")
+	led, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	acct, err := led.OpenAccount(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := led.Transfer(ctx, Transfer{Sender: DefaultSeedAccount(), Receiver: acct.ID, Amount: 5}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := led.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// patch changes a file's bytes in place.
+func patch(t testing.TB, path string, change func(b []byte) []byte) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, change(b), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inBolt changes a ledger's file with bbolt.
+func inBolt(t testing.TB, path string, change func(*bolt.Tx) error) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(change), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const testPage = 4096 // of a bbolt file, on the machines that run tests
+
+// TestOpenRefuses opens what is no ledger, or not the one asked for: each has
+// an error of its own, the file is as it was, and its lock is gone.
+func TestOpenRefuses(t *testing.T) {
+	if os.Getpagesize() != testPage {
+		t.Skip("the pages of this machine have another size")
+	}
+	newer := func(b []byte) int { // offset of the newer meta page
+		txid := func(at int) uint64 { return binary.NativeEndian.Uint64(b[at+metaTxid:]) }
+		if txid(testPage) > txid(0) {
+			return testPage
+		}
+		return 0
+	}
+	bytesOf := func(change func(b []byte) []byte) func(t *testing.T, path string) {
+		return func(t *testing.T, path string) { patch(t, path, change) }
+	}
+	for name, tt := range map[string]struct {
+		change func(t *testing.T, path string)
+		opts   *Options
+		want   error
+	}{
+		"another supply":       {nil, &Options{Supply: 7}, ErrSupplyMismatch},
+		"another seed account": {nil, &Options{SeedAccount: uuid.New()}, ErrSeedMismatch},
+		"a directory": {func(t *testing.T, path string) {
+			if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+		}, nil, ErrIsDirectory},
+		"no bytes":          {bytesOf(func([]byte) []byte { return nil }), nil, ErrEmptyFile},
+		"one byte":          {bytesOf(func([]byte) []byte { return []byte{0} }), nil, ErrNotLedger},
+		"text":              {bytesOf(func([]byte) []byte { return bytes.Repeat([]byte("not a ledger\n"), 5000) }), nil, ErrNotLedger},
+		"SQLite":            {bytesOf(func(b []byte) []byte { clear(b); copy(b, "SQLite format 3\x00"); return b }), nil, ErrNotLedger},
+		"cut short":         {bytesOf(func(b []byte) []byte { return b[:5*testPage] }), nil, ErrCorrupt},
+		"cut to the metas":  {bytesOf(func(b []byte) []byte { return b[:2*testPage] }), nil, ErrCorrupt},
+		"cut within a meta": {bytesOf(func(b []byte) []byte { return b[:testPage+20] }), nil, ErrCorrupt},
+		"newer meta zeroed": {bytesOf(func(b []byte) []byte { at := newer(b); clear(b[at : at+testPage]); return b }), nil, ErrCorrupt},
+		"older meta zeroed": {bytesOf(func(b []byte) []byte { at := testPage - newer(b); clear(b[at : at+testPage]); return b }), nil, ErrCorrupt},
+		"newer meta, a bit": {bytesOf(func(b []byte) []byte { b[newer(b)+metaPages] ^= 1; return b }), nil, ErrCorrupt},
+		"newer meta stale": {bytesOf(func(b []byte) []byte {
+			// What a disk gives that lost the last writes of this page.
+			at := newer(b)
+			binary.NativeEndian.PutUint64(b[at+metaTxid:], binary.NativeEndian.Uint64(b[at+metaTxid:])-4)
+			resealMeta(b[at:])
+			return b
+		}), nil, ErrCorrupt},
+		"another program's bbolt file": {func(t *testing.T, path string) {
+			inBolt(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketMeta) })
+		}, nil, ErrNotLedger},
+		"format number damaged": {func(t *testing.T, path string) {
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				v := formatValue(2)
+				v[len(v)-1] ^= 1
+				return tx.Bucket(bucketMeta).Put(formatKey, v)
+			})
+		}, nil, ErrCorrupt},
+		"a newer format": {func(t *testing.T, path string) {
+			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(formatKey, formatValue(2)) })
+		}, nil, ErrNewerFormat},
+		"no journal": {func(t *testing.T, path string) {
+			inBolt(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketJournal) })
+		}, nil, ErrCorrupt},
+		"empty journal": {func(t *testing.T, path string) {
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				if err := tx.DeleteBucket(bucketJournal); err != nil {
+					return err
+				}
+				_, err := tx.CreateBucket(bucketJournal)
+				return err
+			})
+		}, nil, ErrCorrupt},
+		"journal without its end": {func(t *testing.T, path string) {
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				c := tx.Bucket(bucketJournal).Cursor()
+				c.Last()
+				return c.Delete()
+			})
+		}, nil, ErrCorrupt},
+		"state row damaged": {func(t *testing.T, path string) {
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				b := tx.Bucket(boltTables[TableState])
+				v := bytes.Clone(b.Get(stateKey))
+				v[5] ^= 1
+				return b.Put(stateKey, v)
+			})
+		}, nil, ErrCorrupt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newFile(t)
+			if tt.change != nil {
+				tt.change(t, path)
+			}
+			before, _ := os.ReadFile(path) // fails for a directory
+			for range 2 {                  // twice: the first try has let go of everything
+				led, err := Open(path, tt.opts)
+				if led != nil {
+					led.Close()
+				}
+				if !errors.Is(err, tt.want) {
+					t.Fatalf("got error %v, want %v", err, tt.want)
+				}
+				if !strings.Contains(err.Error(), path) {
+					t.Errorf("the error %q does not name the file", err)
+				}
+			}
+			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Error("the file has changed")
+			}
+			if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
+				t.Errorf("files were left behind: %v", entries)
+			}
+		})
+	}
+}
+
+// resealMeta gives a meta page the checksum that it should have.
+func resealMeta(page []byte) {
+	binary.NativeEndian.PutUint64(page[metaSum:], metaChecksum(page))
+}
+
+// TestLocked opens a file that is open: the second one is told so, in the time
+// it was given, and gets in when the first has closed.
+func TestLocked(t *testing.T) {
+	path := newFile(t)
+	led, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if _, err := Open(path, &Options{LockTimeout: 50 * time.Millisecond}); !errors.Is(err, ErrLocked) {
+		t.Errorf("got %v, want ErrLocked", err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("it took %v, want about 50 ms", took)
+	}
+	done := make(chan error)
+	go func() {
+		second, err := Open(path, &Options{LockTimeout: time.Minute})
+		if err == nil {
+			err = second.Close()
+		}
+		done <- err
+	}()
+	time.Sleep(20 * time.Millisecond)
+	if err := led.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("the one that waited: %v", err)
+	}
+}
+
+// TestCreatedOnce opens a path that names nothing from many goroutines at
+// once: all get the same ledger, one after the other.
+func TestCreatedOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "coins.db")
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	ids := make(map[uuid.UUID]int)
+	for range 16 {
+		wg.Go(func() {
+			led, err := Open(path, &Options{LockTimeout: time.Minute})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s, err := led.Supply(context.Background())
+			if err := errors.Join(err, led.Close()); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ids[s.LedgerID]++
+		})
+	}
+	wg.Wait()
+	if len(ids) != 1 {
+		t.Errorf("got ledgers %v, want one", ids)
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
+		t.Errorf("files were left behind: %v", entries)
+	}
+}
+
+// TestFileMode checks that nobody else can read the books.
+func TestFileMode(t *testing.T) {
+	info, err := os.Stat(newFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Mode().Perm(); got != 0o600 {
+		t.Errorf("got mode %v, want 0600", got)
+	}
+}
+
+// TestNoFolder names the folder that is not there.
+func TestNoFolder(t *testing.T) {
+	_, err := Open(filepath.Join(t.TempDir(), "no", "coins.db"), nil)
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want an error that says that the folder is not there", err)
+	}
+}
