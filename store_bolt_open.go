@@ -97,13 +97,14 @@ func createBolt(path string, begin func(Log) error) error {
 
 // openFile opens an existing file after a look at what bbolt trusts: bbolt
 // would take an older meta page without a word where the newer one is damaged,
-// and runs into a fault of the memory map where the file is cut short.
+// and runs into a fault of the memory map where the file is cut short. (More
+// of that in store_bolt_check.go.)
 func openFile(path string, lockTimeout time.Duration) (*boltStore, error) {
 	return openBbolt(path, lockTimeout, func(f *os.File) error {
 		if err := lockFile(f, lockTimeout); err != nil {
 			return err
 		}
-		return checkMetas(f)
+		return checkPages(f)
 	})
 }
 
@@ -204,6 +205,8 @@ const (
 	metaMagic    = 0xED0CDAED
 	metaVersion  = 2
 	metaPageSize = metaHeader + 8  // 4 bytes
+	metaRoot     = metaHeader + 16 // 8 bytes: the page of the root bucket
+	metaFreelist = metaHeader + 32 // 8 bytes: the page of the free list
 	metaPages    = metaHeader + 40 // 8 bytes: how many pages the file has
 	metaTxid     = metaHeader + 48 // 8 bytes
 	metaSum      = metaHeader + 56 // 8 bytes: FNV-1a of the meta up to here
@@ -214,6 +217,8 @@ type boltMeta struct {
 	magic, valid bool
 	pageSize     uint32
 	pages, txid  uint64
+
+	root, freelist uint64
 }
 
 func readMeta(f *os.File, at int64) (m boltMeta, err error) {
@@ -227,6 +232,7 @@ func readMeta(f *os.File, at int64) (m boltMeta, err error) {
 	m.magic = order.Uint32(b[metaHeader:]) == metaMagic
 	m.valid = m.magic && order.Uint32(b[metaHeader+4:]) == metaVersion && order.Uint64(b[metaSum:]) == metaChecksum(b[:])
 	m.pageSize = order.Uint32(b[metaPageSize:])
+	m.root, m.freelist = order.Uint64(b[metaRoot:]), order.Uint64(b[metaFreelist:])
 	m.pages, m.txid = order.Uint64(b[metaPages:]), order.Uint64(b[metaTxid:])
 	return m, nil
 }
@@ -238,10 +244,10 @@ func metaChecksum(page []byte) uint64 {
 	return sum.Sum64()
 }
 
-// checkMetas makes sure that both meta pages are whole and of transactions
-// that follow each other, as they are at any time after a crash too, and that
-// the file is as long as they say.
-func checkMetas(f *os.File) error {
+// checkPages makes sure that both meta pages are whole and of transactions
+// that follow each other, as they are at any time after a crash too, that the
+// file is as long as they say, and that its trees are trees.
+func checkPages(f *os.File) error {
 	first, err := readMeta(f, 0)
 	if err != nil {
 		return err
@@ -278,5 +284,5 @@ func checkMetas(f *os.File) error {
 	if need := newer.pages * uint64(newer.pageSize); newer.pages > 1<<48 || uint64(info.Size()) < need {
 		return fmt.Errorf("%w: the file has %d bytes, it needs %d", ErrCorrupt, info.Size(), need)
 	}
-	return nil
+	return checkTrees(f, newer)
 }
