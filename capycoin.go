@@ -89,6 +89,19 @@ type Transfer struct {
 	Key string
 }
 
+// ValidKey says whether a string can be a [Transfer]'s Key.
+func ValidKey(key string) bool {
+	if len(key) == 0 || len(key) > MaxKeyLen {
+		return false
+	}
+	for i := range len(key) {
+		if c := key[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // Receipt says that a transfer is on the disk.
 type Receipt struct {
 	TransactionID uuid.UUID

@@ -71,7 +71,7 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, rcpt *Receipt) 
 	o := l.overlay
 	var h keyHash
 	if t.Key != "" {
-		if !validKey(t.Key) {
+		if !ValidKey(t.Key) {
 			return ErrBadKey, nil
 		}
 		h = hashKey(t.Sender, t.Key)

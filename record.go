@@ -222,7 +222,7 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		t.to.link = d.link(position)
 		t.to.funds = Coins(d.uvarint(uint64(MaxSupply)))
 		t.key = string(d.bytes(uint64(d.byte())))
-		d.check(t.amount > 0 && t.sender != t.receiver && (t.key == "" || validKey(t.key)))
+		d.check(t.amount > 0 && t.sender != t.receiver && (t.key == "" || ValidKey(t.key)))
 	case kindToken:
 		t := &r.token
 		t.position, t.time = position, r.time
@@ -348,16 +348,3 @@ func treeSize(n int64) int64 {
 
 // timeOf turns ledger time into a time.Time.
 func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
-
-// validKey reports whether an idempotency key is one.
-func validKey(key string) bool {
-	if len(key) == 0 || len(key) > MaxKeyLen {
-		return false
-	}
-	for i := range len(key) {
-		if c := key[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}

@@ -68,9 +68,13 @@ func TestDamagedPages(t *testing.T) {
 	file = file[:pages*testPage]
 	page := func(b []byte, n int) []byte { return b[n*testPage : (n+1)*testPage] }
 	kinds := map[string]func(b []byte, n int){
-		"zeroed":        func(b []byte, n int) { clear(page(b, n)) },
-		"ones":          func(b []byte, n int) { copy(page(b, n), bytes.Repeat([]byte{0xff}, testPage)) },
-		"swapped":       func(b []byte, n int) { o := 2 + (n+1)%(pages-2); copy(page(b, n), page(file, o)); copy(page(b, o), page(file, n)) },
+		"zeroed": func(b []byte, n int) { clear(page(b, n)) },
+		"ones":   func(b []byte, n int) { copy(page(b, n), bytes.Repeat([]byte{0xff}, testPage)) },
+		"swapped": func(b []byte, n int) {
+			o := 2 + (n+1)%(pages-2)
+			copy(page(b, n), page(file, o))
+			copy(page(b, o), page(file, n))
+		},
 		"another's":     func(b []byte, n int) { copy(page(b, n), page(file, 2+(n+3)%(pages-2))) },
 		"half":          func(b []byte, n int) { clear(page(b, n)[testPage/2:]) },
 		"header, id":    func(b []byte, n int) { page(b, n)[0] ^= 1 },

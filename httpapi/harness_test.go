@@ -62,6 +62,7 @@ type world struct {
 	path  string
 	led   *capycoin.Ledger
 	iss   *capycoin.TokenIssuer
+	api   *httpapi.API
 	pub   *client
 	tru   *client
 }
@@ -93,17 +94,12 @@ func (w *world) start() {
 	if w.iss, err = capycoin.NewTokenIssuer(w.led, &w.setup.tokens); err != nil {
 		w.t.Fatalf("token issuer: %v", err)
 	}
-	opts := &httpapi.Options{Logger: suiteLogger(), Wait: w.setup.wait}
-	pub, err := httpapi.Public(w.led, w.iss, opts)
+	w.api, err = httpapi.New(w.led, w.iss, &httpapi.Options{Logger: suiteLogger(), Wait: w.setup.wait})
 	if err != nil {
-		w.t.Fatalf("public handler: %v", err)
+		w.t.Fatalf("handlers: %v", err)
 	}
-	tru, err := httpapi.Trusted(w.led, w.iss, opts)
-	if err != nil {
-		w.t.Fatalf("trusted handler: %v", err)
-	}
-	w.pub = newClient(w.t, public, w.setup.prefix, pub)
-	w.tru = newClient(w.t, trusted, w.setup.prefix, tru)
+	w.pub = newClient(w.t, public, w.setup.prefix, w.api.Public())
+	w.tru = newClient(w.t, trusted, w.setup.prefix, w.api.Trusted())
 }
 
 // stop audits the books, unless the ledger no longer serves, and closes all.

@@ -69,7 +69,7 @@ func newSite(led *capycoin.Ledger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	api, err := httpapi.Public(led, issuer, &httpapi.Options{Logger: slog.Default()})
+	api, err := httpapi.New(led, issuer, &httpapi.Options{Logger: slog.Default()})
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func newSite(led *capycoin.Ledger) (http.Handler, error) {
 		fmt.Fprintf(w, "Welcome! %d of %d coins are in circulation.\n", supply.Circulating, supply.Supply)
 	})
 	limit := &signUpLimit{most: 5, window: time.Hour, clock: time.Now}
-	mux.Handle("/coins/", limit.middleware(http.StripPrefix("/coins", api)))
+	mux.Handle("/coins/", limit.middleware(http.StripPrefix("/coins", api.Public())))
 	return mux, nil
 }
 

@@ -1,0 +1,104 @@
+// Package httpapi serves a CapyCoin ledger over HTTP: the public API, with
+// bearer tokens, and the trusted one, without. Both are described in
+// openapi.yaml, which is embedded ([OpenAPI]) and served.
+//
+//	api, err := httpapi.New(led, iss, nil)
+//	mux.Handle("/coins/", http.StripPrefix("/coins", api.Public()))
+//
+// The handlers can be mounted under a path of someone else's server with
+// [http.StripPrefix]. They set no deadlines on connections: give the
+// [http.Server] a ReadHeaderTimeout, ReadTimeout, WriteTimeout and
+// IdleTimeout.
+//
+// Whoever reaches the trusted handler can spend from every account. Serve it
+// where only the operator gets at it, such as a Unix socket of mode 0600.
+package httpapi
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/capycoin/capycoin"
+)
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// OpenAPI returns the description of both sides of the API, OpenAPI 3.1.
+func OpenAPI() []byte { return append([]byte(nil), openAPI...) }
+
+// Options are the settings of [New]. Nil is the same as zero.
+type Options struct {
+	// Logger gets a line for each request, with its id, and what went wrong.
+	// Tokens are never in it. Nil: nothing is logged.
+	Logger *slog.Logger
+	// Wait is how long a request waits for its turn in a full queue, or for a
+	// token to be hashed, before it is answered 503; 1 ms to 1 min. Zero: 2 s.
+	Wait time.Duration
+}
+
+// API is a ledger's two handlers and what they share.
+type API struct {
+	led     *capycoin.Ledger
+	iss     *capycoin.TokenIssuer
+	logger  *slog.Logger
+	wait    time.Duration
+	metrics *metrics
+	public  *side
+	trusted *side
+	drained atomic.Bool
+}
+
+// New makes the handlers of a ledger. The error is a [*capycoin.OptionError].
+func New(led *capycoin.Ledger, iss *capycoin.TokenIssuer, opts *Options) (*API, error) {
+	a := &API{led: led, iss: iss, logger: slog.New(slog.DiscardHandler), wait: 2 * time.Second}
+	if opts != nil {
+		if opts.Logger != nil {
+			a.logger = opts.Logger
+		}
+		if opts.Wait != 0 {
+			a.wait = opts.Wait
+		}
+	}
+	if a.wait < time.Millisecond || a.wait > time.Minute {
+		return nil, &capycoin.OptionError{Field: "Wait", Value: a.wait, Allowed: "1ms to 1m, or 0 for the default"}
+	}
+	a.metrics = newMetrics(led, iss)
+	a.public = newSide(a, "public", publicRoutes)
+	a.trusted = newSide(a, "trusted", trustedRoutes)
+	return a, nil
+}
+
+// Public returns the handler for everybody.
+func (a *API) Public() http.Handler { return a.public }
+
+// Trusted returns the handler for the operator.
+func (a *API) Trusted() http.Handler { return a.trusted }
+
+// Drain makes both handlers answer 503 from now on, but for GET /healthz, so
+// that a server can end what is in flight and close. It can't be undone.
+func (a *API) Drain() { a.drained.Store(true) }
+
+// Peer is the process at the other end of a Unix socket.
+type Peer struct {
+	UID int
+	PID int
+}
+
+type peerKey struct{}
+
+// WithPeer returns a context that makes the trusted handler log who called.
+// It is for the ConnContext of an [http.Server].
+func WithPeer(ctx context.Context, p Peer) context.Context {
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
+func peerOf(ctx context.Context) (slog.Attr, bool) {
+	p, ok := ctx.Value(peerKey{}).(Peer)
+	return slog.String("peer", fmt.Sprintf("uid=%d pid=%d", p.UID, p.PID)), ok
+}

@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/capycoin/capycoin"
+)
+
+// metrics counts what the handlers do; what the ledger counts itself is read
+// when it is asked for. They have a registry of their own, not the global one.
+type metrics struct {
+	handler   http.Handler
+	requests  *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	transfers prometheus.Counter
+	declines  *prometheus.CounterVec
+	batches   prometheus.Histogram
+}
+
+func newMetrics(led *capycoin.Ledger, iss *capycoin.TokenIssuer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "capycoin_requests_total",
+			Help: "Requests answered, by side, route, method and status."}, []string{"side", "route", "method", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "capycoin_request_seconds",
+			Help: "How long requests took, by side and route.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)}, []string{"side", "route"}),
+		transfers: prometheus.NewCounter(prometheus.CounterOpts{Name: "capycoin_transfers_total", Help: "Transfers made over HTTP."}),
+		declines: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "capycoin_declines_total",
+			Help: "Problems answered, each of a batch too, by code."}, []string{"code"}),
+		batches: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "capycoin_batch_transfers",
+			Help: "Transfers of each batch over HTTP.", Buckets: prometheus.ExponentialBuckets(1, 4, 8)}),
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m.requests, m.seconds, m.transfers, m.declines, m.batches, &ledgerCollector{led, iss},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	return m
+}
+
+func (m *metrics) request(side, method, route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(side, route, method, strconv.Itoa(status)).Inc()
+	m.seconds.WithLabelValues(side, route).Observe(took.Seconds())
+}
+
+func (m *metrics) transferred(n int)    { m.transfers.Add(float64(n)) }
+func (m *metrics) declined(code string) { m.declines.WithLabelValues(code).Inc() }
+func (m *metrics) batch(n int)          { m.batches.Observe(float64(n)) }
+
+func serveMetrics(x *exchange) error {
+	x.metrics.handler.ServeHTTP(x.w, x.r)
+	return nil
+}
+
+// ledgerCollector reads what the ledger and the issuer count.
+type ledgerCollector struct {
+	led *capycoin.Ledger
+	iss *capycoin.TokenIssuer
+}
+
+var (
+	commitRecords = desc("commit_records", "Records of each commit.")
+	commitSeconds = desc("commit_seconds", "How long each commit took.")
+
+	ledgerValues = []struct {
+		desc  *prometheus.Desc
+		kind  prometheus.ValueType
+		value func(*capycoin.Stats) float64
+	}{
+		{desc("journal_records", "Records in the journal."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Position) }},
+		{desc("fold_lag_records", "Records whose effects are not all in the rows, which a restart would replay."), prometheus.GaugeValue,
+			func(s *capycoin.Stats) float64 { return float64(s.Position - s.FoldPosition) }},
+		{desc("accounts", "Accounts, the seed account too."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Accounts) }},
+		{desc("transactions", "Transactions ever made."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Transactions) }},
+		{desc("queue_length", "Calls that wait for the writer."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.QueueLength) }},
+		{desc("queue_size", "Calls that may wait for the writer."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.QueueSize) }},
+		{desc("cached_accounts", "Accounts in memory."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.CachedAccounts) }},
+		{desc("dirty_accounts", "Accounts in memory that are newer than their rows."), prometheus.GaugeValue,
+			func(s *capycoin.Stats) float64 { return float64(s.DirtyAccounts) }},
+		{desc("fresh_keys", "Idempotency keys in memory."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.FreshKeys) }},
+		{desc("file_bytes", "Size of the ledger's file."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.FileSize) }},
+		{desc("free_pages", "Pages of the file that hold nothing."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.FreePages) }},
+		{desc("spill_seconds_total", "Time that bbolt took to lay out pages."), prometheus.CounterValue,
+			func(s *capycoin.Stats) float64 { return s.SpillTime.Seconds() }},
+		{desc("write_seconds_total", "Time that bbolt took to write and sync pages."), prometheus.CounterValue,
+			func(s *capycoin.Stats) float64 { return s.WriteTime.Seconds() }},
+	}
+
+	issuerValues = []struct {
+		desc  *prometheus.Desc
+		kind  prometheus.ValueType
+		value func(*capycoin.TokenStats) float64
+	}{
+		{desc("bcrypt_runs_total", "Tokens hashed, new ones and presented ones."), prometheus.CounterValue,
+			func(s *capycoin.TokenStats) float64 { return float64(s.HashRuns) }},
+		{desc("bcrypt_running", "Tokens being hashed right now."), prometheus.GaugeValue, func(s *capycoin.TokenStats) float64 { return float64(s.Hashing) }},
+		{desc("token_cache_hits_total", "Tokens presented that were remembered."), prometheus.CounterValue,
+			func(s *capycoin.TokenStats) float64 { return float64(s.CacheHits) }},
+		{desc("token_cache_misses_total", "Tokens presented that were not remembered."), prometheus.CounterValue,
+			func(s *capycoin.TokenStats) float64 { return float64(s.CacheMisses) }},
+	}
+)
+
+func desc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("capycoin_"+name, help, nil, nil)
+}
+
+// Describe implements [prometheus.Collector].
+func (c *ledgerCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- commitRecords
+	ch <- commitSeconds
+	for _, v := range ledgerValues {
+		ch <- v.desc
+	}
+	for _, v := range issuerValues {
+		ch <- v.desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *ledgerCollector) Collect(ch chan<- prometheus.Metric) {
+	s, t := c.led.Stats(), c.iss.Stats()
+	ch <- constHistogram(commitRecords, &s.Commits, 1)
+	ch <- constHistogram(commitSeconds, &s.CommitTime, 1e-6)
+	for _, v := range ledgerValues {
+		ch <- prometheus.MustNewConstMetric(v.desc, v.kind, v.value(&s))
+	}
+	for _, v := range issuerValues {
+		ch <- prometheus.MustNewConstMetric(v.desc, v.kind, v.value(&t))
+	}
+}
+
+// constHistogram turns a ledger's histogram, in some unit, into Prometheus's,
+// whose buckets count all that is below.
+func constHistogram(d *prometheus.Desc, h *capycoin.Histogram, unit float64) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(h.Buckets))
+	below := uint64(0)
+	for i, n := range h.Buckets {
+		below += n
+		buckets[float64(uint64(1)<<i)*unit] = below
+	}
+	return prometheus.MustNewConstHistogram(d, h.Count, float64(h.Sum)*unit, buckets)
+}

@@ -1,0 +1,199 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/capycoin/capycoin"
+)
+
+// problem is what is answered when something is wrong (RFC 9457), with the
+// words that the original CapyCoin had for it.
+type problem struct {
+	status       int
+	code         string
+	errorType    string
+	errorMessage string
+	detail       string
+
+	funds, required *capycoin.Coins // insufficient_funds
+	index           *int            // of the transfer of a batch
+}
+
+// Error makes a problem an error, of this package alone.
+func (p *problem) Error() string { return p.code + ": " + p.detail }
+
+const (
+	gatewayError     = "GatewayError"
+	transactionError = "TransactionError"
+	accountError     = "AccountError"
+)
+
+// What only this package finds.
+var (
+	errNoRoute  = errors.New("no such path")
+	errNoMethod = errors.New("no such method")
+	errNoToken  = errors.New("no token")
+	errBearer   = errors.New("a token where none belongs")
+	errTooLarge = errors.New("the body is too large")
+	errNotJSON  = errors.New("the body is not JSON")
+	errPanic    = errors.New("panic")
+)
+
+// problems is what each error is answered with; the first that matches counts.
+// A detail never shows internals: these are all there are.
+var problems = []struct {
+	err error
+	problem
+}{
+	{errNoRoute, problem{404, "not_found", "", "", "There is no such path; GET /openapi.yaml lists all there are.", nil, nil, nil}},
+	{errNoMethod, problem{405, "method_not_allowed", "", "", "This path does not have that method; the header Allow lists those it has.", nil, nil, nil}},
+	{errNoToken, problem{401, "token_required", gatewayError, "Token required!", "Send the header Authorization: Bearer TOKEN with a token of this account.", nil, nil, nil}},
+	{capycoin.ErrInvalidToken, problem{401, "invalid_token", gatewayError, "Invalid token!", "This is not a valid token of this account.", nil, nil, nil}},
+	{errBearer, problem{400, "bad_request", gatewayError, "Bearer Auth not necessary", "Opening an account takes no token; leave the header out.", nil, nil, nil}},
+	{errTooLarge, problem{413, "too_large", "", "", "The body is too large; allowed are 64 KiB, for a batch 1 MiB, on the trusted side 8 MiB.", nil, nil, nil}},
+	{errNotJSON, problem{415, "unsupported_media_type", "", "", "The body has to be application/json, in UTF-8.", nil, nil, nil}},
+	{capycoin.ErrKeyReused, problem{422, "idempotency_key_reused", "", "", "The sender used this key for another receiver or amount.", nil, nil, nil}},
+	{capycoin.ErrAmountIsZero, problem{422, "amount_is_zero", transactionError, "AmountIsZero", "The amount is 0; the least is 1.", nil, nil, nil}},
+	{capycoin.ErrAmountIsNegative, problem{422, "amount_is_negative", transactionError, "AmountIsNegative", "The amount is negative; the least is 1.", nil, nil, nil}},
+	{capycoin.ErrSameAccount, problem{422, "same_account", transactionError, "SenderReceiverAreTheSame", "The sender can't be the receiver.", nil, nil, nil}},
+	{capycoin.ErrSenderNotFound, problem{422, "sender_not_found", transactionError, "SenderAccountDoesNotExist", "There is no account with the sender's id.", nil, nil, nil}},
+	{capycoin.ErrReceiverNotFound, problem{422, "receiver_not_found", transactionError, "ReceiverAccountDoesNotExist", "There is no account with the receiver's id.", nil, nil, nil}},
+	{capycoin.ErrInsufficientFunds, problem{422, "insufficient_funds", transactionError, "SenderAccountNotEnoughFunds", "The sender has less than the amount and the fee.", nil, nil, nil}},
+	{capycoin.ErrTooManyTokens, problem{422, "too_many_tokens", "", "", "The account has 10 live tokens, as many as there can be; revoke one.", nil, nil, nil}},
+	{capycoin.ErrSeedToken, problem{422, "seed_account_has_no_token", "", "", "The seed account can't have a token; only the trusted side spends from it.", nil, nil, nil}},
+	{capycoin.ErrTransactionNotFound, problem{404, "transaction_not_found", transactionError, "TransactionDoesNotExist", "There is no such transaction, or the account is no party to it.", nil, nil, nil}},
+	{capycoin.ErrTokenNotFound, problem{404, "token_not_found", "", "", "The account has no such live token.", nil, nil, nil}},
+	{capycoin.ErrAccountNotFound, problem{404, "account_not_found", accountError, "AccountDoesNotExist", "There is no account with this id.", nil, nil, nil}},
+	{capycoin.ErrBadCursor, badRequest("cursor", "It is not a cursor of this listing; take it from next_cursor, with the same order, start and end or none.")},
+	{capycoin.ErrBadRange, badRequest("end", "The range ends before it starts.")},
+	{capycoin.ErrBadLabel, badRequest("label", "A label has at most 64 characters, none of them a control character.")},
+	{capycoin.ErrBadExpiry, badRequest("expires", "It has to be after now and at most 30 days off.")},
+	// Certainly nothing was applied; before what the error may wrap.
+	{capycoin.ErrStopped, unavailable("A fault stopped the ledger. Nothing was applied.")},
+	{capycoin.ErrClosed, unavailable("The server is shutting down. Nothing was applied.")},
+	{capycoin.ErrNotWritten, unavailable("The change could not be written. Nothing was applied.")},
+	{capycoin.ErrBusy, unavailable("Too many tokens are being made or checked. Nothing was applied.")},
+	{capycoin.ErrOutcomeUnknown, problem{500, "outcome_unknown", "", "", "The disk failed during the change, which may or may not be made. Look the payment up, or repeat it with the same key.", nil, nil, nil}},
+	{context.DeadlineExceeded, unavailable("Too many requests are waiting. Nothing was applied.")},
+	{context.Canceled, unavailable("The request was given up. Nothing was applied.")},
+}
+
+func unavailable(detail string) problem {
+	return problem{status: 503, code: "unavailable", detail: detail}
+}
+
+// badRequest is about a parameter, header or member that is not in form.
+func badRequest(name, detail string) problem {
+	return problem{status: 400, code: "bad_request", errorType: gatewayError, errorMessage: "Invalid format for `" + name + "`", detail: detail}
+}
+
+// badForm is badRequest as an error.
+func badForm(name, format string, args ...any) error {
+	p := badRequest(name, fmt.Sprintf(format, args...))
+	return &p
+}
+
+// problemOf returns what an error is answered with. One that is not listed is
+// a bug.
+func problemOf(err error) problem {
+	var own *problem
+	if errors.As(err, &own) {
+		return *own
+	}
+	for i := range problems {
+		if !errors.Is(err, problems[i].err) {
+			continue
+		}
+		p := problems[i].problem
+		if short := (*capycoin.InsufficientFundsError)(nil); errors.As(err, &short) {
+			p.funds, p.required = &short.Funds, &short.Required
+		}
+		if batch := (*capycoin.BatchError)(nil); errors.As(err, &batch) {
+			p.index = &batch.Index
+		}
+		return p
+	}
+	return problem{status: 500, code: "internal", detail: "This is a bug. The server's log has it under the request's id."}
+}
+
+// append writes a problem as JSON.
+func (p *problem) append(b []byte) []byte {
+	b = append(b, `{"type":"about:blank","title":`...)
+	b = appendString(b, http.StatusText(p.status))
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(p.status), 10)
+	b = append(b, `,"detail":`...)
+	b = appendString(b, p.detail)
+	b = append(b, `,"code":`...)
+	b = appendString(b, p.code)
+	if p.errorType != "" {
+		b = append(b, `,"error_type":`...)
+		b = appendString(b, p.errorType)
+		b = append(b, `,"error_message":`...)
+		b = appendString(b, p.errorMessage)
+	}
+	if p.funds != nil {
+		b = append(b, `,"funds":`...)
+		b = strconv.AppendInt(b, int64(*p.funds), 10)
+		b = append(b, `,"required":`...)
+		b = strconv.AppendInt(b, int64(*p.required), 10)
+	}
+	if p.index != nil {
+		b = append(b, `,"index":`...)
+		b = strconv.AppendInt(b, int64(*p.index), 10)
+	}
+	return append(b, '}')
+}
+
+// appendString writes a string as JSON.
+func appendString(b []byte, s string) []byte {
+	q, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string always has a form
+	}
+	return append(b, q...)
+}
+
+// fail answers with what an error stands for.
+func (x *exchange) fail(err error) {
+	p := problemOf(err)
+	x.metrics.declined(p.code)
+	if p.status >= 500 && err != errPanic {
+		x.logger.Error("request failed", "request", x.id, "code", p.code, "cause", err)
+	}
+	if x.w.status != 0 {
+		return // too late for another answer
+	}
+	h := x.w.Header()
+	switch p.code {
+	case "token_required":
+		h.Set("WWW-Authenticate", `Bearer realm="capycoin"`)
+	case "invalid_token":
+		h.Set("WWW-Authenticate", `Bearer realm="capycoin", error="invalid_token"`)
+	case "unavailable":
+		h.Set("Retry-After", "1")
+	}
+	x.send(p.status, "application/problem+json", append(p.append(nil), '\n'))
+}
+
+// send writes a reply, whole.
+func (x *exchange) send(status int, contentType string, body []byte) {
+	h := x.w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	x.w.WriteHeader(status)
+	x.w.Write(body) // its reader may be gone; there is nobody to tell
+}
+
+// sendJSON writes a reply of 200.
+func (x *exchange) sendJSON(body []byte) error {
+	x.send(http.StatusOK, "application/json", append(body, '\n'))
+	return nil
+}

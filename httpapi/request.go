@@ -1,0 +1,299 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin"
+)
+
+// parseID reads an id with or without dashes, in either case, and nothing else
+// that uuid.Parse would take.
+func parseID(s string) (uuid.UUID, bool) {
+	if len(s) != 36 && len(s) != 32 {
+		return uuid.UUID{}, false
+	}
+	id, err := uuid.Parse(s)
+	return id, err == nil
+}
+
+func badID(name string) error {
+	return badForm(name, "It has to be a UUID, 32 hexadecimal digits with dashes or without.")
+}
+
+// parseIDs reads the ids of the path.
+func (x *exchange) parseIDs() error {
+	for _, p := range []struct {
+		name string
+		id   *uuid.UUID
+	}{{"account_id", &x.account}, {"transaction_id", &x.object}, {"token_id", &x.object}} {
+		if !strings.Contains(x.route.path, "{"+p.name+"}") {
+			continue
+		}
+		var ok bool
+		if *p.id, ok = parseID(x.r.PathValue(p.name)); !ok {
+			return badID(p.name)
+		}
+	}
+	return nil
+}
+
+// parseQuery reads the query, which may have the route's parameters, once.
+func (x *exchange) parseQuery() error {
+	if x.r.URL.RawQuery == "" || slices.Equal(x.route.query, anyQuery) {
+		return nil
+	}
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return badForm("query", "The query can't be read.")
+	}
+	x.query = make(map[string]string, len(values))
+	for name, all := range values {
+		switch {
+		case !slices.Contains(x.route.query, name):
+			return badForm("query", "There is no parameter %.40q here; there are: %s.", name, strings.Join(append(x.route.query, "no others"), ", "))
+		case len(all) > 1:
+			return badForm(name, "The parameter %s is given twice.", name)
+		case all[0] == "":
+			return badForm(name, "The parameter %s is empty.", name)
+		}
+		x.query[name] = all[0]
+	}
+	return nil
+}
+
+// parseKey reads the header Idempotency-Key.
+func (x *exchange) parseKey() error {
+	const name = "Idempotency-Key"
+	values := x.r.Header.Values(name)
+	switch {
+	case len(values) == 0 || x.route.key == keyIgnored:
+		return nil
+	case x.route.key == keyRefused:
+		return badForm(name, "Here each transfer has a key of its own, the member key.")
+	case len(values) > 1:
+		return badForm(name, "The header is given twice.")
+	}
+	key := values[0]
+	if len(key) >= 2 && key[0] == '"' && key[len(key)-1] == '"' {
+		key = key[1 : len(key)-1]
+	}
+	if !capycoin.ValidKey(key) {
+		return badForm(name, "%s", keyForm)
+	}
+	x.key = key
+	return nil
+}
+
+const keyForm = `It has to be 1 to 255 characters 0x21 to 0x7E without " and \.`
+
+// bearer returns the token of a request. What has another scheme, or none, is
+// no token.
+func bearer(h http.Header) (token string, ok bool, err error) {
+	values := append(h.Values("Authorization"), h.Values("Authentication")...)
+	if len(values) == 0 {
+		return "", false, nil
+	}
+	if len(values) > 1 {
+		return "", false, badForm("Authorization", "Send one of the headers Authorization and Authentication, once.")
+	}
+	scheme, rest, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", false, nil
+	}
+	return strings.TrimLeft(rest, " "), true, nil
+}
+
+// authorize makes sure that the request has a token of the path's account, or
+// none where none belongs.
+func (x *exchange) authorize() error {
+	token, ok, err := bearer(x.r.Header)
+	switch {
+	case err != nil:
+		return err
+	case x.route.auth == nobodyWithToken && ok:
+		return errBearer
+	case x.route.auth == nobodyWithToken:
+		return nil
+	case !ok:
+		return errNoToken
+	}
+	ctx, cancel := x.patience()
+	defer cancel()
+	tok, err := x.iss.Verify(ctx, token)
+	if err != nil {
+		return err
+	}
+	if tok.Account != x.account {
+		return capycoin.ErrInvalidToken
+	}
+	return nil
+}
+
+// patience returns the request's context, cut to how long it may wait for its
+// turn.
+func (x *exchange) patience() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(x.r.Context(), x.wait)
+}
+
+// The largest bodies, in bytes.
+const (
+	maxBody         = 64 << 10
+	maxBatch        = 1 << 20
+	maxTrustedBatch = 8 << 20
+)
+
+// body reads the request's body, nil if it has none.
+func (x *exchange) body(limit int64) ([]byte, error) {
+	if x.r.ContentLength == 0 {
+		return nil, nil
+	}
+	if types := x.r.Header.Values("Content-Type"); len(types) > 1 || len(types) == 1 && !isJSON(types[0]) {
+		return nil, errNotJSON
+	}
+	if x.r.ContentLength > limit {
+		return nil, errTooLarge
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, errTooLarge
+	}
+	if err != nil {
+		return nil, &problem{status: 400, code: "bad_request", errorType: gatewayError, errorMessage: badFormat,
+			detail: "The body could not be read to its end."}
+	}
+	return b, nil
+}
+
+func isJSON(contentType string) bool {
+	t, params, err := mime.ParseMediaType(contentType)
+	if err != nil || t != "application/json" {
+		return false
+	}
+	for name, value := range params {
+		if name != "charset" || !strings.EqualFold(value, "utf-8") {
+			return false
+		}
+	}
+	return true
+}
+
+// badFormat are the original's words for a body that is not in form.
+const badFormat = "Unexpected transaction request format"
+
+// badBody turns what a parser says into a problem.
+func badBody(err error) error {
+	form := (*formError)(nil)
+	if !errors.As(err, &form) {
+		return err
+	}
+	return &problem{status: 400, code: "bad_request", errorType: gatewayError, errorMessage: badFormat, detail: form.Error()}
+}
+
+// missing says that a member is missing.
+func missing(names ...string) error {
+	return &problem{status: 400, code: "bad_request", errorType: gatewayError, errorMessage: badFormat,
+		detail: fmt.Sprintf("The member %s is missing.", strings.Join(names, " or "))}
+}
+
+// rangeQuery are the parameters of a listing of transactions.
+var rangeQuery = []string{"start", "end", "limit", "order", "cursor"}
+
+// limit reads the parameter limit, 0 if it is not there.
+func (x *exchange) limit() (int, error) {
+	s, ok := x.query["limit"]
+	if !ok {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > capycoin.MaxPage || s[0] == '+' {
+		return 0, badForm("limit", "It has to be a whole number, 1 to %d.", capycoin.MaxPage)
+	}
+	return n, nil
+}
+
+// cursor reads the parameter cursor; what it means is the ledger's to say.
+func (x *exchange) cursor() (string, error) {
+	s := x.query["cursor"]
+	for _, c := range []byte(s) {
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-' || c == '_') {
+			return "", badForm("cursor", "Take it from next_cursor.")
+		}
+	}
+	return s, nil
+}
+
+// timeRange reads the parameters of a listing of transactions.
+func (x *exchange) timeRange() (r capycoin.Range, err error) {
+	if r.Limit, err = x.limit(); err != nil {
+		return r, err
+	}
+	if r.Cursor, err = x.cursor(); err != nil {
+		return r, err
+	}
+	switch order, ok := x.query["order"]; {
+	case order == "asc":
+		r.Order = capycoin.OldestFirst
+	case order == "desc":
+		r.Order = capycoin.NewestFirst
+	case ok:
+		return r, badForm("order", "It has to be asc or desc.")
+	}
+	endDay := false
+	if s, ok := x.query["start"]; ok {
+		if r.Start, _, ok = parseDayOrInstant(s); !ok {
+			return r, badTime("start")
+		}
+	}
+	if s, ok := x.query["end"]; ok {
+		if r.End, endDay, ok = parseDayOrInstant(s); !ok {
+			return r, badTime("end")
+		}
+		if endDay {
+			r.End = r.End.AddDate(0, 0, 1) // the day is included
+		}
+		if r.Start.After(r.End) || endDay && r.Start.Equal(r.End) {
+			return r, badForm("end", "The end is before the start.")
+		}
+	}
+	return r, nil
+}
+
+func badTime(name string) error {
+	return badForm(name, "It has to be a day such as 2022-08-15 or an instant such as 2022-08-15T13:24:23Z.")
+}
+
+var instantForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,20})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+// parseInstant reads a date-time of RFC 3339, which time.Parse takes in some
+// other forms, too.
+func parseInstant(s string) (time.Time, bool) {
+	if !instantForm.MatchString(s) {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	return t.UTC(), err == nil
+}
+
+// parseDayOrInstant reads a calendar day, of which it returns the start in
+// UTC, or an instant.
+func parseDayOrInstant(s string) (t time.Time, day, ok bool) {
+	if len(s) == len(time.DateOnly) {
+		t, err := time.Parse(time.DateOnly, s)
+		return t, true, err == nil
+	}
+	t, ok = parseInstant(s)
+	return t, false, ok
+}

@@ -1,0 +1,216 @@
+package httpapi
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin"
+)
+
+// parseTransfer reads a transfer: the members receiver and amount, on the
+// trusted side sender, and in a batch key.
+func (x *exchange) parseTransfer(p *parser, inBatch bool) (t capycoin.Transfer, err error) {
+	var sender, receiver, amount bool
+	id := func(name string, into *uuid.UUID, has *bool) error {
+		s, err := p.string()
+		if err != nil {
+			return err
+		}
+		if *into, *has = parseID(s); !*has {
+			return badID(name)
+		}
+		return nil
+	}
+	names := "receiver and amount"
+	if x.trusted() {
+		names = "sender, " + names
+	}
+	if inBatch {
+		names += ", and key"
+	}
+	err = p.object(func(name string) (err error) {
+		switch {
+		case name == "sender" && x.trusted():
+			return id(name, &t.Sender, &sender)
+		case name == "receiver":
+			return id(name, &t.Receiver, &receiver)
+		case name == "amount":
+			var n int64
+			n, err = p.integer()
+			t.Amount, amount = capycoin.Coins(n), true
+			return err
+		case name == "key" && inBatch:
+			if t.Key, err = p.string(); err == nil && !capycoin.ValidKey(t.Key) {
+				return badForm("key", "%s", keyForm)
+			}
+			return err
+		}
+		return p.bad("there is no member %.40q; there are %s", name, names)
+	})
+	switch {
+	case err != nil:
+		return t, err
+	case !receiver:
+		return t, missing("receiver")
+	case !amount:
+		return t, missing("amount")
+	case x.trusted() && !sender:
+		return t, missing("sender")
+	case !x.trusted():
+		t.Sender = x.account
+	}
+	return t, nil
+}
+
+func serveTransfer(x *exchange) error {
+	body, err := x.body(maxBody)
+	if err != nil {
+		return err
+	}
+	p := &parser{b: body}
+	if err := p.valid(); err != nil {
+		return badBody(err)
+	}
+	t, err := x.parseTransfer(p, false)
+	if err == nil {
+		err = p.end()
+	}
+	if err != nil {
+		return badBody(err)
+	}
+	t.Key = x.key
+	ctx, cancel := x.patience()
+	defer cancel()
+	receipt, err := x.led.Transfer(ctx, t)
+	if err != nil {
+		return err
+	}
+	x.metrics.transferred(1)
+	if receipt.Replayed {
+		x.w.Header().Set("Idempotency-Replayed", "true")
+	}
+	return x.sendJSON(append(appendReceipt(make([]byte, 0, 400), &receipt), '}'))
+}
+
+// appendReceipt writes a receipt without the brace at its end.
+func appendReceipt(b []byte, r *capycoin.Receipt) []byte {
+	b = append(b, `{"transaction_id":"`...)
+	b = appendID(b, r.TransactionID)
+	b = append(b, `","timestamp":"`...)
+	b = appendTime(b, r.Timestamp)
+	b = append(b, `","sender_account_id":"`...)
+	b = appendID(b, r.Sender)
+	b = append(b, `","receiver_account_id":"`...)
+	b = appendID(b, r.Receiver)
+	b = append(b, `","sender_account_funds":`...)
+	b = strconv.AppendInt(b, int64(r.SenderFunds), 10)
+	b = append(b, `,"fee":`...)
+	return strconv.AppendInt(b, int64(r.Fee), 10)
+}
+
+func appendID(b []byte, id uuid.UUID) []byte {
+	const digits = "0123456789abcdef"
+	for i, c := range id {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			b = append(b, '-')
+		}
+		b = append(b, digits[c>>4], digits[c&15])
+	}
+	return b
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	return t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+}
+
+func serveBatch(x *exchange) error {
+	limit, most := int64(maxBatch), 1000
+	if x.trusted() {
+		limit, most = maxTrustedBatch, capycoin.MaxBatch
+	}
+	body, err := x.body(limit)
+	if err != nil {
+		return err
+	}
+	transfers, mode, err := x.parseBatch(&parser{b: body}, most)
+	if err != nil {
+		return badBody(err)
+	}
+	ctx, cancel := x.patience()
+	defer cancel()
+	results, err := x.led.TransferBatch(ctx, transfers, mode)
+	if err != nil {
+		return err
+	}
+	b := append(make([]byte, 0, 320*len(results)), `{"transactions":[`...)
+	made := 0
+	for i := range results {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		switch r := &results[i]; {
+		case r.Err != nil:
+			p := problemOf(r.Err)
+			x.metrics.declined(p.code)
+			b = p.append(b)
+		case r.Receipt.Replayed:
+			b = append(appendReceipt(b, &r.Receipt), `,"replayed":true}`...)
+		default:
+			made++
+			b = append(appendReceipt(b, &r.Receipt), '}')
+		}
+	}
+	x.metrics.batch(len(results))
+	x.metrics.transferred(made)
+	return x.sendJSON(append(b, `]}`...))
+}
+
+// parseBatch reads the body of a batch. An error about one of the transfers
+// says which.
+func (x *exchange) parseBatch(p *parser, most int) (transfers []capycoin.Transfer, mode capycoin.BatchMode, err error) {
+	if err := p.valid(); err != nil {
+		return nil, 0, err
+	}
+	list := false
+	err = p.object(func(name string) error {
+		switch name {
+		case "transactions":
+			list = true
+			return p.array(func(n int) error {
+				if n == most {
+					return badForm("transactions", "A batch has 1 to %d transfers.", most)
+				}
+				t, err := x.parseTransfer(p, true)
+				transfers = append(transfers, t)
+				return atIndex(badBody(err), n)
+			})
+		case "atomic":
+			atomic, err := p.boolean()
+			if atomic {
+				mode = capycoin.Atomic
+			}
+			return err
+		}
+		return p.bad("there is no member %.40q; there are transactions and atomic", name)
+	})
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case !list:
+		return nil, 0, missing("transactions")
+	case len(transfers) == 0:
+		return nil, 0, badForm("transactions", "A batch has 1 to %d transfers.", most)
+	}
+	return transfers, mode, p.end()
+}
+
+// atIndex notes in a problem which transfer of a batch it is about.
+func atIndex(err error, n int) error {
+	if p := (*problem)(nil); errors.As(err, &p) {
+		p.index = &n
+	}
+	return err
+}
