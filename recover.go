@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/google/uuid"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 
 // writeGenesis begins the journal of a new ledger.
 func writeGenesis(ctx context.Context, log Log, o Options) error {
-	ledger, err := o.NewID()
+	ledger, err := uuid.NewRandom()
 	if err != nil {
 		return fmt.Errorf("making a ledger id: %w", err)
 	}

@@ -85,7 +85,7 @@ func collectExamples(where string, responses any, into map[string]any) {
 	for name, response := range all {
 		content, _ := dig(response, "content").(map[string]any)
 		for mediaType, media := range content {
-			if strings.HasSuffix(mediaType, "json") {
+			if mediaType == "application/json" || mediaType == "application/problem+json" {
 				into[where+" "+name] = dig(media, "example")
 			}
 		}

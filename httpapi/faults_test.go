@@ -239,11 +239,11 @@ func TestQueueFull(t *testing.T) {
 // TestHashingFull floods the server with sign-ups: those for which there is no
 // room are told so, and readers are not held up.
 func TestHashingFull(t *testing.T) {
-	w := newWorld(t, setup{tokens: capycoin.TokenOptions{BcryptCost: 12, MaxHashing: 1}, wait: 300 * time.Millisecond})
+	w := newWorld(t, setup{tokens: capycoin.TokenOptions{BcryptCost: 10, MaxHashing: 1}, wait: 500 * time.Millisecond})
 	own := w.open(10)
 	w.pub.get(own.path(""), own.token).ok()
 	before := into[supplyJSON](w.pub.get("/supply", ""))
-	const n = 12
+	const n = 60
 	var wg sync.WaitGroup
 	replies := make([]reply, n)
 	errs := make([]error, n)

@@ -182,10 +182,14 @@ func (s *side) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer x.done(start)
 	defer x.recovered()
 	p := r.URL.Path
+	clean := path.Clean(p)
+	if clean != "/" && strings.HasSuffix(p, "/") {
+		clean += "/"
+	}
 	switch {
 	case s.api.drained.Load() && p != "/healthz":
 		x.fail(capycoin.ErrClosed)
-	case p == "" || p[0] != '/' || p != "/" && path.Clean(p) != strings.TrimSuffix(p, "/"):
+	case p == "" || p[0] != '/' || p != clean:
 		// The mux would redirect from //a and /b/../a, but nobody asks for that.
 		x.fail(errNoRoute)
 	default:
