@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/httpapi"
+)
+
+func newAudit(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "audit [FILE]",
+		Short: "Replay the books and compare everything with them",
+		Long: "audit asks the running server to replay the journal and compare everything with\n" +
+			"it, while it goes on serving. With a FILE it does so itself; no server may have\n" +
+			"the file open.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("%q is one argument too many", args[1])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			out := &auditOutput{cmd: cmd, json: s.json, progress: newProgress(cmd, s)}
+			if len(args) == 1 {
+				return auditFile(cmd, args[0], out)
+			}
+			return auditServer(newClient(cmd, s), out)
+		},
+	}
+	return withJSON(cmd, s)
+}
+
+// auditOutput prints an audit.
+type auditOutput struct {
+	cmd      *cobra.Command
+	json     bool
+	progress *progress
+	done     bool
+}
+
+// line prints a line, and returns an error if it is the last and says that
+// something is wrong.
+func (o *auditOutput) line(l httpapi.AuditLine, raw []byte) error {
+	if o.json {
+		o.cmd.Println(string(raw))
+	}
+	switch {
+	case l.Progress != nil:
+		o.progress.show("%s: %d of %d", l.Progress.Stage, l.Progress.Done, l.Progress.Total)
+	case l.Fault != nil && !o.json:
+		o.progress.end()
+		f := capycoin.AuditFault{Position: l.Fault.Position, Kind: l.Fault.Kind, Detail: l.Fault.Detail}
+		if l.Fault.Account != "" {
+			f.Account, _ = uuid.Parse(l.Fault.Account) // only shown
+		}
+		o.cmd.Printf("fault: %s\n", f)
+	case l.Error != "":
+		o.done = true
+		return errors.New("the audit did not get to the end: " + l.Error)
+	case l.Report != nil:
+		o.progress.end()
+		o.done = true
+		r := l.Report
+		if !o.json {
+			o.cmd.Printf("%d records up to %d, %d accounts, %d transactions, %d keys, %d live tokens, %d coins, in %.1f s\n",
+				r.Records, r.Position, r.Accounts, r.Transactions, r.Keys, r.Tokens, r.Supply, r.Seconds)
+		}
+		if r.FaultCount > 0 {
+			return hint(fmt.Errorf("the books have %d faults", r.FaultCount), "docs/operating.md says what to do about it")
+		}
+		if !o.json {
+			o.cmd.Println("the books are right")
+		}
+	}
+	return nil
+}
+
+func auditServer(c *client, o *auditOutput) error {
+	resp, err := c.open("POST", "/audit", "", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	defer o.progress.end()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var l httpapi.AuditLine
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			return fmt.Errorf("reading the server's answer: %w", err)
+		}
+		if err := o.line(l, lines.Bytes()); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil || !o.done {
+		return errors.Join(errors.New("the server's answer ended before the audit did"), err)
+	}
+	return nil
+}
+
+// auditFile audits a file that no server has open.
+func auditFile(cmd *cobra.Command, path string, o *auditOutput) (err error) {
+	if _, err := os.Stat(path); err != nil {
+		return err // Open would make one
+	}
+	led, err := capycoin.Open(path, nil)
+	if errors.Is(err, capycoin.ErrLocked) {
+		return hint(err, "a server has it open; leave the path out to have that server audit it")
+	}
+	if err != nil {
+		return openError(err)
+	}
+	defer func() { err = errors.Join(err, led.Close()) }()
+	defer o.progress.end()
+	var wrong error
+	err = httpapi.Audit(cmd.Context(), led, func(l httpapi.AuditLine) {
+		raw, err := json.Marshal(l)
+		if err == nil {
+			err = o.line(l, raw)
+		}
+		wrong = errors.Join(wrong, err)
+	})
+	return errors.Join(err, wrong)
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"net/url"
+
+	"github.com/spf13/cobra"
+)
+
+func newToken(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Issue, list and revoke the tokens of an account",
+		Args:  noCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var label, expires string
+	issue := &cobra.Command{
+		Use:   "issue ACCOUNT",
+		Short: "Issue a further token",
+		Args:  arguments("ACCOUNT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request := make(map[string]string)
+			if label != "" {
+				request["label"] = label
+			}
+			if expires != "" {
+				request["expires"] = expires
+			}
+			var t token
+			b, err := newClient(cmd, s).ask("POST", tokenPath(args[0]), "", request, &t)
+			if err != nil {
+				return err
+			}
+			if s.json {
+				cmd.Print(string(b))
+				return nil
+			}
+			cmd.Printf("token id  %s\nexpires   %s\ntoken     %s\n", t.ID, t.Expires, t.Secret)
+			return nil
+		},
+	}
+	issue.Flags().StringVar(&label, "label", "", "what to call it, at most 64 `characters`")
+	issue.Flags().StringVar(&expires, "expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 30 days off")
+	list := &cobra.Command{
+		Use:   "list ACCOUNT",
+		Short: "List the live tokens, oldest first",
+		Args:  arguments("ACCOUNT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var answer struct{ Tokens []token }
+			b, err := newClient(cmd, s).ask("GET", tokenPath(args[0])+"s", "", nil, &answer)
+			if err != nil {
+				return err
+			}
+			if s.json {
+				cmd.Print(string(b))
+				return nil
+			}
+			w := newTable(cmd)
+			for _, t := range answer.Tokens {
+				row(w, t.ID, "expires "+t.Expires, t.Label)
+			}
+			return w.Flush()
+		},
+	}
+	revoke := &cobra.Command{
+		Use:   "revoke ACCOUNT TOKEN_ID",
+		Short: "End a token at once",
+		Args:  arguments("ACCOUNT", "TOKEN_ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, err := newClient(cmd, s).ask("DELETE", tokenPath(args[0])+"/"+url.PathEscape(args[1]), "", nil, nil)
+			if err != nil {
+				return err
+			}
+			if s.json {
+				cmd.Println("{}")
+				return nil
+			}
+			cmd.Printf("revoked %s\n", args[1])
+			return nil
+		},
+	}
+	cmd.AddCommand(withJSON(issue, s), withJSON(list, s), withJSON(revoke, s))
+	return cmd
+}
+
+// token is a token as the server has it.
+type token struct {
+	ID      string `json:"token_id"`
+	Expires string `json:"token_expiry"`
+	Label   string `json:"label"`
+	Secret  string `json:"token"`
+}
+
+func tokenPath(account string) string { return "/account/" + url.PathEscape(account) + "/token" }
