@@ -1,3 +1,77 @@
+// Package capycoin is a closed-circulation currency in a file: a fixed supply
+// of whole coins, made once in a seed account, that only ever move from account
+// to account. It is double-entry bookkeeping for a program that needs points,
+// game coins, hours, credits or school money, without a database server.
+//
+// # Basics
+//
+// [Open] opens the ledger in a file, or makes a new one with all coins in the
+// seed account, [DefaultSeedAccount]. [Ledger.OpenAccount] opens an account,
+// without funds. [Ledger.Transfer] moves coins, [Ledger.TransferBatch] many
+// times at once. [Ledger.Account] and [Ledger.Supply] say what there is now,
+// [Ledger.Transactions] and [Ledger.TransactionPage] what there was, and
+// [Ledger.FundsAt] what an account had at a time. [Ledger.Audit] replays the
+// books and compares everything with them.
+//
+// A [TokenIssuer] gives the owners of accounts bearer tokens and verifies them.
+// Package httpapi, beside this one, makes an HTTP API of a Ledger and a
+// TokenIssuer; the command capycoind is a server with it.
+//
+// The methods of a Ledger may be called from any goroutine. A ledger's file is
+// open in one process at a time; another one gets [ErrLocked].
+//
+// # Guarantees
+//
+// The funds of all accounts are the supply, always, and no account is below
+// zero.
+//
+// When a method that changes the books returns without an error the change is on
+// the disk, synced. After a crash everything that was acknowledged is there;
+// what was in flight is there as a whole or not at all.
+//
+// All changes are in one order, that of their positions in the journal, and each
+// is judged on the state that the one before it left. Readers see what is
+// committed, nothing else, and a caller sees its own writes. A refused transfer
+// changes nothing, and does not touch others that are committed with it.
+//
+// A transfer with a [Transfer] Key happens once for its sender, however often it
+// is asked for, and whenever: concurrently, in one batch, after a crash, years
+// later.
+//
+// A context that ends before the writer takes an operation up means that it was
+// certainly not applied, and its error is returned. Afterwards the call returns
+// the true outcome, though the context has ended.
+//
+// If the disk fails in the middle of a commit nobody can say whether it
+// happened. Those who wait for it get [ErrOutcomeUnknown], later callers
+// [ErrStopped], until the ledger is opened again: what is found then is what
+// happened. Repeat a transfer with the same key, or look it up.
+//
+// The ledger's time, [Ledger.Time], never goes back, though the clock may.
+//
+// # Errors
+//
+// Errors are sentinels for errors.Is, in blocks by the phase that returns them.
+// Where numbers matter a struct wraps one: [InsufficientFundsError],
+// [BatchError], [OptionError]. The checks of a transfer come in a fixed order,
+// that of their sentinels, and the first failure wins.
+//
+// # Storage
+//
+// Every change is a record, appended to a journal; balances, histories, keys and
+// tokens are folded from it and can be made again. Open keeps journal and folds
+// in one bbolt file. [OpenStore] takes them from anywhere else: see [Log] and
+// [Folds], and package storetest for whoever implements them.
+//
+// # Compatibility
+//
+// A ledger written by this version can be opened by every later one. A file in a
+// later format is refused with [ErrNewerFormat], untouched. The format is in
+// docs/format.md.
+//
+// Until version 1.0 the Go API may still change; NEWS.md says what did. Text of
+// errors, cursors and the form of log lines may change at any time. The
+// interfaces Log and Folds may get further methods before version 1.0.
 package capycoin
 
 import (
