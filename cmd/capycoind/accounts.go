@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 )
@@ -26,7 +28,12 @@ func newAccounts(s *settings) *cobra.Command {
 					return true, nil
 				})
 			}
-			return c.accounts(1000, func(page []account) (bool, error) { return true, printAccounts(cmd, page) })
+			w := newTable(cmd, "ACCOUNT", "FUNDS", "TRANSACTIONS", "CREATED")
+			err := c.accounts(1000, func(page []account) (bool, error) {
+				rows(w, page)
+				return true, nil
+			})
+			return errors.Join(err, w.Flush())
 		},
 	}
 	return withJSON(cmd, s)
@@ -47,16 +54,16 @@ func newAccount(s *settings) *cobra.Command {
 				cmd.Print(string(b))
 				return nil
 			}
-			return printAccounts(cmd, []account{a})
+			w := newTable(cmd, "ACCOUNT", "FUNDS", "TRANSACTIONS", "CREATED")
+			rows(w, []account{a})
+			return w.Flush()
 		},
 	}
 	return withJSON(cmd, s)
 }
 
-func printAccounts(cmd *cobra.Command, accounts []account) error {
-	w := newTable(cmd)
+func rows(w *tabwriter.Writer, accounts []account) {
 	for _, a := range accounts {
 		row(w, a.ID, a.Funds, a.Transactions, a.Created)
 	}
-	return w.Flush()
 }

@@ -7,12 +7,13 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"syscall"
 	"time"
 )
 
-// checkSocketPath makes sure that the system takes a path for a socket: a name
-// of struct sockaddr_un has 108 bytes on Linux and Windows, 104 elsewhere, one
-// of them for its end.
+// checkSocketPath makes sure that the system takes a path for a socket: the
+// path in struct sockaddr_un has 108 bytes on Linux and Windows and 104
+// elsewhere, one of them for its end.
 func checkSocketPath(path string) error {
 	most := 103
 	if runtime.GOOS == "linux" || runtime.GOOS == "windows" {
@@ -26,23 +27,19 @@ func checkSocketPath(path string) error {
 }
 
 // listenUnix listens on a socket that only this user can open, from its first
-// moment on. A socket that a killed server has left is replaced; it is left by
-// one if nobody answers. The caller has the lock of the database.
+// moment on. A socket that a killed server has left is replaced; it is one if
+// the system refuses connections to it. Whatever else is at the path stays
+// there. The caller has the lock of the database.
 func listenUnix(path string) (net.Listener, error) {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, err
-	case info.Mode().Type() != fs.ModeSocket && runtime.GOOS != "windows": // where a socket has no type of its own
+		return nil, fmt.Errorf("the socket: %w", err)
+	case info.Mode().Type() != fs.ModeSocket:
 		return nil, hint(fmt.Errorf("%s is there and is no socket", path), "choose another path with --socket")
 	default:
-		conn, err := net.DialTimeout("unix", path, time.Second)
-		if err == nil {
-			conn.Close()
-			return nil, hint(fmt.Errorf("another server listens on %s", path), "choose another path with --socket")
-		}
-		if err := os.Remove(path); err != nil {
+		if err := removeStale(path); err != nil {
 			return nil, err
 		}
 	}
@@ -51,5 +48,31 @@ func listenUnix(path string) (net.Listener, error) {
 		l, err = net.Listen("unix", path)
 		return err
 	})
-	return l, err
+	if err != nil {
+		return nil, hint(fmt.Errorf("the socket: %w", err), "choose another path with --socket")
+	}
+	return l, nil
+}
+
+// removeStale removes a socket that nobody listens on.
+func removeStale(path string) error {
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		conn.Close()
+		return hint(fmt.Errorf("another server listens on %s", path), "choose another path with --socket")
+	}
+	if !refused(err) {
+		return hint(fmt.Errorf("%s is there, and whether somebody listens on it can't be told: %w", path, err),
+			"choose another path with --socket, or remove it if you know that it is left over")
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the socket of a server that is gone: %w", err)
+	}
+	return nil
+}
+
+// refused says that nobody listens on the socket that was dialled.
+func refused(err error) bool {
+	const wsaeconnrefused = syscall.Errno(10061) // what Windows has for it
+	return errors.Is(err, syscall.ECONNREFUSED) || runtime.GOOS == "windows" && errors.Is(err, wsaeconnrefused)
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -18,12 +20,18 @@ type settings struct {
 	json   bool
 }
 
-// socketPath returns where the trusted socket is.
+// socketPath returns where the trusted socket is. A path that begins with @
+// would not be one: on Linux it stands for an abstract socket, which has no
+// mode and lets everybody in.
 func (s *settings) socketPath() string {
-	if s.socket != "" {
-		return s.socket
+	path := s.socket
+	if path == "" {
+		path = s.db + ".sock"
 	}
-	return s.db + ".sock"
+	if path[0] == '@' {
+		path = "./" + path
+	}
+	return path
 }
 
 // fromEnvironment are the flags that an environment variable can set, too:
@@ -38,18 +46,27 @@ func newRoot() *cobra.Command {
 		Short: "A ledger of a closed-circulation currency, and its server",
 		Long: "capycoind serves the ledger in a file: a public HTTP API on a TCP address and a\n" +
 			"trusted one on a Unix socket, over which the other commands reach it.\n" +
-			"Without a command it serves.",
-		Args:              noCommand,
-		RunE:              serve.RunE,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return environment(cmd.Flags()) },
+			"Without a command it serves.\n\n" +
+			"An environment variable can stand for a flag: CAPYCOIN_DB for --db and so on.",
+		Args:          noCommand,
+		RunE:          serve.RunE,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := environment(cmd.Flags()); err != nil {
+				return err
+			}
+			if s.db == "" {
+				return hint(errors.New("--db is empty"), "name the ledger's file, or leave it out for capycoin.db")
+			}
+			return nil
+		},
 	}
 	root.PersistentFlags().StringVar(&s.db, "db", "capycoin.db", "the ledger's `file`")
 	root.PersistentFlags().StringVar(&s.socket, "socket", "", "the trusted `socket` (default: the database's path and .sock)")
 	root.Flags().AddFlagSet(serve.Flags())
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serve, newGrant(&s), newStipend(&s), newAccounts(&s), newAccount(&s), newToken(&s), newSupply(&s), newAudit(&s), newVersion())
+	root.AddCommand(serve, newGrant(&s), newStipend(&s), newAccounts(&s), newAccount(&s), newToken(&s), newSupply(&s), newAudit(&s), newVersion(&s))
 	return root
 }
 
@@ -58,7 +75,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return hint(fmt.Errorf("there is no command %q", args[0]), "capycoind --help lists all there are")
+	return hint(fmt.Errorf("there is no command %q", args[0]), "%s --help lists all there are", cmd.CommandPath())
 }
 
 // environment takes flags that were not given from the environment.
@@ -76,31 +93,43 @@ func environment(flags *pflag.FlagSet) (err error) {
 	return err
 }
 
-var negative = regexp.MustCompile(`in -\d`)
+var negative = regexp.MustCompile(`^unknown shorthand flag: .* in (-\d+)$`)
 
 // flagError explains what a negative number is taken for.
-func flagError(_ *cobra.Command, err error) error {
-	if negative.MatchString(err.Error()) {
-		return hint(err, "numbers here are whole and not negative")
+func flagError(cmd *cobra.Command, err error) error {
+	if m := negative.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%s is negative; numbers here are whole and not negative", m[1])
 	}
-	return err
+	return hint(err, "%s --help shows how it is used", cmd.CommandPath())
 }
 
 // arguments makes a command take exactly the arguments that are named.
 func arguments(names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
+	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return fmt.Errorf("%s is missing", names[len(args)])
+			return hint(fmt.Errorf("%s is missing", names[len(args)]), "usage: %s", cmd.UseLine())
 		case len(args) > len(names):
-			return fmt.Errorf("%q is one argument too many", args[len(names)])
+			return hint(fmt.Errorf("%q is one argument too many", args[len(names)]), "usage: %s", cmd.UseLine())
 		}
 		return nil
 	}
 }
 
+// parseID reads an id as the API does, and returns it as the API writes it.
+func parseID(name, s string) (string, error) {
+	id, err := uuid.Parse(s)
+	if err != nil || len(s) != 36 && len(s) != 32 {
+		return "", fmt.Errorf("%s is %q; it has to be a UUID, 32 hexadecimal digits with dashes or without", name, s)
+	}
+	return id.String(), nil
+}
+
 // withJSON gives a command the flag --json.
 func withJSON(cmd *cobra.Command, s *settings) *cobra.Command {
 	cmd.Flags().BoolVar(&s.json, "json", false, "answer in JSON")
+	if cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions // ids and numbers are no files
+	}
 	return cmd
 }

@@ -73,6 +73,9 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if f.bcryptCost < 4 || f.bcryptCost > 14 {
+		return fmt.Errorf("--bcrypt-cost is %d; it has to be 4 to 14", f.bcryptCost)
+	}
 	if err := checkSocketPath(s.socketPath()); err != nil {
 		return err
 	}

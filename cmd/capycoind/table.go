@@ -7,9 +7,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newTable lines columns up.
-func newTable(cmd *cobra.Command) *tabwriter.Writer {
-	return tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+// newTable lines columns up, below their names if they have any.
+func newTable(cmd *cobra.Command, names ...any) *tabwriter.Writer {
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+	if len(names) > 0 {
+		row(w, names...)
+	}
+	return w
 }
 
 // row writes a row of a table; errors show when it is flushed.

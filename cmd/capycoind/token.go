@@ -55,9 +55,9 @@ func newToken(s *settings) *cobra.Command {
 				cmd.Print(string(b))
 				return nil
 			}
-			w := newTable(cmd)
+			w := newTable(cmd, "TOKEN ID", "CREATED", "EXPIRES", "LABEL")
 			for _, t := range answer.Tokens {
-				row(w, t.ID, "expires "+t.Expires, t.Label)
+				row(w, t.ID, t.Created, t.Expires, t.Label)
 			}
 			return w.Flush()
 		},
@@ -86,6 +86,7 @@ func newToken(s *settings) *cobra.Command {
 // token is a token as the server has it.
 type token struct {
 	ID      string `json:"token_id"`
+	Created string `json:"created"`
 	Expires string `json:"token_expiry"`
 	Label   string `json:"label"`
 	Secret  string `json:"token"`

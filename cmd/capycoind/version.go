@@ -1,31 +1,62 @@
 package main
 
 import (
+	"encoding/json"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
 
-func newVersion() *cobra.Command {
-	return &cobra.Command{
+func newVersion(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show the version and what it was built with",
 		Args:  arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			version, revision := "unknown", ""
-			info, ok := debug.ReadBuildInfo()
-			if ok {
-				version = info.Main.Version
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						revision = ", revision " + s.Value
-					}
+			v := buildVersion()
+			if s.json {
+				b, err := json.Marshal(v)
+				if err != nil {
+					return err
 				}
-				cmd.Printf("capycoind %s%s, %s\n", version, revision, info.GoVersion)
+				cmd.Println(string(b))
 				return nil
 			}
-			cmd.Printf("capycoind %s\n", version)
+			cmd.Printf("capycoind %s", v.Version)
+			if v.Revision != "" {
+				cmd.Printf(", revision %s", v.Revision)
+			}
+			cmd.Printf(", %s\n", v.Go)
 			return nil
 		},
 	}
+	return withJSON(cmd, s)
+}
+
+// version is what a binary knows of itself.
+type version struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"` // with "-dirty" if the tree had changes
+	Go       string `json:"go"`
+}
+
+func buildVersion() version {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version{Version: "unknown", Go: "unknown"}
+	}
+	v := version{Version: info.Main.Version, Go: info.GoVersion}
+	dirty := false
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			v.Revision = s.Value
+		case "vcs.modified":
+			dirty = s.Value == "true"
+		}
+	}
+	if v.Revision != "" && dirty {
+		v.Revision += "-dirty"
+	}
+	return v
 }

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestShutDown asks the server to stop while it is under load: it answers what
+// it took in, ends with status 0 in time, and what it acknowledged is there.
+func TestShutDown(t *testing.T) {
+	p := newProcess(t)
+	from, to := p.open(90_000), p.open(0)
+	var made atomic.Int64
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for {
+				got, err := p.request("POST", "/account/"+from.ID+"/transaction", from.Token, "", fmt.Sprintf(`{"receiver":%q,"amount":1}`, to.ID))
+				switch {
+				case err != nil:
+					return // the port is closed
+				case got.status == http.StatusOK:
+					made.Add(1)
+				case got.status != http.StatusServiceUnavailable:
+					t.Errorf("got %d %s", got.status, got.body)
+				}
+			}
+		})
+	}
+	time.Sleep(200 * time.Millisecond)
+	start := time.Now()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.end(); err != nil {
+		t.Errorf("the server ended with %v\n%s", err, p.log)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+	wg.Wait()
+	if _, err := os.Lstat(filepath.Join(p.dir, "capycoin.db.sock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+	p.start()
+	var acct struct{ Funds int64 }
+	p.ask("GET", "/account/"+to.ID, to.Token, "", "", &acct)
+	if acct.Funds < made.Load() || made.Load() == 0 {
+		t.Errorf("%d transfers were acknowledged, %d coins have moved", made.Load(), acct.Funds)
+	}
+	p.auditClean()
+}
+
+// TestSlowClients opens connections that send a request byte by byte or not at
+// all: the server cuts them off, and others are served meanwhile.
+func TestSlowClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the server's timeouts")
+	}
+	p := newProcess(t)
+	acct := p.open(5)
+	const n = 50
+	ended := make(chan error, n)
+	for i := range n {
+		conn, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go func() {
+			if i%2 == 0 {
+				for _, c := range []byte("GET /supply HTTP/1.1\r\nHost: x\r\nX-Slow: " + strings.Repeat("a", 100)) {
+					if _, err := conn.Write([]byte{c}); err != nil {
+						break
+					}
+					time.Sleep(200 * time.Millisecond)
+				}
+			}
+			conn.SetReadDeadline(time.Now().Add(2 * headerTimeout))
+			_, err := io.Copy(io.Discard, conn)
+			ended <- err
+		}()
+	}
+	for range 20 {
+		start := time.Now()
+		p.ask("GET", "/account/"+acct.ID, acct.Token, "", "", nil)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("another client waited %v", took)
+		}
+	}
+	for range n {
+		select {
+		case err := <-ended:
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				t.Error("a slow client was not cut off")
+			}
+		case <-time.After(4 * headerTimeout):
+			t.Fatal("slow clients are still connected")
+		}
+	}
+}
+
+// TestTLS serves with a certificate.
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := errors.Join(os.WriteFile(certFile, certPEM, 0o600),
+		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	p := newProcess(t, "--tls-cert", certFile, "--tls-key", keyFile)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(certPEM)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("https://" + p.addr + "/supply")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("got %d, want 200", resp.StatusCode)
+	}
+	if out, err := exec.Command("capycoind", "--tls-cert", keyFile, "--tls-key", certFile, "--db", filepath.Join(dir, "x.db")).CombinedOutput(); err == nil || !strings.Contains(string(out), "--tls-cert and --tls-key") {
+		t.Errorf("with the files swapped: %v %s", err, out)
+	}
+}
+
+// TestSocketMode checks that the socket is nobody else's, and that who called
+// is logged.
+func TestSocketMode(t *testing.T) {
+	p := newProcess(t, "--log-level", "info")
+	info, err := os.Stat(filepath.Join(p.dir, "capycoin.db.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Mode().Perm(); got != 0o600 {
+		t.Errorf("got mode %v, want 0600", got)
+	}
+	p.ask("POST", "/account", "", "", "", nil)
+	want := fmt.Sprintf("uid=%d pid=%d", os.Getuid(), os.Getpid())
+	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(p.log.String(), want); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log does not say %q:\n%s", want, p.log)
+		}
+	}
+}
