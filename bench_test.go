@@ -24,21 +24,36 @@ import (
 //
 // Machines differ and are noisy: compare figures of one run.
 
-// benchLedger is a ledger of so many accounts beside the seed account, all
-// with funds that outlast the benchmark.
-func benchLedger(b *testing.B, accounts int) (*capycoin.Ledger, []uuid.UUID) {
+// benchOn runs a benchmark on a ledger of so many accounts beside the seed
+// account, all with funds that outlast it. The ledger is made once, however
+// often the benchmark is run to find its length.
+func benchOn(b *testing.B, name string, accounts int, run func(b *testing.B, led *capycoin.Ledger, ids []uuid.UUID)) {
+	if accounts > 1000 && testing.Short() {
+		return
+	}
+	path := filepath.Join(b.TempDir(), "coins.db")
+	var led *capycoin.Ledger
+	var ids []uuid.UUID
+	b.Run(name, func(b *testing.B) {
+		if led == nil {
+			led, ids = benchLedger(b, path, accounts)
+		}
+		run(b, led, ids)
+	})
+	if led != nil {
+		if err := led.Close(); err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+func benchLedger(b *testing.B, path string, accounts int) (*capycoin.Ledger, []uuid.UUID) {
 	b.Helper()
 	ctx := context.Background()
-	path := filepath.Join(b.TempDir(), "coins.db")
 	led, err := capycoin.Open(path, &capycoin.Options{Supply: capycoin.MaxSupply})
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
-		if err := led.Close(); err != nil {
-			b.Error(err)
-		}
-	})
 	ids := make([]uuid.UUID, accounts)
 	const openers = 1024
 	var next atomic.Int64
@@ -83,6 +98,9 @@ func randomTransfer(rng *rand.Rand, ids []uuid.UUID, hot bool, key string) capyc
 	return capycoin.Transfer{Sender: ids[from], Receiver: ids[to], Amount: capycoin.Coins(1 + rng.IntN(100)), Key: key}
 }
 
+// runs numbers the runs of benchmarks, so that no key is used twice.
+var runs atomic.Int64
+
 func perSecond(b *testing.B, transfers int) {
 	b.ReportMetric(float64(transfers)/b.Elapsed().Seconds(), "transfers/s")
 	b.ReportMetric(0, "ns/op")
@@ -104,9 +122,9 @@ func BenchmarkTransfer(b *testing.B) {
 		{"1024callers/keys", 1024, 1000, false, true},
 		{"1024callers/1Maccounts", 1024, 1_000_000, false, false},
 	} {
-		b.Run(bm.name, func(b *testing.B) {
-			led, ids := benchLedger(b, bm.accounts)
+		benchOn(b, bm.name, bm.accounts, func(b *testing.B, led *capycoin.Ledger, ids []uuid.UUID) {
 			ctx := context.Background()
+			run := runs.Add(1)
 			var left atomic.Int64
 			left.Store(int64(b.N))
 			b.ResetTimer()
@@ -117,7 +135,7 @@ func BenchmarkTransfer(b *testing.B) {
 					for i := left.Add(-1); i >= 0; i = left.Add(-1) {
 						key := ""
 						if bm.keys {
-							key = fmt.Sprintf("order-%d-%d", b.N, i)
+							key = fmt.Sprintf("order-%d-%d", run, i)
 						}
 						if _, err := led.Transfer(ctx, randomTransfer(rng, ids, bm.hot, key)); err != nil {
 							b.Error(err)
@@ -149,9 +167,9 @@ func BenchmarkTransferBatch(b *testing.B) {
 		{"1Maccounts", 1_000_000, false, false, capycoin.EachAlone},
 		{"1Maccounts/keys", 1_000_000, false, true, capycoin.EachAlone},
 	} {
-		b.Run(bm.name, func(b *testing.B) {
-			led, ids := benchLedger(b, bm.accounts)
+		benchOn(b, bm.name, bm.accounts, func(b *testing.B, led *capycoin.Ledger, ids []uuid.UUID) {
 			ctx := context.Background()
+			run := runs.Add(1)
 			rng := rand.New(rand.NewPCG(1, uint64(b.N)))
 			batch := make([]capycoin.Transfer, size)
 			before := capycoin.HighWater(led)
@@ -161,7 +179,7 @@ func BenchmarkTransferBatch(b *testing.B) {
 				for i := range batch {
 					key := ""
 					if bm.keys {
-						key = fmt.Sprintf("order-%d-%d-%d", b.N, n, i)
+						key = fmt.Sprintf("order-%d-%d-%d", run, n, i)
 					}
 					batch[i] = randomTransfer(rng, ids, bm.hot, key)
 				}

@@ -12,15 +12,6 @@ import (
 	"time"
 )
 
-// ids returns the ids of transactions, in order.
-func (h historyJSON) ids() []string {
-	ids := make([]string, len(h.Transactions))
-	for i, tx := range h.Transactions {
-		ids[i] = tx.TransactionID
-	}
-	return ids
-}
-
 // pages reads a listing to its end, following next_cursor or Link.
 func (w *world) pages(o owner, query url.Values, byLink bool) []transactionJSON {
 	w.t.Helper()

@@ -108,8 +108,6 @@ type attempt struct {
 	receiver              string
 	amount                int64
 	same, badBody         bool
-	status                int
-	code                  string
 }
 
 // TestOrderOfChecks makes transfers with two things wrong, every pair: the one

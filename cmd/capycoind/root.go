@@ -98,7 +98,7 @@ var negative = regexp.MustCompile(`^unknown shorthand flag: .* in (-\d+)$`)
 // flagError explains what a negative number is taken for.
 func flagError(cmd *cobra.Command, err error) error {
 	if m := negative.FindStringSubmatch(err.Error()); m != nil {
-		return fmt.Errorf("%s is negative; numbers here are whole and not negative", m[1])
+		return hint(fmt.Errorf("%s is negative", m[1]), "numbers here are whole and not negative")
 	}
 	return hint(err, "%s --help shows how it is used", cmd.CommandPath())
 }
