@@ -2,9 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
-	"net/url"
-	"text/tabwriter"
+	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -13,27 +12,21 @@ func newAccounts(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accounts",
 		Short: "List the accounts, in order of opening",
-		Args:  arguments(),
+		Long: "accounts lists all accounts in order of opening, the seed account first. With\n" +
+			"--json there is an object for each, a line each.",
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := newClient(cmd, s)
+			format := tableOfAccounts
 			if s.json {
-				return c.accounts(1000, func(page []account) (bool, error) {
-					for _, a := range page {
-						b, err := json.Marshal(a)
-						if err != nil {
-							return false, err
-						}
-						cmd.Println(string(b)) // a line each: there may be many
-					}
-					return true, nil
-				})
+				format = linesOfAccounts
 			}
-			w := newTable(cmd, "ACCOUNT", "FUNDS", "TRANSACTIONS", "CREATED")
-			err := c.accounts(1000, func(page []account) (bool, error) {
-				rows(w, page)
-				return true, nil
+			header := true
+			return newClient(cmd, s).accounts(1000, func(page []account) (bool, error) {
+				text, err := format(page, header)
+				header = false
+				cmd.Print(text)
+				return true, err
 			})
-			return errors.Join(err, w.Flush())
 		},
 	}
 	return withJSON(cmd, s)
@@ -45,8 +38,12 @@ func newAccount(s *settings) *cobra.Command {
 		Short: "Show an account",
 		Args:  arguments("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID("ID", args[0])
+			if err != nil {
+				return err
+			}
 			var a account
-			b, err := newClient(cmd, s).ask("GET", "/account/"+url.PathEscape(args[0]), "", nil, &a)
+			b, err := newClient(cmd, s).ask("GET", "/account/"+id, "", nil, &a)
 			if err != nil {
 				return err
 			}
@@ -54,16 +51,35 @@ func newAccount(s *settings) *cobra.Command {
 				cmd.Print(string(b))
 				return nil
 			}
-			w := newTable(cmd, "ACCOUNT", "FUNDS", "TRANSACTIONS", "CREATED")
-			rows(w, []account{a})
-			return w.Flush()
+			text, err := tableOfAccounts([]account{a}, true)
+			cmd.Print(text)
+			return err
 		},
 	}
 	return withJSON(cmd, s)
 }
 
-func rows(w *tabwriter.Writer, accounts []account) {
-	for _, a := range accounts {
-		row(w, a.ID, a.Funds, a.Transactions, a.Created)
+// tableOfAccounts is a page of a table. Its columns are as wide as they ever
+// have to be, so that a page need not know the next one.
+func tableOfAccounts(page []account, header bool) (string, error) {
+	var b strings.Builder
+	if header {
+		fmt.Fprintf(&b, "%-36s  %16s  %12s  %s\n", "ACCOUNT", "FUNDS", "TRANSACTIONS", "CREATED")
 	}
+	for _, a := range page {
+		fmt.Fprintf(&b, "%-36s  %16d  %12d  %s\n", a.ID, a.Funds, a.Transactions, a.Created)
+	}
+	return b.String(), nil
+}
+
+// linesOfAccounts is a page of JSON lines.
+func linesOfAccounts(page []account, _ bool) (string, error) {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	for _, a := range page {
+		if err := encoder.Encode(a); err != nil {
+			return b.String(), err
+		}
+	}
+	return b.String(), nil
 }

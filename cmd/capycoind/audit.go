@@ -35,6 +35,10 @@ func newAudit(s *settings) *cobra.Command {
 			return auditServer(newClient(cmd, s), out)
 		},
 	}
+	// Here the argument is a file.
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
 	return withJSON(cmd, s)
 }
 
@@ -113,10 +117,12 @@ func auditFile(cmd *cobra.Command, path string, o *auditOutput) (err error) {
 		return err // Open would make one
 	}
 	led, err := capycoin.Open(path, nil)
-	if errors.Is(err, capycoin.ErrLocked) {
+	switch {
+	case errors.Is(err, capycoin.ErrLocked):
 		return hint(err, "a server has it open; leave the path out to have that server audit it")
-	}
-	if err != nil {
+	case errors.Is(err, capycoin.ErrNotLedger), errors.Is(err, capycoin.ErrIsDirectory):
+		return err // "choose another with --db" is not for here
+	case err != nil:
 		return openError(err)
 	}
 	defer func() { err = errors.Join(err, led.Close()) }()

@@ -10,7 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"syscall"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,24 +20,32 @@ import (
 type client struct {
 	ctx    context.Context
 	socket string
-	db     string
+	start  string // the command that starts such a server
 	http   *http.Client
 }
 
 func newClient(cmd *cobra.Command, s *settings) *client {
 	socket := s.socketPath()
-	return &client{ctx: cmd.Context(), socket: socket, db: s.db, http: &http.Client{Transport: &http.Transport{
+	c := &client{ctx: cmd.Context(), socket: socket, start: "capycoind --db " + s.db}
+	if s.socket != "" {
+		c.start = "capycoind --db FILE --socket " + s.socket
+	}
+	c.http = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			d := net.Dialer{Timeout: 5 * time.Second}
 			return d.DialContext(ctx, "unix", socket)
 		},
 		ResponseHeaderTimeout: time.Minute,
-	}}}
+	}}
+	return c
 }
 
 // open sends a request and returns the answer if it is a 2xx, its problem as
 // an error otherwise.
 func (c *client) open(method, path, key string, body any) (*http.Response, error) {
+	if err := checkSocketPath(c.socket); err != nil {
+		return nil, err
+	}
 	var content io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -57,29 +65,64 @@ func (c *client) open(method, path, key string, body any) (*http.Response, error
 		req.Header.Set("Idempotency-Key", key)
 	}
 	resp, err := c.http.Do(req)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return nil, hint(fmt.Errorf("no server listens on %s", c.socket), "start one with: capycoind --db %s; or say where it is with --socket or --db", c.db)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, hint(fmt.Errorf("you may not open %s", c.socket), "run this as the user that runs the server")
-	case err != nil:
-		return nil, fmt.Errorf("asking the server at %s: %w", c.socket, err)
+	if err != nil {
+		return nil, c.unreachable(method, err)
 	}
 	if resp.StatusCode/100 == 2 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	var p struct{ Code, Detail string }
-	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil || p.Code == "" {
-		return nil, fmt.Errorf("the server at %s answered %s", c.socket, resp.Status)
+	p := new(refusal)
+	if err := json.NewDecoder(resp.Body).Decode(p); err != nil || p.Code == "" {
+		return nil, hint(fmt.Errorf("%s answered %s", c.socket, resp.Status), "it does not seem to be the socket of a capycoind")
 	}
-	return nil, &refusal{p.Code, p.Detail}
+	return nil, p
+}
+
+// unreachable says what it means that no answer came.
+func (c *client) unreachable(method string, err error) error {
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		err = e.Err // without the address, which is made up
+	}
+	dial := (*net.OpError)(nil)
+	dialling := errors.As(err, &dial) && dial.Op == "dial"
+	switch {
+	case c.ctx.Err() != nil && method == http.MethodGet:
+		return errors.New("interrupted")
+	case c.ctx.Err() != nil:
+		return maybeDone(errors.New("interrupted before the answer came"))
+	case errors.Is(err, fs.ErrPermission):
+		return hint(fmt.Errorf("you may not open %s", c.socket), "run this as the user that runs the server")
+	case dialling && (refused(err) || errors.Is(err, fs.ErrNotExist)):
+		return hint(fmt.Errorf("no server listens on %s", c.socket), "start one with: %s; or say where it is with --socket or --db", c.start)
+	case dialling:
+		return hint(fmt.Errorf("no server can be reached on %s: %w", c.socket, dial.Err), "start one with: %s; or say where it is with --socket or --db", c.start)
+	case method == http.MethodGet:
+		return fmt.Errorf("asking the server on %s: %w", c.socket, err)
+	}
+	return maybeDone(fmt.Errorf("asking the server on %s: %w", c.socket, err))
+}
+
+// maybeDone is about a change that was asked for and not answered.
+func maybeDone(err error) error {
+	return hint(err, "it may have been done or not: repeat it with the same --key if it had one, look at the accounts if not")
 }
 
 // refusal is a problem that the server answered.
-type refusal struct{ code, detail string }
+type refusal struct {
+	Code     string
+	Detail   string
+	Funds    int64
+	Required int64
+}
 
-func (r *refusal) Error() string { return r.code + ": " + r.detail }
+func (r *refusal) Error() string {
+	s := r.Code + ": " + r.Detail
+	if r.Required > 0 {
+		s += fmt.Sprintf(" It has %d and needs %d.", r.Funds, r.Required)
+	}
+	return s
+}
 
 // ask sends a request and returns the answer's body, decoded into v too if v
 // is not nil.
@@ -91,7 +134,7 @@ func (c *client) ask(method, path, key string, body, v any) ([]byte, error) {
 	return read(resp, v)
 }
 
-// read reads an answer to its end.
+// read reads an answer to its end. What it is about was done.
 func read(resp *http.Response, v any) ([]byte, error) {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
@@ -99,7 +142,7 @@ func read(resp *http.Response, v any) ([]byte, error) {
 		err = json.Unmarshal(b, v)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the server's answer: %w", err)
+		return nil, fmt.Errorf("it was done, but the server's answer can't be read: %w", err)
 	}
 	return b, nil
 }
@@ -127,7 +170,7 @@ func (c *client) accounts(limit int, fn func([]account) (more bool, err error)) 
 		if err != nil || !more || page.Next == "" {
 			return err
 		}
-		path = fmt.Sprintf("/accounts?limit=%d&cursor=%s", limit, page.Next)
+		path = fmt.Sprintf("/accounts?limit=%d&cursor=%s", limit, url.QueryEscape(page.Next))
 	}
 	return nil
 }

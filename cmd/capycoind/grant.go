@@ -1,10 +1,14 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin"
 )
 
 // payment is the body of a transfer.
@@ -24,7 +28,14 @@ func wholeNumber(name, s string, least, most int64) (int64, error) {
 	return n, nil
 }
 
-const maxCoins = 1<<53 - 1
+// checkKey makes sure that --key, if it was given, is a key: an empty one would
+// be none, and a script whose variable is empty would pay again and again.
+func checkKey(cmd *cobra.Command, key string) error {
+	if cmd.Flags().Changed("key") && !capycoin.ValidKey(key) {
+		return errors.New(`--key has to be 1 to 255 characters 0x21 to 0x7E without " and \`)
+	}
+	return nil
+}
 
 func newGrant(s *settings) *cobra.Command {
 	var limit int64
@@ -37,19 +48,37 @@ func newGrant(s *settings) *cobra.Command {
 			if limit < 1 {
 				return fmt.Errorf("--limit is %d; it has to be 1 or more", limit)
 			}
-			amount, err := wholeNumber("AMOUNT", args[1], 1, maxCoins)
+			receiver, err := parseID("RECEIVER", args[0])
+			if err != nil {
+				return err
+			}
+			amount, err := wholeNumber("AMOUNT", args[1], 1, int64(capycoin.MaxSupply))
 			if err != nil {
 				return err
 			}
 			if amount > limit {
 				return hint(fmt.Errorf("AMOUNT is %d, more than the limit of %d", amount, limit), "raise the limit with --limit")
 			}
-			return grant(newClient(cmd, s), cmd, args[0], amount, key, s.json)
+			if err := checkKey(cmd, key); err != nil {
+				return err
+			}
+			return grant(newClient(cmd, s), cmd, receiver, amount, key, s.json)
 		},
 	}
 	cmd.Flags().Int64Var(&limit, "limit", 100, "the most `coins` to pay, against a slip of the hand")
 	cmd.Flags().StringVar(&key, "key", "", "pay once under this `key`, however often this is run")
 	return withJSON(cmd, s)
+}
+
+// receipt is the receipt of a transfer as the server has it.
+type receipt struct {
+	TransactionID string `json:"transaction_id"`
+	Timestamp     string `json:"timestamp"`
+	Sender        string `json:"sender_account_id"`
+	Receiver      string `json:"receiver_account_id"`
+	SenderFunds   int64  `json:"sender_account_funds"`
+	Fee           int64  `json:"fee"`
+	Replayed      bool   `json:"replayed"`
 }
 
 func grant(c *client, cmd *cobra.Command, receiver string, amount int64, key string, asJSON bool) error {
@@ -61,23 +90,23 @@ func grant(c *client, cmd *cobra.Command, receiver string, amount int64, key str
 	if err != nil {
 		return err
 	}
-	var receipt struct {
-		TransactionID string `json:"transaction_id"`
-		Receiver      string `json:"receiver_account_id"`
-		Funds         int64  `json:"sender_account_funds"`
-	}
-	b, err := read(resp, &receipt)
-	if err != nil {
+	var r receipt
+	if _, err := read(resp, &r); err != nil {
 		return err
 	}
+	r.Replayed = resp.Header.Get("Idempotency-Replayed") != ""
 	if asJSON {
-		cmd.Print(string(b))
+		b, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		cmd.Println(string(b))
 		return nil
 	}
 	word := "paid"
-	if resp.Header.Get("Idempotency-Replayed") != "" {
+	if r.Replayed {
 		word = "had already paid"
 	}
-	cmd.Printf("%s %d to %s, transaction %s; the seed account then had %d\n", word, amount, receipt.Receiver, receipt.TransactionID, receipt.Funds)
+	cmd.Printf("%s %d to %s, transaction %s; the seed account then had %d\n", word, amount, r.Receiver, r.TransactionID, r.SenderFunds)
 	return nil
 }

@@ -35,6 +35,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
 	// The library's errors begin with its name, for programs of many parts, and
 	// joined ones have a line each.
 	text := strings.NewReplacer("capycoin: ", "", "\n", "; ").Replace(err.Error())

@@ -16,7 +16,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// noSleep is for the race detector, which would let each command sleep for a
+// second before it ends.
+const noSleep = "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", noSleep)
 	testscript.Main(m, map[string]func(){
 		"capycoind": main,
 		"http":      httpMain,
@@ -50,6 +55,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("CAPYCOIN_LISTEN", env.Getenv("ADDR"))
 			env.Setenv("CAPYCOIN_BCRYPT_COST", "4")
 			env.Setenv("SHORT", dir)
+			env.Setenv("GORACE", noSleep)
 			return nil
 		},
 	})

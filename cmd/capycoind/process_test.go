@@ -108,6 +108,9 @@ func (p *process) end() error {
 	select {
 	case err := <-p.exited:
 		p.cmd = nil
+		if strings.Contains(p.log.String(), "DATA RACE") {
+			p.t.Errorf("the race detector says:\n%s", p.log)
+		}
 		return err
 	case <-time.After(30 * time.Second):
 		p.t.Fatalf("the server does not end\n%s", p.log)

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,18 +76,18 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	if f.bcryptCost < 4 || f.bcryptCost > 14 {
 		return fmt.Errorf("--bcrypt-cost is %d; it has to be 4 to 14", f.bcryptCost)
 	}
+	if err := checkListen(f.listen); err != nil {
+		return err
+	}
 	if err := checkSocketPath(s.socketPath()); err != nil {
 		return err
 	}
-	// From here on a signal is an orderly end; a second one is not waited for.
-	ctx, restore := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-	defer restore()
 
 	led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, Logger: logger})
 	if err != nil {
 		return openError(err)
 	}
-	defer func() { err = errors.Join(err, led.Close()) }()
+	defer func() { err = errors.Join(err, led.Close(), stopCause(led)) }()
 	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: f.bcryptCost})
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 		tcp, scheme = tls.NewListener(tcp, tlsConfig), "https"
 	}
 
-	errorLog := slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
+	errorLog := log.New(serverLog{logger}, "", 0)
 	public := &http.Server{
 		Handler: api.Public(), ErrorLog: errorLog, MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
@@ -126,16 +126,37 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	logger.Info("serving", "url", scheme+"://"+tcp.Addr().String(), "socket", s.socketPath(), "db", s.db)
 
 	select {
-	case <-ctx.Done():
+	case <-cmd.Context().Done(): // a signal
 		logger.Info("stopping")
 	case err = <-failed:
 	case <-led.Stopped():
-		err = hint(led.Err(), "start the server again; what it finds in the file is what happened")
 	}
-	restore()
 	api.Drain()
 	shutDown(public, trusted)
 	return err
+}
+
+// stopCause returns why a fault stopped the ledger, nil if none did, also if
+// that came when the server was about to end anyway: what it answered then
+// must not look like an orderly end.
+func stopCause(led *capycoin.Ledger) error {
+	if err := led.Err(); errors.Is(err, capycoin.ErrStopped) {
+		return hint(err, "start the server again; what it finds in the file is what happened")
+	}
+	return nil
+}
+
+// serverLog takes what the HTTP servers have to say. Clients that can't speak
+// TLS are no news; others, such as too many open files, are.
+type serverLog struct{ logger *slog.Logger }
+
+func (l serverLog) Write(b []byte) (int, error) {
+	level, text := slog.LevelWarn, strings.TrimSpace(string(b))
+	if strings.HasPrefix(text, "http: TLS handshake error") {
+		level = slog.LevelDebug
+	}
+	l.logger.Log(context.Background(), level, "http server", "message", text)
+	return len(b), nil
 }
 
 // shutDown stops accepting, lets requests end that were begun, and cuts off
@@ -184,6 +205,18 @@ func parseSupply(s string) (capycoin.Coins, error) {
 		return 0, fmt.Errorf("--supply is %q; it has to be a whole number, 1 to %d", s, capycoin.MaxSupply)
 	}
 	return capycoin.Coins(n), nil
+}
+
+// checkListen makes sure, before anything is made, that an address can be one.
+func checkListen(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return hint(fmt.Errorf("--listen is %q: %w", addr, err), "it has to be a host and a port such as localhost:8000, or :8000 for every address")
+	}
+	return nil
 }
 
 func loadTLS(f *serveFlags) (*tls.Config, error) {

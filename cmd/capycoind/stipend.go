@@ -5,12 +5,17 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin"
 )
 
 const (
 	maxStipend   = 100 // the original's
 	stipendBatch = 1000
+	// Each account's payment has a key of its own: the key, a colon, the id.
+	maxStipendKey = capycoin.MaxKeyLen - len(":00000000-0000-0000-0000-000000000000")
 )
 
 func newStipend(s *settings) *cobra.Command {
@@ -23,7 +28,7 @@ func newStipend(s *settings) *cobra.Command {
 			"run that is repeated pays nobody twice.",
 		Args: arguments("MINIMUM", "AMOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			minimum, err := wholeNumber("MINIMUM", args[0], 0, maxCoins)
+			minimum, err := wholeNumber("MINIMUM", args[0], 0, int64(capycoin.MaxSupply))
 			if err != nil {
 				return err
 			}
@@ -31,92 +36,130 @@ func newStipend(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// Each account's payment has a key of its own: key, colon, id.
-			if most := 255 - 37; len(key) > most {
-				return fmt.Errorf("--key has %d characters; here it has at most %d", len(key), most)
-			}
-			r, err := stipend(newClient(cmd, s), newProgress(cmd, s), minimum, amount, key)
-			if r == nil {
+			if err := checkKey(cmd, key); err != nil {
 				return err
 			}
-			if s.json {
-				b, bad := json.Marshal(r)
-				cmd.Println(string(b))
-				return errors.Join(err, bad)
+			if len(key) > maxStipendKey {
+				return fmt.Errorf("--key has %d characters; here it has at most %d, as each account's payment has its id in its key", len(key), maxStipendKey)
 			}
-			cmd.Printf("found %d, paid %d", r.Found, r.Paid)
-			if r.Repeated > 0 {
-				cmd.Printf(", had already paid %d", r.Repeated)
+			c, p := newClient(cmd, s), newProgress(cmd, s)
+			defer p.end()
+			run := &stipend{minimum: minimum, amount: amount, key: key}
+			if err := run.find(c, p); err != nil {
+				return err
 			}
-			cmd.Println()
-			return err
+			err = run.pay(c, p)
+			p.end()
+			return errors.Join(err, run.print(cmd, s.json))
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "pay each account once under this `key`, however often this is run")
 	return withJSON(cmd, s)
 }
 
-// stipendReport is what a run found and did.
-type stipendReport struct {
-	Found    int `json:"found"`    // accounts that have little
-	Paid     int `json:"paid"`     // by this run
-	Repeated int `json:"repeated"` // by an earlier one, under the same key
+// stipend is a run of the command. What it found it pays afterwards, so that a
+// shortage can be told in proportion.
+type stipend struct {
+	minimum, amount int64
+	key             string
+
+	seed     string
+	found    []uuid.UUID // accounts that have little
+	paid     int         // by this run
+	repeated int         // by an earlier one, under the same key
 }
 
-// stipend finds the accounts first and pays them then. The report is nil only
-// if nothing was paid because the accounts could not be read.
-func stipend(c *client, p *progress, minimum, amount int64, key string) (*stipendReport, error) {
-	var seed string
-	var payments []payment
+// find looks through all accounts, a page at a time. One that is opened
+// meanwhile may be found or not.
+func (r *stipend) find(c *client, p *progress) error {
 	seen := 0
-	err := c.accounts(1000, func(page []account) (bool, error) {
+	return c.accounts(capycoin.MaxPage, func(page []account) (bool, error) {
 		for _, a := range page {
-			switch {
-			case seed == "":
-				seed = a.ID
-			case a.Funds <= minimum:
-				pay := payment{Sender: seed, Receiver: a.ID, Amount: amount}
-				if key != "" {
-					pay.Key = key + ":" + a.ID
-				}
-				payments = append(payments, pay)
+			if r.seed == "" {
+				r.seed = a.ID // the first of all
+				continue
 			}
+			if a.Funds > r.minimum {
+				continue
+			}
+			id, err := uuid.Parse(a.ID)
+			if err != nil {
+				return false, fmt.Errorf("reading the server's answer: %w", err)
+			}
+			r.found = append(r.found, id)
 		}
 		seen += len(page)
 		p.show("looked at %d accounts", seen)
 		return true, nil
 	})
-	defer p.end()
-	if err != nil {
-		return nil, err
-	}
-	r := &stipendReport{Found: len(payments)}
-	for len(payments) > 0 {
-		batch := payments[:min(stipendBatch, len(payments))]
-		payments = payments[len(batch):]
-		var answer struct {
-			Transactions []struct {
-				Code, Detail string
-				Replayed     bool
+}
+
+// pay pays the accounts that were found, many at a time and each alone.
+func (r *stipend) pay(c *client, p *progress) error {
+	for rest := r.found; len(rest) > 0; {
+		batch := make([]payment, min(stipendBatch, len(rest)))
+		for i := range batch {
+			id := rest[i].String()
+			batch[i] = payment{Sender: r.seed, Receiver: id, Amount: r.amount}
+			if r.key != "" {
+				batch[i].Key = r.key + ":" + id
 			}
 		}
-		if _, err := c.ask("POST", "/transactions", "", map[string]any{"transactions": batch}, &answer); err != nil {
-			return r, fmt.Errorf("paying: %w", err)
+		rest = rest[len(batch):]
+		if err := r.payBatch(c, batch); err != nil {
+			return err
 		}
-		for i, t := range answer.Transactions {
-			switch {
-			case t.Code == "insufficient_funds":
-				// All ask for the same, so what comes after is short as well.
-				return r, errors.New("stopped: the seed account has not enough funds for more")
-			case t.Code != "":
-				return r, fmt.Errorf("stopped at account %s: %w", batch[i].Receiver, &refusal{t.Code, t.Detail})
-			case t.Replayed:
-				r.Repeated++
-			default:
-				r.Paid++
-			}
-		}
-		p.show("paid %d of %d", r.Paid+r.Repeated, r.Found)
+		p.show("paid %d of %d", r.paid+r.repeated, len(r.found))
 	}
-	return r, nil
+	return nil
+}
+
+func (r *stipend) payBatch(c *client, batch []payment) error {
+	var answer struct {
+		Transactions []struct {
+			refusal
+			Replayed bool
+		}
+	}
+	if _, err := c.ask("POST", "/transactions", "", map[string]any{"transactions": batch}, &answer); err != nil {
+		return fmt.Errorf("stopped: %w", err)
+	}
+	if len(answer.Transactions) != len(batch) {
+		return fmt.Errorf("stopped: the server answered %d payments of %d", len(answer.Transactions), len(batch))
+	}
+	// A refused one does not touch those after it: they are counted, too.
+	var stopped error
+	for i, t := range answer.Transactions {
+		switch {
+		case t.Code == "" && t.Replayed:
+			r.repeated++
+		case t.Code == "":
+			r.paid++
+		case stopped != nil:
+		case t.Code == "insufficient_funds":
+			stopped = fmt.Errorf("stopped: the seed account has not enough funds for more, it has %d", t.Funds)
+		default:
+			stopped = fmt.Errorf("stopped at account %s: %w", batch[i].Receiver, &t.refusal)
+		}
+	}
+	return stopped
+}
+
+// print tells what was found and done.
+func (r *stipend) print(cmd *cobra.Command, asJSON bool) error {
+	if asJSON {
+		b, err := json.Marshal(struct {
+			Found    int `json:"found"`
+			Paid     int `json:"paid"`
+			Repeated int `json:"repeated"`
+		}{len(r.found), r.paid, r.repeated})
+		cmd.Println(string(b))
+		return err
+	}
+	cmd.Printf("found %d, paid %d", len(r.found), r.paid)
+	if r.repeated > 0 {
+		cmd.Printf(", had already paid %d", r.repeated)
+	}
+	cmd.Println()
+	return nil
 }

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"net/url"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func newToken(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
@@ -19,15 +15,19 @@ func newToken(s *settings) *cobra.Command {
 		Short: "Issue a further token",
 		Args:  arguments("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := tokenPath(args[0])
+			if err != nil {
+				return err
+			}
 			request := make(map[string]string)
-			if label != "" {
+			if cmd.Flags().Changed("label") {
 				request["label"] = label
 			}
-			if expires != "" {
+			if cmd.Flags().Changed("expires") {
 				request["expires"] = expires
 			}
 			var t token
-			b, err := newClient(cmd, s).ask("POST", tokenPath(args[0]), "", request, &t)
+			b, err := newClient(cmd, s).ask("POST", path, "", request, &t)
 			if err != nil {
 				return err
 			}
@@ -46,8 +46,12 @@ func newToken(s *settings) *cobra.Command {
 		Short: "List the live tokens, oldest first",
 		Args:  arguments("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := tokenPath(args[0])
+			if err != nil {
+				return err
+			}
 			var answer struct{ Tokens []token }
-			b, err := newClient(cmd, s).ask("GET", tokenPath(args[0])+"s", "", nil, &answer)
+			b, err := newClient(cmd, s).ask("GET", path+"s", "", nil, &answer)
 			if err != nil {
 				return err
 			}
@@ -67,15 +71,22 @@ func newToken(s *settings) *cobra.Command {
 		Short: "End a token at once",
 		Args:  arguments("ACCOUNT", "TOKEN_ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := newClient(cmd, s).ask("DELETE", tokenPath(args[0])+"/"+url.PathEscape(args[1]), "", nil, nil)
+			path, err := tokenPath(args[0])
 			if err != nil {
+				return err
+			}
+			id, err := parseID("TOKEN_ID", args[1])
+			if err != nil {
+				return err
+			}
+			if _, err := newClient(cmd, s).ask("DELETE", path+"/"+id, "", nil, nil); err != nil {
 				return err
 			}
 			if s.json {
 				cmd.Println("{}")
 				return nil
 			}
-			cmd.Printf("revoked %s\n", args[1])
+			cmd.Printf("revoked %s\n", id)
 			return nil
 		},
 	}
@@ -92,4 +103,9 @@ type token struct {
 	Secret  string `json:"token"`
 }
 
-func tokenPath(account string) string { return "/account/" + url.PathEscape(account) + "/token" }
+// tokenPath is the path of an account's tokens, without the s that their list
+// has.
+func tokenPath(account string) (string, error) {
+	id, err := parseID("ACCOUNT", account)
+	return "/account/" + id + "/token", err
+}
