@@ -88,6 +88,11 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 		return openError(err)
 	}
 	defer func() { err = errors.Join(err, led.Close(), stopCause(led)) }()
+	return serveLedger(cmd, s, f, led, logger, tlsConfig)
+}
+
+// serveLedger serves an open ledger until a signal or a fault ends that.
+func serveLedger(cmd *cobra.Command, s *settings, f *serveFlags, led *capycoin.Ledger, logger *slog.Logger, tlsConfig *tls.Config) error {
 	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: f.bcryptCost})
 	if err != nil {
 		return err

@@ -9,8 +9,13 @@ func newToken(s *settings) *cobra.Command {
 		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.AddCommand(newTokenIssue(s), newTokenList(s), newTokenRevoke(s))
+	return cmd
+}
+
+func newTokenIssue(s *settings) *cobra.Command {
 	var label, expires string
-	issue := &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "issue ACCOUNT",
 		Short: "Issue a further token",
 		Args:  arguments("ACCOUNT"),
@@ -39,9 +44,13 @@ func newToken(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	issue.Flags().StringVar(&label, "label", "", "what to call it, at most 64 `characters`")
-	issue.Flags().StringVar(&expires, "expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 30 days off")
-	list := &cobra.Command{
+	cmd.Flags().StringVar(&label, "label", "", "what to call it, at most 64 `characters`")
+	cmd.Flags().StringVar(&expires, "expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 30 days off")
+	return withJSON(cmd, s)
+}
+
+func newTokenList(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
 		Use:   "list ACCOUNT",
 		Short: "List the live tokens, oldest first",
 		Args:  arguments("ACCOUNT"),
@@ -66,7 +75,11 @@ func newToken(s *settings) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	revoke := &cobra.Command{
+	return withJSON(cmd, s)
+}
+
+func newTokenRevoke(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
 		Use:   "revoke ACCOUNT TOKEN_ID",
 		Short: "End a token at once",
 		Args:  arguments("ACCOUNT", "TOKEN_ID"),
@@ -90,8 +103,7 @@ func newToken(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.AddCommand(withJSON(issue, s), withJSON(list, s), withJSON(revoke, s))
-	return cmd
+	return withJSON(cmd, s)
 }
 
 // token is a token as the server has it.
