@@ -239,7 +239,7 @@ func TestQueueFull(t *testing.T) {
 // TestHashingFull floods the server with sign-ups: those for which there is no
 // room are told so, and readers are not held up.
 func TestHashingFull(t *testing.T) {
-	w := newWorld(t, setup{tokens: capycoin.TokenOptions{BcryptCost: 10, MaxHashing: 1}, wait: 500 * time.Millisecond})
+	w := newWorld(t, setup{tokens: capycoin.TokenOptions{BcryptCost: 10, MaxHashing: 1}, wait: 1500 * time.Millisecond})
 	own := w.open(10)
 	w.pub.get(own.path(""), own.token).ok()
 	before := into[supplyJSON](w.pub.get("/supply", ""))
