@@ -140,6 +140,35 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	return snapshot{a.view(), a.head(), a.tokens}, nil
 }
 
+// walkPage is how many records of a chain are read in one View. They lie
+// anywhere in the journal, and each may be a read of the disk.
+const walkPage = 128
+
+// walk calls fn with the records of a chain from one of them back, until it
+// returns false or the chain's start has been reached.
+func (l *Ledger) walk(ctx context.Context, id uuid.UUID, position uint64, ordinal int64, fn func(r *record, ordinal int64) bool) error {
+	for position != 0 {
+		err := l.log.View(ctx, func(lr LogReader) error {
+			r := reader{log: lr, id: id}
+			for n := 0; n < walkPage && position != 0; n++ {
+				at, err := r.step(position, ordinal)
+				if err != nil {
+					return err
+				}
+				position, ordinal = at.prev, ordinal-1
+				if !fn(&r.rec, at.ordinal) {
+					position = 0
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // openedAccounts returns the ids of the accounts opened first-th and after.
 func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (ids []uuid.UUID, more bool, err error) {
 	l.mu.RLock()
@@ -149,21 +178,23 @@ func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (id
 	if first > last {
 		return nil, false, nil
 	}
+	var from uint64
 	err = l.log.View(ctx, func(lr LogReader) error {
 		r := reader{log: lr}
-		at, err := r.seek(head, count, last)
-		for err == nil {
-			if r.rec.kind == kindGenesis {
-				ids = append(ids, r.rec.genesis.seed)
-			} else {
-				ids = append(ids, r.rec.account.id)
-			}
-			if at.ordinal == first {
-				break
-			}
-			at, err = r.step(at.prev, at.ordinal-1)
-		}
+		_, err := r.seek(head, count, last)
+		from = r.rec.position
 		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	err = l.walk(ctx, uuid.UUID{}, from, last, func(r *record, ordinal int64) bool {
+		if r.kind == kindGenesis {
+			ids = append(ids, r.genesis.seed)
+		} else {
+			ids = append(ids, r.account.id)
+		}
+		return ordinal > first
 	})
 	slices.Reverse(ids)
 	return ids, last < count, err
@@ -334,17 +365,7 @@ func (l *Ledger) TransactionPage(ctx context.Context, account uuid.UUID, r Range
 	if limit == 0 {
 		limit = DefaultPage
 	}
-	var txs []Transaction
-	err = l.log.View(ctx, func(lr LogReader) error {
-		var err error
-		rd := reader{log: lr, id: account}
-		if li.order == NewestFirst {
-			txs, err = rd.newestFirst(&s, &li, limit+1)
-		} else {
-			txs, err = rd.oldestFirst(&s, &li, limit+1)
-		}
-		return err
-	})
+	txs, err := l.list(ctx, &s, &li, limit+1)
 	if err != nil {
 		return TransactionPage{}, l.failed(err)
 	}
@@ -356,51 +377,43 @@ func (l *Ledger) TransactionPage(ctx context.Context, account uuid.UUID, r Range
 	return page, nil
 }
 
-// oldestFirst returns the next n transactions of a listing. The chain leads
-// back only, so it is entered at the last of them.
-func (r *reader) oldestFirst(s *snapshot, li *listing, n int) (txs []Transaction, err error) {
-	first := li.next
-	if first == 0 {
-		if first, err = r.since(s.head, s.Transactions, li.start); err != nil {
-			return nil, err
+// list returns the next n transactions of a listing. Chains lead back only, so
+// one that goes forward is entered at its end.
+func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs []Transaction, err error) {
+	first, last := int64(1), li.next // the ordinals between which they are
+	var from uint64
+	err = l.log.View(ctx, func(lr LogReader) (err error) {
+		r := reader{log: lr, id: li.account}
+		if li.order == OldestFirst {
+			if first = li.next; first == 0 {
+				first, err = r.since(s.head, s.Transactions, li.start)
+			}
+			last = min(s.Transactions, first+int64(n)-1)
+		} else if last == 0 {
+			last, err = r.since(s.head, s.Transactions, li.end)
+			last--
 		}
-	}
-	if first > s.Transactions {
-		return nil, nil
-	}
-	at, err := r.seek(s.head, s.Transactions, min(s.Transactions, first+int64(n)-1))
-	for err == nil {
-		if r.rec.time < li.end {
-			txs = append(txs, transactionOf(&r.rec, r.id))
+		if err != nil || first > last || last > s.Transactions {
+			return err
 		}
-		if at.ordinal == first {
-			break
-		}
-		at, err = r.step(at.prev, at.ordinal-1)
+		_, err = r.seek(s.head, s.Transactions, last)
+		from = r.rec.position
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	slices.Reverse(txs)
-	return txs, err
-}
-
-// newestFirst returns the next n transactions of a listing.
-func (r *reader) newestFirst(s *snapshot, li *listing, n int) (txs []Transaction, err error) {
-	next := li.next
-	if next == 0 {
-		if next, err = r.since(s.head, s.Transactions, li.end); err != nil {
-			return nil, err
+	err = l.walk(ctx, li.account, from, last, func(r *record, ordinal int64) bool {
+		if r.time < li.start {
+			return false
 		}
-		next--
-	}
-	if next == 0 || next > s.Transactions {
-		return nil, nil
-	}
-	at, err := r.seek(s.head, s.Transactions, next)
-	for err == nil && r.rec.time >= li.start {
-		txs = append(txs, transactionOf(&r.rec, r.id))
-		if len(txs) == n || at.prev == 0 {
-			break
+		if r.time < li.end {
+			txs = append(txs, transactionOf(r, li.account))
 		}
-		at, err = r.step(at.prev, at.ordinal-1)
+		return ordinal > first && len(txs) < n
+	})
+	if li.order == OldestFirst {
+		slices.Reverse(txs)
 	}
 	return txs, err
 }
