@@ -225,10 +225,11 @@ func (o TokenOptions) withDefaults() (TokenOptions, error) {
 // can use.
 //
 // The error is [ErrBusy] if ctx ended before the token's turn to be hashed, or
-// one of [Ledger.OpenAccount].
+// one of [Ledger.OpenAccount]. A deadline that passes while the token is being
+// hashed is not held against it.
 func (i *TokenIssuer) OpenAccount(ctx context.Context) (Account, IssuedToken, error) {
 	var acct Account
-	issued, err := i.issue(ctx, TokenRequest{}, func(rec tokenRecord) (tokenRecord, error) {
+	issued, err := i.issue(ctx, TokenRequest{}, func(ctx context.Context, rec tokenRecord) (tokenRecord, error) {
 		var err error
 		acct, rec, err = i.led.openAccountWithToken(ctx, rec)
 		return rec, err
@@ -265,7 +266,7 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 	if len(live) >= MaxTokens {
 		return IssuedToken{}, ErrTooManyTokens
 	}
-	return i.issue(ctx, r, func(rec tokenRecord) (tokenRecord, error) {
+	return i.issue(ctx, r, func(ctx context.Context, rec tokenRecord) (tokenRecord, error) {
 		rec.account = account
 		return i.led.issueToken(ctx, rec)
 	})
@@ -273,7 +274,7 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 
 // issue draws and hashes a token and has commit write its record; it draws
 // again if the selector turns out to be taken.
-func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(tokenRecord) (tokenRecord, error)) (IssuedToken, error) {
+func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(context.Context, tokenRecord) (tokenRecord, error)) (IssuedToken, error) {
 	for range maxDraws {
 		var token wireToken
 		i.draw(&token)
@@ -288,7 +289,13 @@ func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(tok
 		} else {
 			rec.expires = r.Expires.UnixMicro()
 		}
-		rec, err = commit(rec)
+		// Its turn came in time, so a deadline that has passed since does not
+		// throw the hash away. For a caller who has left it would be a token
+		// that nobody has.
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			ctx = context.WithoutCancel(ctx)
+		}
+		rec, err = commit(ctx, rec)
 		if errors.Is(err, errSelectorTaken) {
 			continue
 		}

@@ -204,3 +204,28 @@ func TestCloseWhileHashesWait(t *testing.T) {
 	}
 	w.wantNoFlights()
 }
+
+// TestDeadlineWhileHashed lets a deadline pass while a token is being hashed,
+// and a caller leave: the first gets the token, the second changes nothing.
+func TestDeadlineWhileHashed(t *testing.T) {
+	w := newTokenWorld(t)
+	iss := w.issuer(&TokenOptions{BcryptCost: 10})
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	acct, tok, err := iss.OpenAccount(ctx)
+	if err != nil || ctx.Err() == nil {
+		t.Fatalf("got %v, the context %v, want an account after the deadline", err, ctx.Err())
+	}
+	if got, err := w.iss.Verify(context.Background(), tok.Secret); err != nil || got.Account != acct.ID {
+		t.Errorf("got %+v, %v, want a token of %s", got, err, acct.ID)
+	}
+	before := w.led.Stats().Position
+	left, leave := context.WithCancel(context.Background())
+	time.AfterFunc(20*time.Millisecond, leave)
+	if _, _, err := iss.OpenAccount(left); !errors.Is(err, context.Canceled) {
+		t.Errorf("for a caller who left: got %v, want context.Canceled", err)
+	}
+	if got := w.led.Stats().Position; got != before {
+		t.Errorf("for a caller who left %d records were written", got-before)
+	}
+}
