@@ -166,6 +166,7 @@ func TestNotWritten(t *testing.T) {
 // that nothing was applied, the others what became of them.
 func TestQueueFull(t *testing.T) {
 	release := make(chan struct{})
+	blocked := make(chan struct{}, 1)
 	var block sync.Mutex
 	blocking := false
 	faulty, s := onFaulty(storetest.NewMemory())
@@ -177,14 +178,19 @@ func TestQueueFull(t *testing.T) {
 		wait := blocking
 		block.Unlock()
 		if wait {
+			select {
+			case blocked <- struct{}{}:
+			default:
+			}
 			<-release
 		}
 	})
 	s.ledger.QueueSize = 1
-	s.wait = 100 * time.Millisecond
+	s.wait = 500 * time.Millisecond
 	s.unaudited = false
 	w := newWorld(t, s)
 	own, other := w.open(100), w.open(0)
+	w.pub.get(own.path(""), own.token).ok() // the token is remembered now
 	block.Lock()
 	blocking = true
 	block.Unlock()
@@ -197,6 +203,9 @@ func TestQueueFull(t *testing.T) {
 			replies[i], errs[i] = w.pub.try(call{method: "POST", path: own.path("/transaction"), token: own.token, body: transferBody(other.id, 1)})
 			answered <- replies[i].status
 		}()
+		if i == 0 {
+			<-blocked // the writer has the first one, and takes no other
+		}
 	}
 	refused := 0
 	for range n {
