@@ -104,7 +104,9 @@ func (l *Ledger) run() {
 		var ok bool
 		l.batch, carry, ok = l.gather(l.batch[:0], carry)
 		if !ok {
-			l.foldAll(l.books.position) // best effort: what is missing is replayed
+			if l.stopCause() == nil { // a damaged file is left as it is
+				l.foldAll(l.books.position) // best effort: what is missing is replayed
+			}
 			return
 		}
 		l.commit(l.batch)

@@ -81,6 +81,7 @@ type folder struct {
 	total  int // rows of the sweep, roughly
 	staged []*account
 	rows   []Row
+	handed bool // rows were given to Folds, and may not be durable yet
 	arena  []byte
 	expiry []byte // where the search for expired tokens goes on
 }
@@ -89,7 +90,7 @@ type folder struct {
 // records.
 func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 	f := &l.folder
-	if len(f.rows) > 0 {
+	if f.handed {
 		return nil // an earlier append was not written: they go with this one
 	}
 	if f.stage == foldIdle {
@@ -144,7 +145,11 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 	if len(f.rows) == 0 {
 		return nil
 	}
-	return l.folds.Put(ctx, f.rows)
+	if err := l.folds.Put(ctx, f.rows); err != nil {
+		return err // the rows are kept, and are given again
+	}
+	f.handed = true
+	return nil
 }
 
 func (f *folder) nextPart(after int) {
@@ -231,7 +236,7 @@ func (l *Ledger) settleFolds() {
 	}
 	clear(f.staged)
 	clear(f.rows)
-	f.staged, f.rows, f.arena = f.staged[:0], f.rows[:0], f.arena[:0]
+	f.staged, f.rows, f.arena, f.handed = f.staged[:0], f.rows[:0], f.arena[:0], false
 	if f.stage == foldDone {
 		f.stage, f.folded = foldIdle, f.upTo
 		l.freshKeys.old, l.freshTokens.old = nil, nil
@@ -252,7 +257,7 @@ func (l *Ledger) foldAll(upTo uint64) error {
 			l.beginSweep(upTo)
 		}
 		for f.stage != foldIdle {
-			if len(f.rows) == 0 {
+			if !f.handed {
 				if err := l.stageRows(ctx, maxCommit); err != nil {
 					return err
 				}

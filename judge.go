@@ -212,7 +212,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 
 // refuseToken says why a token can't be issued, leaving its account aside.
 func (l *Ledger) refuseToken(ctx context.Context, t *tokenRecord) (refusal, err error) {
-	if t.expires <= l.overlay.books.time {
+	if t.expires <= l.overlay.books.time || t.expires > maxTime {
 		return ErrBadExpiry, nil
 	}
 	row, ok := l.overlay.tokens[t.selector]

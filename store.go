@@ -66,7 +66,7 @@ type Row struct {
 // Folds keeps rows folded from the journal. They may lag behind it and may be
 // lost altogether: the Ledger makes them again. What they may not do is mix:
 // the rows of one Put come to the disk together or not at all, and puts in
-// order.
+// order. Each Ledger has Folds of its own, also where several share one Log.
 //
 // Put and Flush are called from the goroutine that calls Append; Get and Scan
 // from any.

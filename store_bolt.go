@@ -24,7 +24,8 @@ import (
 //	tokens    │
 //	state     ┘
 //
-// A row of the journal holds up to runRecords consecutive records of one
+// The sequence number of the journal's bucket is the position of its last
+// record. A row of the journal holds up to runRecords consecutive records of one
 // commit: fewer and longer rows take less room and less time than a row for
 // each record (docs/decisions has the figures).
 const (
@@ -115,14 +116,18 @@ func boltTail(tx *bolt.Tx) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	k, _ := b.Cursor().Last()
-	if k == nil {
-		return 0, nil
-	}
-	if len(k) != 8 {
+	var tail uint64
+	if k, _ := b.Cursor().Last(); len(k) == 8 {
+		tail = binary.BigEndian.Uint64(k)
+	} else if k != nil {
 		return 0, fmt.Errorf("%w: the journal has a key of %d bytes", ErrCorrupt, len(k))
 	}
-	return binary.BigEndian.Uint64(k), nil
+	// The end is kept in the root page, too: a damaged last leaf may look like
+	// one with fewer rows, and what they say was acknowledged.
+	if want := b.Sequence(); tail != want {
+		return 0, fmt.Errorf("%w: the journal ends at record %d, it should at %d", ErrCorrupt, tail, want)
+	}
+	return tail, nil
 }
 
 // MaxAppend implements [Log].
@@ -160,6 +165,7 @@ func (s *boltStore) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
 	}
 	arena := s.arena[:0]
 	var key [8]byte
+	total := len(records)
 	for position := after; len(records) > 0; {
 		start, n := len(arena), 0
 		arena = append(arena, 0)
@@ -176,7 +182,7 @@ func (s *boltStore) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
 			return err
 		}
 	}
-	return nil
+	return b.SetSequence(after + uint64(total))
 }
 
 // update makes one write transaction of fn and the pending rows. An error

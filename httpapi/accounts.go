@@ -28,15 +28,7 @@ func serveAccount(x *exchange) error {
 }
 
 func serveAccounts(x *exchange) error {
-	limit, err := x.limit()
-	if err != nil {
-		return err
-	}
-	cursor, err := x.cursor()
-	if err != nil {
-		return err
-	}
-	page, err := x.led.AccountPage(x.r.Context(), cursor, limit)
+	page, err := x.led.AccountPage(x.r.Context(), x.listing.Cursor, x.listing.Limit)
 	if err != nil {
 		return err
 	}
@@ -48,7 +40,7 @@ func serveAccounts(x *exchange) error {
 		b = appendAccount(b, &page.Accounts[i])
 	}
 	b = append(b, ']')
-	return x.sendPage(b, page.Next, limit)
+	return x.sendPage(b, page.Next, x.listing.Limit)
 }
 
 // sendPage writes a page, whose body lacks the cursor of the next one. The
@@ -81,11 +73,7 @@ func serveTransaction(x *exchange) error {
 }
 
 func serveTransactions(x *exchange) error {
-	r, err := x.timeRange()
-	if err != nil {
-		return err
-	}
-	page, err := x.led.TransactionPage(x.r.Context(), x.account, r)
+	page, err := x.led.TransactionPage(x.r.Context(), x.account, x.listing)
 	if err != nil {
 		return err
 	}
@@ -99,7 +87,7 @@ func serveTransactions(x *exchange) error {
 		b = appendTransaction(b, &page.Transactions[i])
 	}
 	b = append(b, ']')
-	return x.sendPage(b, page.Next, r.Limit)
+	return x.sendPage(b, page.Next, x.listing.Limit)
 }
 
 func appendTransaction(b []byte, t *capycoin.Transaction) []byte {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -93,7 +94,11 @@ func serveAudit(x *exchange) error {
 			panic(err) // such a line always has a form
 		}
 		rc.SetWriteDeadline(time.Now().Add(auditWrite)) // where there is one to set
-		if _, err := x.w.Write(append(b, '\n')); err != nil || rc.Flush() != nil {
+		_, err = x.w.Write(append(b, '\n'))
+		if err == nil {
+			err = rc.Flush()
+		}
+		if err != nil && !errors.Is(err, http.ErrNotSupported) {
 			cancel() // nobody reads on
 		}
 	}

@@ -44,8 +44,8 @@ var (
 	errPanic    = errors.New("panic")
 )
 
-// problems is what each error is answered with; the first that matches counts.
-// A detail never shows internals: these are all there are.
+// problems is what each error is answered with. A detail never shows
+// internals: these are all there are.
 var problems = []struct {
 	err error
 	problem
@@ -56,6 +56,7 @@ var problems = []struct {
 	{capycoin.ErrInvalidToken, problem{401, "invalid_token", gatewayError, "Invalid token!", "This is not a valid token of this account.", nil, nil, nil}},
 	{errBearer, problem{400, "bad_request", gatewayError, "Bearer Auth not necessary", "Opening an account takes no token; leave the header out.", nil, nil, nil}},
 	{errTooLarge, problem{413, "too_large", "", "", "The body is too large; allowed are 64 KiB, for a batch 1 MiB, on the trusted side 8 MiB.", nil, nil, nil}},
+	{capycoin.ErrBatchTooLarge, problem{413, "too_large", "", "", "The atomic batch does not fit into one commit; split it, or leave atomic out.", nil, nil, nil}},
 	{errNotJSON, problem{415, "unsupported_media_type", "", "", "The body has to be application/json, in UTF-8.", nil, nil, nil}},
 	{capycoin.ErrKeyReused, problem{422, "idempotency_key_reused", "", "", "The sender used this key for another receiver or amount.", nil, nil, nil}},
 	{capycoin.ErrAmountIsZero, problem{422, "amount_is_zero", transactionError, "AmountIsZero", "The amount is 0; the least is 1.", nil, nil, nil}},
@@ -73,8 +74,11 @@ var problems = []struct {
 	{capycoin.ErrBadRange, badRequest("end", "The range ends before it starts.")},
 	{capycoin.ErrBadLabel, badRequest("label", "A label has at most 64 characters, none of them a control character.")},
 	{capycoin.ErrBadExpiry, badRequest("expires", "It has to be after now and at most 30 days off.")},
-	// Certainly nothing was applied; before what the error may wrap.
-	{capycoin.ErrStopped, unavailable("A fault stopped the ledger. Nothing was applied.")},
+	// Certainly nothing was applied. Damage stops the ledger, so who finds it is
+	// told what later callers are.
+	{capycoin.ErrStopped, unavailable(stopped)},
+	{capycoin.ErrCorrupt, unavailable(stopped)},
+	{capycoin.ErrNewerFormat, unavailable(stopped)},
 	{capycoin.ErrClosed, unavailable("The server is shutting down. Nothing was applied.")},
 	{capycoin.ErrNotWritten, unavailable("The change could not be written. Nothing was applied.")},
 	{capycoin.ErrBusy, unavailable("Too many tokens are being made or checked. Nothing was applied.")},
@@ -82,6 +86,8 @@ var problems = []struct {
 	{context.DeadlineExceeded, unavailable("Too many requests are waiting. Nothing was applied.")},
 	{context.Canceled, unavailable("The request was given up. Nothing was applied.")},
 }
+
+const stopped = "A fault stopped the ledger. Nothing was applied."
 
 func unavailable(detail string) problem {
 	return problem{status: 503, code: "unavailable", detail: detail}
@@ -105,11 +111,8 @@ func problemOf(err error) problem {
 	if errors.As(err, &own) {
 		return *own
 	}
-	for i := range problems {
-		if !errors.Is(err, problems[i].err) {
-			continue
-		}
-		p := problems[i].problem
+	if known := lookUp(err); known != nil {
+		p := *known
 		if short := (*capycoin.InsufficientFundsError)(nil); errors.As(err, &short) {
 			p.funds, p.required = &short.Funds, &short.Required
 		}
@@ -119,6 +122,28 @@ func problemOf(err error) problem {
 		return p
 	}
 	return problem{status: 500, code: "internal", detail: "This is a bug. The server's log has it under the request's id."}
+}
+
+// lookUp finds the outermost error that is listed. What it wraps is only its
+// cause: a store may fail with an error that alone would mean that nothing was
+// applied, and all that is known is ErrOutcomeUnknown.
+func lookUp(err error) *problem {
+	for i := range problems {
+		if err == problems[i].err {
+			return &problems[i].problem
+		}
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return lookUp(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			if p := lookUp(inner); p != nil {
+				return p
+			}
+		}
+	}
+	return nil
 }
 
 // append writes a problem as JSON.

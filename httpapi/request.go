@@ -50,8 +50,9 @@ func (x *exchange) parseIDs() error {
 	return nil
 }
 
-// parseQuery reads the query, which may have the route's parameters, once.
-func (x *exchange) parseQuery() error {
+// parseQuery reads the query, which may have the route's parameters, once
+// each, and what they say.
+func (x *exchange) parseQuery() (err error) {
 	if x.r.URL.RawQuery == "" || slices.Equal(x.route.query, anyQuery) {
 		return nil
 	}
@@ -71,7 +72,8 @@ func (x *exchange) parseQuery() error {
 		}
 		x.query[name] = all[0]
 	}
-	return nil
+	x.listing, err = x.timeRange()
+	return err
 }
 
 // parseKey reads the header Idempotency-Key.
@@ -174,6 +176,9 @@ func (x *exchange) body(limit int64) ([]byte, error) {
 		return nil, &problem{status: 400, code: "bad_request", errorType: gatewayError, errorMessage: badFormat,
 			detail: "The body could not be read to its end."}
 	}
+	if len(b) == 0 {
+		return nil, nil // its length was not told beforehand
+	}
 	return b, nil
 }
 
@@ -235,7 +240,8 @@ func (x *exchange) cursor() (string, error) {
 	return s, nil
 }
 
-// timeRange reads the parameters of a listing of transactions.
+// timeRange reads the parameters of a listing, of which one of accounts has
+// only some.
 func (x *exchange) timeRange() (r capycoin.Range, err error) {
 	if r.Limit, err = x.limit(); err != nil {
 		return r, err
@@ -252,8 +258,10 @@ func (x *exchange) timeRange() (r capycoin.Range, err error) {
 		return r, badForm("order", "It has to be asc or desc.")
 	}
 	endDay := false
-	if s, ok := x.query["start"]; ok {
-		if r.Start, _, ok = parseDayOrInstant(s); !ok {
+	start, hasStart := x.query["start"]
+	if hasStart {
+		var ok bool
+		if r.Start, _, ok = parseDayOrInstant(start); !ok {
 			return r, badTime("start")
 		}
 	}
@@ -264,11 +272,24 @@ func (x *exchange) timeRange() (r capycoin.Range, err error) {
 		if endDay {
 			r.End = r.End.AddDate(0, 0, 1) // the day is included
 		}
-		if r.Start.After(r.End) || endDay && r.Start.Equal(r.End) {
+		if hasStart && (r.Start.After(r.End) || endDay && r.Start.Equal(r.End)) {
 			return r, badForm("end", "The end is before the start.")
 		}
+		r.End = bound(r.End)
+	}
+	if hasStart {
+		r.Start = bound(r.Start)
 	}
 	return r, nil
+}
+
+// bound moves the zero time, which the library takes for no bound. What is
+// next to it is before all records, too.
+func bound(t time.Time) time.Time {
+	if t.IsZero() {
+		return t.Add(time.Microsecond)
+	}
+	return t
 }
 
 func badTime(name string) error {

@@ -124,6 +124,9 @@ func newSide(a *API, name string, routes []route) *side {
 	}
 	for p, rs := range paths {
 		s.mux.Handle(p, endpoint{routes: rs}) // for the other methods
+		if bare, ok := strings.CutSuffix(p, "/{$}"); ok && bare != "" {
+			s.mux.Handle(bare, endpoint{}) // the mux would redirect, and not know where it is mounted
+		}
 	}
 	s.mux.Handle("/", endpoint{})
 	return s
@@ -141,7 +144,8 @@ type exchange struct {
 	account uuid.UUID // of the path
 	object  uuid.UUID // the transaction or token of the path
 	query   map[string]string
-	key     string // the Idempotency-Key
+	listing capycoin.Range // what the query asks for
+	key     string         // the Idempotency-Key
 }
 
 func (x *exchange) trusted() bool { return x.side == x.API.trusted }
