@@ -10,6 +10,9 @@ import (
 	"github.com/google/uuid"
 )
 
+// TestTail lowers or raises the number of rows that a page claims to have, in a
+// copy of the file as a killed process leaves it. Records that are hidden so
+// are missed when the file is opened, or by the audit.
 func TestTail(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "coins.db")

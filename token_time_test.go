@@ -11,6 +11,8 @@ import (
 	"github.com/capycoin/capycoin"
 )
 
+// TestMaxTime issues a token when its life would end after the year 9999, which
+// no record can say.
 func TestMaxTime(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "c.db")
@@ -34,6 +36,7 @@ func TestMaxTime(t *testing.T) {
 	}
 }
 
+// TestStress makes transfers, reads and audits beside each other.
 func TestStress(t *testing.T) {
 	defer capycoin.TuneFolding(8, 4)()
 	ctx := context.Background()
