@@ -12,6 +12,9 @@ import (
 // damage in a crash copy, every page, the same kinds as TestDamagedPages in short
 // TestCrashPages does the same to every page of copies made in mid-sweep.
 func TestCrashPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of ledgers")
+	}
 	ctx := context.Background()
 	foldTuning = func(f *folder) { f.lag, f.slice = 100, 16 }
 	defer func() { foldTuning = nil }()
