@@ -172,7 +172,7 @@ func BenchmarkTransferBatch(b *testing.B) {
 			run := runs.Add(1)
 			rng := rand.New(rand.NewPCG(1, uint64(b.N)))
 			batch := make([]capycoin.Transfer, size)
-			before := capycoin.HighWater(led)
+			before := led.Stats().FileUsed
 			b.ResetTimer()
 			for n := range b.N {
 				b.StopTimer()
@@ -196,7 +196,7 @@ func BenchmarkTransferBatch(b *testing.B) {
 			}
 			b.StopTimer()
 			perSecond(b, b.N*size)
-			b.ReportMetric(float64(capycoin.HighWater(led)-before)/float64(b.N*size), "file-B/transfer")
+			b.ReportMetric(float64(led.Stats().FileUsed-before)/float64(b.N*size), "file-B/transfer")
 		})
 	}
 }

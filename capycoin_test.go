@@ -392,7 +392,7 @@ func TestAuditUnderLoad(t *testing.T) {
 				}
 			})
 		}
-		before := capycoin.HighWater(led)
+		before := led.Stats().FileUsed
 		const batches, size = 300, 256
 		for n := range batches {
 			batch := make([]capycoin.Transfer, size)
@@ -413,7 +413,7 @@ func TestAuditUnderLoad(t *testing.T) {
 		}
 		close(done)
 		wg.Wait()
-		return float64(capycoin.HighWater(led)-before) / (batches * size), led.Stats().FreePages
+		return float64(led.Stats().FileUsed-before) / (batches * size), led.Stats().FreePages
 	}
 	plain, _ := grow(false)
 	audited, free := grow(true)

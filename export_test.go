@@ -1,10 +1,6 @@
 package capycoin
 
-import (
-	"time"
-
-	bolt "go.etcd.io/bbolt"
-)
+import "time"
 
 // OpenBoltForTest opens the store that [Open] uses, without a ledger: a new
 // one has no record.
@@ -22,13 +18,4 @@ func OpenBoltForTest(path string) (Log, Folds, func() error, error) {
 func TuneFolding(lag uint64, slice int) (restore func()) {
 	foldTuning = func(f *folder) { f.lag, f.slice = lag, slice }
 	return func() { foldTuning = nil }
-}
-
-// HighWater returns how many bytes of a ledger's file have ever been in use.
-// The file itself grows in steps of 16 MiB.
-func HighWater(l *Ledger) (size int64) {
-	if err := l.bolt.db.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil }); err != nil {
-		panic(err)
-	}
-	return size
 }

@@ -43,6 +43,7 @@ type Stats struct {
 	FreshKeys      int // idempotency keys in memory
 
 	FileSize  int64 // bytes; 0 where the store is no file
+	FileUsed  int64 // bytes of it that have ever been used: it grows in large steps
 	FreePages int   // pages of it that hold nothing
 }
 

@@ -395,6 +395,7 @@ func (s *boltStore) stats(st *Stats) {
 	if info, err := s.file.Stat(); err == nil { // not after close
 		st.FileSize = info.Size()
 	}
+	s.view(func(tx *bolt.Tx) error { st.FileUsed = tx.Size(); return nil }) // nor this
 	pages := s.db.Stats()
 	st.FreePages = pages.FreePageN + pages.PendingPageN
 }
