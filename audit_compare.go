@@ -5,30 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 )
-
-// keyPositionShared is keyPosition for others than the writer.
-func (l *Ledger) keyPositionShared(ctx context.Context, h keyHash) (uint64, error) {
-	l.mu.RLock()
-	position := l.freshKeys.get(h)
-	l.mu.RUnlock()
-	if position != 0 {
-		return position, nil
-	}
-	return l.keyRow(ctx, h)
-}
 
 // copyAccount returns the committed state of an account as readers get it, nil
 // if there is none.
 func (l *Ledger) copyAccount(ctx context.Context, id uuid.UUID) (*account, error) {
 	l.mu.RLock()
-	if a := l.cache.accounts[id]; a != nil {
-		c := &account{id: id, created: a.created, asOf: a.asOf, funds: a.funds, count: a.count,
-			roots: slices.Clone(a.roots), tokens: a.tokens}
+	if i, ok := l.cache.index[id]; ok {
+		a := new(account)
+		l.cache.account(i, a)
 		l.mu.RUnlock()
-		return c, nil
+		return a, nil
 	}
 	l.mu.RUnlock()
 	return l.accountRow(ctx, id)
@@ -100,21 +91,18 @@ func (a *auditor) scan(ctx context.Context, stage string, table Table, total uin
 	type row struct{ key, value []byte }
 	page := make([]row, 0, auditPage)
 	done := uint64(0)
-	for from := []byte{}; from != nil; {
-		page = page[:0]
-		var next []byte
+	for from, more := []byte{}, true; more; {
+		page, more = page[:0], false
 		err := a.l.folds.Scan(ctx, table, from, func(key, value []byte) bool {
-			if len(page) == auditPage {
-				next = slices.Clone(key)
-				return false
+			if more = len(page) == auditPage; !more {
+				page = append(page, row{slices.Clone(key), slices.Clone(value)})
 			}
-			page = append(page, row{slices.Clone(key), slices.Clone(value)})
-			return true
+			return !more
 		})
 		if errors.Is(err, ErrCorrupt) {
 			// Where it goes on can't be told.
 			a.fault(0, uuid.UUID{}, FaultAccount, "table %s from %x on: %v", table, from, err)
-			next = nil
+			more = false
 		} else if err != nil {
 			return err
 		}
@@ -127,7 +115,10 @@ func (a *auditor) scan(ctx context.Context, stage string, table Table, total uin
 		if err := a.progress(ctx, stage, done, max(total, done)); err != nil {
 			return err
 		}
-		from = next
+		if more {
+			// Not at the row that comes next: it may be split meanwhile.
+			from = append(page[len(page)-1].key, 0)
+		}
 	}
 	return nil
 }
@@ -135,33 +126,35 @@ func (a *auditor) scan(ctx context.Context, stage string, table Table, total uin
 // checkAccountRows compares the rows of accounts: they may lag behind the
 // model, though not behind the fold position, and be ahead of it.
 func (a *auditor) checkAccountRows(ctx context.Context) error {
-	err := a.scan(ctx, "accounts", TableAccounts, uint64(len(a.accounts)), func(key, value []byte) error {
-		if len(key) != 16 {
-			a.fault(0, uuid.UUID{}, FaultAccount, "a row has the key %x", key)
-			return nil
-		}
-		row, err := decodeAccountRow(key, value)
+	last := uuid.UUID{}
+	err := a.scan(ctx, "accounts", TableAccounts, uint64(len(a.accounts)/8), func(key, value []byte) error {
+		var rows []*account
+		err := accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
+			row, err := decodeAccount(id, state)
+			switch {
+			case err != nil:
+				a.fault(0, id, FaultAccount, "%v", err)
+			case compareIDs(&last, &id) >= 0:
+				a.fault(0, id, FaultAccount, "it is in the row %x, which is not its own", key)
+			default:
+				rows = append(rows, row)
+			}
+			return true
+		})
 		if err != nil {
-			a.fault(0, uuid.UUID(key), FaultAccount, "%v", err)
-			return nil
+			a.fault(0, uuid.UUID{}, FaultAccount, "%v", err)
 		}
-		acct := a.accounts[row.id]
-		if acct == nil {
-			// Opened since, or it is there for no reason.
-			a.waiting[row.id] = append(a.waiting[row.id], row)
-			return nil
-		}
-		acct.row = true
-		switch {
-		case row.asOf < acct.atFold:
-			a.fault(acct.atFold, row.id, FaultAccount, "its row is as of record %d, all up to record %d are said to be folded", row.asOf, a.folded)
-		case row.asOf < acct.asOf:
-			return a.checkOldRow(ctx, row)
-		default:
-			a.compareOrWait(row, &acct.account)
+		copy(last[:], key)
+		for _, row := range rows {
+			if err := a.checkAccountRow(ctx, row); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
+	if err == nil && last != lastAccount && last != (uuid.UUID{}) {
+		a.fault(0, uuid.UUID{}, FaultAccount, "the last row of accounts is missing, they end with row %s", last)
+	}
 	if err != nil {
 		return err
 	}
@@ -169,6 +162,25 @@ func (a *auditor) checkAccountRows(ctx context.Context) error {
 		if acct.atFold != 0 && !acct.row {
 			a.fault(acct.atFold, id, FaultAccount, "its row is missing")
 		}
+	}
+	return nil
+}
+
+func (a *auditor) checkAccountRow(ctx context.Context, row *account) error {
+	acct := a.accounts[row.id]
+	if acct == nil {
+		// Opened since, or it is there for no reason.
+		a.waiting[row.id] = append(a.waiting[row.id], row)
+		return nil
+	}
+	acct.row = true
+	switch {
+	case row.asOf < acct.atFold:
+		a.fault(acct.atFold, row.id, FaultAccount, "its row is as of record %d, all up to record %d are said to be folded", row.asOf, a.folded)
+	case row.asOf < acct.asOf:
+		return a.checkOldRow(ctx, row)
+	default:
+		a.compareOrWait(row, &acct.account)
 	}
 	return nil
 }
@@ -209,30 +221,60 @@ func (a *auditor) checkOldRow(ctx context.Context, row *account) error {
 	return err
 }
 
-// checkKeyRows makes sure that each key's row leads to a transfer with it. The
-// other way round, each transfer's key was looked up in the replay.
+// checkKeyRows makes sure that each key in a row leads to a transfer with it.
+// The other way round, each transfer's key was looked up in the replay.
 func (a *auditor) checkKeyRows(ctx context.Context) error {
 	var r record
-	return a.scan(ctx, "keys", TableKeys, 0, func(key, value []byte) error {
-		position, err := decodeKeyRow(key, value)
-		if err == nil {
-			err = a.l.readRecord(ctx, position, &r)
+	var entries []keyEntry
+	return a.scan(ctx, "keys", TableKeys, 0, func(key, value []byte) (err error) {
+		if entries, err = decodeKeys(key, value, entries[:0]); err != nil {
+			a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
+			return nil
 		}
-		switch {
-		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
-			a.fault(position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
-		case err != nil:
-			return err
-		case r.kind != kindTransfer || r.transfer.key == "" || string(key) != keyString(&r.transfer):
-			a.fault(position, uuid.UUID{}, FaultKey, "row %x leads to it, which has not that key", key)
-		}
-		return nil
+		return a.l.log.View(ctx, func(lr LogReader) error {
+			for _, e := range entries {
+				err := recordAt(lr, e.position, &r)
+				switch {
+				case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
+					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
+				case err != nil:
+					return err
+				case r.kind != kindTransfer || r.transfer.key == "" || hashKey(r.transfer.sender, r.transfer.key) != e.hash:
+					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x leads to it, which has not that key", key)
+				}
+			}
+			return nil
+		})
 	})
 }
 
-func keyString(t *transferRecord) string {
-	h := hashKey(t.sender, t.key)
-	return string(h[:])
+// look returns the positions under a hash for somebody who is not the writer,
+// and expects a certain one among them.
+func (k *keyIndex) look(ctx context.Context, mu *sync.RWMutex, h keyHash, want uint64) ([]uint64, error) {
+	for {
+		mu.RLock()
+		list, runs, before := k.inMemory(h, nil), k.runs, k.moves
+		mu.RUnlock()
+		// Newest first: there it is found soonest.
+		for i := len(runs) - 1; i >= 0 && !slices.Contains(list, want); i-- {
+			var err error
+			if list, err = k.inRun(ctx, runs[i], h, list); err != nil {
+				return list, err
+			}
+		}
+		mu.RLock()
+		moved := before%2 != 0 || k.moves != before
+		mu.RUnlock()
+		if slices.Contains(list, want) || !moved {
+			return list, nil
+		}
+		// It may have been on its way from one run to another.
+		select {
+		case <-ctx.Done():
+			return list, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // checkTokens looks up every live token of the model.

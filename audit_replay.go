@@ -182,14 +182,14 @@ func (a *auditor) transfer(ctx context.Context, r *record, touched *[2]*audited)
 	}
 	a.report.Keys++
 	h := hashKey(t.sender, t.key)
-	position, err := a.l.keyPositionShared(ctx, h)
+	positions, err := a.l.keys.look(ctx, &a.l.mu, h, r.position)
 	switch {
 	case errors.Is(err, ErrCorrupt):
 		a.fault(r.position, t.sender, FaultKey, "%v", err)
 	case err != nil:
 		return err
-	case position != r.position:
-		a.fault(r.position, t.sender, FaultKey, "its key %q leads to record %d", t.key, position)
+	case !slices.Contains(positions, r.position):
+		a.fault(r.position, t.sender, FaultKey, "its key %q leads to records %d", t.key, positions)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,17 +81,58 @@ func (w *auditWorld) open(t *testing.T) *Ledger {
 	return led
 }
 
-// row changes the row of an account, with a right checksum.
+// row changes an account in its row, with a right checksum.
 func (w *auditWorld) row(t *testing.T, id uuid.UUID, change func(*account)) {
+	t.Helper()
+	w.rows(t, func(accounts []account) []account {
+		for i := range accounts {
+			if accounts[i].id == id {
+				change(&accounts[i])
+			}
+		}
+		return accounts
+	})
+}
+
+// rows changes the one row of accounts that this world has.
+func (w *auditWorld) rows(t *testing.T, change func([]account) []account) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
 		b := tx.Bucket(boltTables[TableAccounts])
-		a, err := decodeAccountRow(id[:], b.Get(id[:]))
+		var all []account
+		err := accountsIn(lastAccount[:], b.Get(lastAccount[:]), func(id uuid.UUID, _, state []byte) bool {
+			a, err := decodeAccount(id, state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, *a)
+			return true
+		})
 		if err != nil {
 			return err
 		}
-		change(a)
-		return b.Put(id[:], appendAccountRow(nil, a))
+		return b.Put(lastAccount[:], accountRowForTest(lastAccount[:], change(all)...))
+	})
+}
+
+// keys changes the one row of keys that this world has.
+func (w *auditWorld) keys(t *testing.T, change func([]keyEntry) []keyEntry) {
+	t.Helper()
+	inBolt(t, w.path, func(tx *bolt.Tx) error {
+		b := tx.Bucket(boltTables[TableKeys])
+		k, v := b.Cursor().First()
+		all, err := decodeKeys(k, v, nil)
+		if err != nil {
+			return err
+		}
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+		if all = change(all); len(all) == 0 {
+			return nil
+		}
+		slices.SortFunc(all, keyEntry.compare)
+		return b.Put(keyRowKeyForTest(all), keyRowForTest(all))
 	})
 }
 
@@ -153,7 +195,6 @@ func (w *auditWorld) rawRecord(t *testing.T, position uint64, change func(b []by
 // each with right checksums where not the checksum is the fault. The audit
 // finds each, says where, and goes on to the end.
 func TestAuditFinds(t *testing.T) {
-	h := func(w *auditWorld, key string) []byte { k := hashKey(w.a, key); return k[:] }
 	for name, tt := range map[string]struct {
 		plant    func(t *testing.T, w *auditWorld)
 		kind     string
@@ -172,21 +213,30 @@ func TestAuditFinds(t *testing.T) {
 			w.row(t, w.a, func(a *account) { a.asOf, a.funds, a.count, a.roots = 4, 1000, 1, []uint64{4} })
 		}, FaultAccount, nil},
 		"a row from the future": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *account) { a.asOf += 5 }) }, FaultAccount, nil},
-		"a row too few":         {func(t *testing.T, w *auditWorld) { w.put(t, TableAccounts, w.b[:], nil) }, FaultAccount, nil},
-		"a row too many": {func(t *testing.T, w *auditWorld) {
-			a := account{id: uuid.New(), created: 1, asOf: 3, funds: 5}
-			w.put(t, TableAccounts, a.id[:], appendAccountRow(nil, &a))
+		"a row too few": {func(t *testing.T, w *auditWorld) {
+			w.rows(t, func(all []account) []account {
+				return slices.DeleteFunc(all, func(a account) bool { return a.id == w.b })
+			})
 		}, FaultAccount, nil},
-		"a damaged row": {func(t *testing.T, w *auditWorld) { w.put(t, TableAccounts, w.a[:], []byte("damaged row")) }, FaultAccount, nil},
-		"a key without a row": {func(t *testing.T, w *auditWorld) { w.put(t, TableKeys, h(w, "k"), nil) }, FaultKey,
+		"a row too many": {func(t *testing.T, w *auditWorld) {
+			w.rows(t, func(all []account) []account {
+				all = append(all, account{id: uuid.New(), created: 1, asOf: 3, funds: 5})
+				slices.SortFunc(all, func(a, b account) int { return compareIDs(&a.id, &b.id) })
+				return all
+			})
+		}, FaultAccount, nil},
+		"a damaged row": {func(t *testing.T, w *auditWorld) { w.put(t, TableAccounts, lastAccount[:], []byte("damaged row")) }, FaultAccount, nil},
+		"a key without a row": {func(t *testing.T, w *auditWorld) { w.keys(t, func([]keyEntry) []keyEntry { return nil }) }, FaultKey,
 			func(w *auditWorld) uint64 { return w.keyed.Position }},
 		"a key that leads elsewhere": {func(t *testing.T, w *auditWorld) {
-			w.put(t, TableKeys, h(w, "k"), appendPositionRow(nil, h(w, "k"), w.plain.Position))
+			w.keys(t, func([]keyEntry) []keyEntry { return []keyEntry{{hashKey(w.a, "k"), w.plain.Position}} })
 		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
 		"a key that nobody used": {func(t *testing.T, w *auditWorld) {
-			w.put(t, TableKeys, h(w, "x"), appendPositionRow(nil, h(w, "x"), w.keyed.Position))
+			w.keys(t, func(all []keyEntry) []keyEntry { return append(all, keyEntry{hashKey(w.a, "x"), w.keyed.Position}) })
 		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
-		"a key's row damaged": {func(t *testing.T, w *auditWorld) { w.put(t, TableKeys, h(w, "k"), []byte{1, 2, 3, 4, 5}) }, FaultKey, nil},
+		"a key's row damaged": {func(t *testing.T, w *auditWorld) {
+			w.put(t, TableKeys, keyRowKeyForTest([]keyEntry{{hashKey(w.a, "k"), w.keyed.Position}}), []byte{1, 2, 3, 4, 5})
+		}, FaultKey, nil},
 		"a token without a row": {func(t *testing.T, w *auditWorld) { w.put(t, TableTokens, w.live.selector[:], nil) }, FaultToken,
 			func(w *auditWorld) uint64 { return w.live.position }},
 		"a token that lives longer": {func(t *testing.T, w *auditWorld) {
@@ -345,8 +395,9 @@ func TestAuditOfFreshState(t *testing.T) {
 		t.Fatal(err, rep.Err())
 	}
 	led.mu.Lock()
-	led.cache.accounts[w.a].funds++
-	delete(led.freshKeys.cur, hashKey(w.a, "fresh"))
+	led.cache.at(led.cache.index[w.a]).funds++
+	h := hashKey(w.a, "fresh")
+	led.keys.fresh.parts[h.part()].clear()
 	led.mu.Unlock()
 	rep, err = led.Audit(ctx, nil)
 	if err != nil {

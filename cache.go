@@ -1,6 +1,7 @@
 package capycoin
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync/atomic"
 
@@ -13,112 +14,205 @@ type account struct {
 	created int64 // µs since 1970
 	asOf    uint64
 	funds   Coins
-	count   int64    // of its transactions
-	roots   []uint64 // of its chain, head last (see history.go)
-	tokens  []tokenRef
+	count   int64      // of its transactions
+	roots   []uint64   // of its chain, head last (see history.go)
+	tokens  []tokenRef // never changed in place
+}
 
-	// The rest belongs to the cache it is in.
+// slot holds an account in the cache. It has no pointer, or the garbage
+// collector would look at each of a million of them over and over.
+type slot struct {
+	id      uuid.UUID
+	created int64
+	asOf    uint64
+	funds   Coins
+	count   int64
+	used    atomic.Bool // since the clock's hand last passed
+	touched uint32      // the writer's alone: its place in the overlay, from 1
+	live    bool        // it holds an account
 	dirty   bool        // changed since its row was last handed to Folds
 	folding bool        // its row is on its way to the disk
-	used    atomic.Bool // since the clock's hand last passed
-	// touched is the writer's alone: its copy in the overlay numbered epoch.
-	touched *touched
-	epoch   uint64
+	owner   bool        // of tokens, which are in cache.tokens
+	packed  uint8       // how many bytes of roots are in use; longRoots: cache.long has them
+	roots   [51]byte    // as in rows
 }
 
-// head returns the position of the account's last transaction, 0 for none.
-func (a *account) head() uint64 {
-	if len(a.roots) == 0 {
-		return 0
-	}
-	return a.roots[len(a.roots)-1]
-}
+const longRoots = 255
 
 // foldParts is how many parts the accounts and the fresh keys are kept in, by
 // the first bits of their name, so that a sweep can go through them in key
 // order and never has to sort more than one part at once.
-const foldParts = 1024
+const foldParts = 1 << foldBits
 
-func foldPart(b0, b1 byte) int { return int(b0)<<2 | int(b1)>>6 }
+const foldBits = 10
+
+func foldPart(id *uuid.UUID) int { return int(id[0])<<2 | int(id[1])>>6 }
+
+// slabSlots is how many slots are allocated at once. They never move.
+const slabSlots = 256
 
 // cache holds accounts in memory: those whose rows are older than they are,
 // and up to a bound of the others, of which the ones not used of late go first
 // (the clock algorithm, Corbató 1968). Lookups may run beside each other;
 // everything else is the writer's, under the ledger's lock.
 type cache struct {
-	limit    int
-	accounts map[uuid.UUID]*account
-	ring     []*account
-	hand     int
-	dirty    [foldParts][]*account
-	dirtyN   int
+	limit  int
+	index  map[uuid.UUID]uint32 // of slots
+	slabs  []*[slabSlots]slot
+	free   []uint32
+	hand   uint32
+	long   map[uint32][]byte // packed roots that do not fit into a slot
+	tokens map[uint32][]tokenRef
+	dirty  [foldParts][]uint32
+	dirtyN int
 }
 
 func newCache(limit int) *cache {
-	return &cache{limit: limit, accounts: make(map[uuid.UUID]*account)}
+	return &cache{limit: limit, index: make(map[uuid.UUID]uint32),
+		long: make(map[uint32][]byte), tokens: make(map[uint32][]tokenRef)}
 }
 
-func (c *cache) get(id uuid.UUID) *account {
-	a := c.accounts[id]
-	if a != nil && !a.used.Load() {
-		a.used.Store(true)
+func (c *cache) at(i uint32) *slot { return &c.slabs[i/slabSlots][i%slabSlots] }
+
+// find returns the slot of an account.
+func (c *cache) find(id uuid.UUID) (i uint32, ok bool) {
+	i, ok = c.index[id]
+	if ok {
+		if s := c.at(i); !s.used.Load() {
+			s.used.Store(true)
+		}
 	}
-	return a
+	return i, ok
+}
+
+func (c *cache) packedRoots(i uint32) []byte {
+	s := c.at(i)
+	if s.packed == longRoots {
+		return c.long[i]
+	}
+	return s.roots[:s.packed]
+}
+
+// head returns the position of an account's last transaction, 0 for none.
+func (c *cache) head(i uint32) uint64 {
+	head, _ := binary.Uvarint(c.packedRoots(i))
+	return head
+}
+
+// account copies what a slot holds; the room for roots is used again.
+func (c *cache) account(i uint32, a *account) {
+	s := c.at(i)
+	a.id, a.created, a.asOf, a.funds, a.count = s.id, s.created, s.asOf, s.funds, s.count
+	a.roots, a.tokens = unpackRoots(a.roots[:0], c.packedRoots(i)), nil
+	if s.owner {
+		a.tokens = c.tokens[i]
+	}
 }
 
 // add takes in an account that is not there yet.
-func (c *cache) add(a *account) {
-	c.accounts[a.id] = a
-	c.ring = append(c.ring, a)
+func (c *cache) add(a *account) uint32 {
+	if len(c.free) == 0 {
+		first := uint32(len(c.slabs) * slabSlots)
+		c.slabs = append(c.slabs, new([slabSlots]slot))
+		for i := range uint32(slabSlots) {
+			c.free = append(c.free, first+slabSlots-1-i)
+		}
+	}
+	i := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	c.index[a.id] = i
+	s := c.at(i)
+	s.id, s.created, s.live = a.id, a.created, true
+	c.set(i, a)
+	return i
+}
+
+// set changes an account to a newer state.
+func (c *cache) set(i uint32, a *account) {
+	s := c.at(i)
+	s.asOf, s.funds, s.count = a.asOf, a.funds, a.count
+	var buf [len(s.roots) + 16]byte
+	packed := appendRoots(buf[:0], a.roots)
+	if len(packed) <= len(s.roots) {
+		if s.packed == longRoots {
+			delete(c.long, i)
+		}
+		s.packed = uint8(copy(s.roots[:], packed))
+	} else {
+		s.packed = longRoots
+		c.long[i] = append(c.long[i][:0], packed...)
+	}
+	if len(a.tokens) > 0 {
+		s.owner = true
+		c.tokens[i] = a.tokens
+	} else if s.owner {
+		s.owner = false
+		delete(c.tokens, i)
+	}
 }
 
 // changed notes that an account is newer than its row.
-func (c *cache) changed(a *account) {
-	if a.dirty {
+func (c *cache) changed(i uint32) {
+	s := c.at(i)
+	if s.dirty {
 		return
 	}
-	a.dirty = true
-	part := foldPart(a.id[0], a.id[1])
-	c.dirty[part] = append(c.dirty[part], a)
+	s.dirty = true
+	part := foldPart(&s.id)
+	c.dirty[part] = append(c.dirty[part], i)
 	c.dirtyN++
 }
 
-// take removes up to n changed accounts of a part, in order of their ids, and
-// marks them as folding; more says whether the part has others left.
-func (c *cache) take(part, n int) (taken []*account, more bool) {
+// take moves up to n changed accounts of a part to a list, in order of their
+// ids, and marks them as folding; more says whether the part has others left.
+func (c *cache) take(part, n int, list []uint32) (_ []uint32, more bool) {
 	all := c.dirty[part]
-	slices.SortFunc(all, func(a, b *account) int { return slices.Compare(a.id[:], b.id[:]) })
-	if n >= len(all) {
-		taken, c.dirty[part] = all, nil
-	} else {
-		// The rest is copied, so that appending to it leaves taken alone.
-		taken, c.dirty[part] = all[:n], slices.Clone(all[n:])
+	slices.SortFunc(all, func(i, j uint32) int { return compareIDs(&c.at(i).id, &c.at(j).id) })
+	n = min(n, len(all))
+	for _, i := range all[:n] {
+		s := c.at(i)
+		s.dirty, s.folding = false, true
 	}
-	for _, a := range taken {
-		a.dirty, a.folding = false, true
+	list = append(list, all[:n]...)
+	c.dirtyN -= n
+	c.dirty[part] = append(all[:0], all[n:]...)
+	return list, n < len(all)
+}
+
+func compareIDs(a, b *uuid.UUID) int {
+	x, y := binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:])
+	if x == y {
+		x, y = binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[8:])
 	}
-	c.dirtyN -= len(taken)
-	return taken, len(c.dirty[part]) > 0
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
 }
 
 // evict drops accounts that are as their rows are until the bound holds. A
 // call looks at a bounded number of them: the rest is left to the next one.
 func (c *cache) evict() {
-	over := len(c.ring) - c.limit
-	for looked := 0; over > 0 && looked < 4*over+64 && len(c.ring) > 0; looked++ {
-		if c.hand >= len(c.ring) {
-			c.hand = 0
-		}
-		a := c.ring[c.hand]
-		if a.dirty || a.folding || a.used.Swap(false) {
-			c.hand++
+	over := len(c.index) - c.limit
+	slots := uint32(len(c.slabs) * slabSlots)
+	for looked := 0; over > 0 && looked < 4*over+64; looked++ {
+		c.hand = (c.hand + 1) % slots
+		s := c.at(c.hand)
+		if !s.live || s.dirty || s.folding || s.touched != 0 || s.used.Swap(false) {
 			continue
 		}
-		delete(c.accounts, a.id)
-		last := len(c.ring) - 1
-		c.ring[c.hand] = c.ring[last]
-		c.ring[last] = nil
-		c.ring = c.ring[:last]
+		delete(c.index, s.id)
+		if s.packed == longRoots {
+			delete(c.long, c.hand)
+		}
+		if s.owner {
+			delete(c.tokens, c.hand)
+		}
+		s.live, s.owner, s.packed = false, false, 0
+		c.free = append(c.free, c.hand)
 		over--
 	}
 }

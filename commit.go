@@ -262,18 +262,17 @@ func (l *Ledger) publish(took time.Duration) {
 	l.books = o.books
 	o.books.opened = opened
 	for _, t := range o.touched {
-		a := t.base
-		if a == nil {
-			a = &account{id: t.id, created: t.created}
-			l.cache.add(a)
+		i := t.slot
+		if t.opened {
+			i = l.cache.add(&t.account)
+		} else {
+			l.cache.set(i, &t.account)
 		}
-		a.asOf, a.funds, a.count, a.tokens = t.asOf, t.funds, t.count, t.tokens
-		a.roots, t.roots = t.roots, a.roots
-		t.base, a.touched = nil, nil
-		l.cache.changed(a)
+		l.cache.changed(i)
 	}
-	for _, h := range o.keyLog {
-		l.freshKeys.put(h, o.keys[h])
+	o.drop()
+	for _, e := range o.keyLog {
+		l.keys.fresh.put(e)
 	}
 	for selector, row := range o.tokens {
 		l.freshTokens.cur[selector] = row

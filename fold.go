@@ -14,40 +14,16 @@ const (
 	// defaultFoldLag is how many records may be unfolded before a sweep
 	// begins. A sweep is through within about as many more, which bounds the
 	// replay after a crash and the fresh keys in memory.
-	defaultFoldLag = 1 << 18
-	// defaultFoldSlice is the fewest rows worth a commit's while: a few rows
+	defaultFoldLag = 1 << 20
+	// defaultFoldSlice is the fewest accounts worth a commit's while: a few
 	// cost almost as many pages as a few dozen.
 	defaultFoldSlice = 64
 	// expirySweep is how many rows of tokens a sweep looks at for expired ones.
 	expirySweep = 4096
 )
 
-type freshKey struct {
-	hash     keyHash
-	position uint64
-}
-
-// freshKeys are the idempotency keys whose rows are not durable yet: cur since
-// the sweep began, old those that it writes.
-type freshKeys struct {
-	cur, old           map[keyHash]uint64
-	curParts, oldParts [foldParts][]freshKey
-}
-
-func (f *freshKeys) put(h keyHash, position uint64) {
-	f.cur[h] = position
-	part := foldPart(h[0], h[1])
-	f.curParts[part] = append(f.curParts[part], freshKey{h, position})
-}
-
-func (f *freshKeys) get(h keyHash) uint64 {
-	if p := f.cur[h]; p != 0 {
-		return p
-	}
-	return f.old[h]
-}
-
-// freshTokens are the same for rows of tokens, deleted ones among them.
+// freshTokens are the tokens whose rows are not durable yet, deleted ones among
+// them: cur since the sweep began, old those that it writes.
 type freshTokens struct{ cur, old map[[16]byte]tokenRow }
 
 func (f *freshTokens) get(selector [16]byte) (tokenRow, bool) {
@@ -78,12 +54,19 @@ type folder struct {
 	stage  int
 	upTo   uint64 // what folded will be
 	part   int
-	total  int // rows of the sweep, roughly
-	staged []*account
-	rows   []Row
-	handed bool // rows were given to Folds, and may not be durable yet
-	arena  []byte
-	expiry []byte // where the search for expired tokens goes on
+	total  int      // accounts and keys of the sweep, roughly
+	staged []uint32 // accounts handed over, or about to be
+	run    *keyRun  // of the sweep's keys
+	expiry []byte   // where the search for expired tokens goes on
+
+	merge  *keyMerge // of runs of keys, between sweeps
+	credit int       // how many keys it may move
+
+	rows    []Row
+	handed  bool   // rows were given to Folds, and may not be durable yet
+	arena   []byte // of the rows
+	entries []byte // of the row in the making,
+	ends    []int  // and where its entries end
 }
 
 // stageFolds hands Folds the slice of rows that goes with a commit of so many
@@ -93,42 +76,55 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 	if f.handed {
 		return nil // an earlier append was not written: they go with this one
 	}
+	if len(f.rows) > 0 {
+		return l.handOver(ctx) // Folds did not take them
+	}
+	crowded := l.cache.limit - l.cache.limit/4
 	if f.stage == foldIdle {
-		if l.books.position-f.folded < f.lag && l.cache.dirtyN <= l.cache.limit/2 {
-			return nil
+		if l.books.position-f.folded < f.lag && l.cache.dirtyN <= crowded {
+			return l.stageMerge(ctx, records)
 		}
 		l.beginSweep(l.books.position)
 	}
 	n := max(f.slice, 2*int(uint64(f.total)*uint64(records)/f.lag))
-	if l.cache.dirtyN > l.cache.limit/2 {
+	if l.cache.dirtyN > l.cache.limit {
 		n = max(n, 4*records)
 	}
-	return l.stageRows(ctx, min(n, 2*maxCommit))
+	return l.stageRows(ctx, min(n, 4*maxCommit))
 }
 
 func (l *Ledger) beginSweep(upTo uint64) {
-	f, k, t := &l.folder, &l.freshKeys, &l.freshTokens
+	f, k, t := &l.folder, &l.keys, &l.freshTokens
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f.stage, f.part, f.upTo = foldAccounts, 0, upTo
-	k.old, k.cur = k.cur, make(map[keyHash]uint64)
-	k.oldParts, k.curParts = k.curParts, [foldParts][]freshKey{}
+	if k.fresh.n > 0 {
+		k.old, k.fresh = k.fresh, new(keySet)
+		f.run = &keyRun{number: k.nextNumber()}
+	}
 	t.old, t.cur = t.cur, make(map[[16]byte]tokenRow)
-	f.total = l.cache.dirtyN + len(k.old) + len(t.old)
+	f.total = l.cache.dirtyN + k.unfolded() + len(t.old)
 }
 
-// stageRows hands over up to about n rows of the sweep.
+// stageRows hands over what the sweep has of about n accounts and keys.
 func (l *Ledger) stageRows(ctx context.Context, n int) error {
 	f := &l.folder
-	for len(f.rows) < n && f.stage != foldDone {
+	for n > 0 && f.stage != foldDone {
 		switch f.stage {
 		case foldAccounts:
-			if !l.stageAccounts(n - len(f.rows)) {
-				f.nextPart(foldKeys)
+			if err := l.stageAccounts(ctx, n); err != nil {
+				return err
+			}
+			n -= len(f.staged)
+			if f.part == foldParts {
+				f.stage, f.part = foldKeys, 0
 			}
 		case foldKeys:
-			if !l.stageKeys(n - len(f.rows)) {
-				f.nextPart(foldTokens)
+			if f.run == nil {
+				f.part = foldParts
+			}
+			if n -= l.stageKeys(n); f.part == foldParts {
+				f.stage = foldTokens
 			}
 		case foldTokens:
 			if err := l.stageTokens(ctx); err != nil {
@@ -142,49 +138,20 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 			f.stage = foldDone
 		}
 	}
+	return l.handOver(ctx)
+}
+
+// handOver gives Folds the rows that have been made.
+func (l *Ledger) handOver(ctx context.Context) error {
+	f := &l.folder
 	if len(f.rows) == 0 {
 		return nil
 	}
 	if err := l.folds.Put(ctx, f.rows); err != nil {
-		return err // the rows are kept, and are given again
+		return err // they are given again
 	}
 	f.handed = true
 	return nil
-}
-
-func (f *folder) nextPart(after int) {
-	if f.part++; f.part == foldParts {
-		f.part, f.stage = 0, after
-	}
-}
-
-func (l *Ledger) stageAccounts(n int) (more bool) {
-	f := &l.folder
-	l.mu.Lock()
-	taken, more := l.cache.take(f.part, n)
-	l.mu.Unlock()
-	for _, a := range taken {
-		start := len(f.arena)
-		f.arena = appendAccountRow(f.arena, a)
-		f.rows = append(f.rows, Row{TableAccounts, a.id[:], f.arena[start:]})
-	}
-	f.staged = append(f.staged, taken...)
-	return more
-}
-
-func (l *Ledger) stageKeys(n int) (more bool) {
-	f := &l.folder
-	all := l.freshKeys.oldParts[f.part]
-	slices.SortFunc(all, func(a, b freshKey) int { return slices.Compare(a.hash[:], b.hash[:]) })
-	n = min(n, len(all))
-	for i := range all[:n] {
-		k := &all[i]
-		start := len(f.arena)
-		f.arena = appendPositionRow(f.arena, k.hash[:], k.position)
-		f.rows = append(f.rows, Row{TableKeys, k.hash[:], f.arena[start:]})
-	}
-	l.freshKeys.oldParts[f.part] = all[n:]
-	return len(all) > n
 }
 
 // stageTokens writes the tokens of the sweep and deletes some that have
@@ -231,16 +198,19 @@ func (l *Ledger) stageTokens(ctx context.Context) error {
 // the lock.
 func (l *Ledger) settleFolds() {
 	f := &l.folder
-	for _, a := range f.staged {
-		a.folding = false
+	for _, i := range f.staged {
+		l.cache.at(i).folding = false
 	}
-	clear(f.staged)
 	clear(f.rows)
+	l.settleMerge()
 	f.staged, f.rows, f.arena, f.handed = f.staged[:0], f.rows[:0], f.arena[:0], false
 	if f.stage == foldDone {
 		f.stage, f.folded = foldIdle, f.upTo
-		l.freshKeys.old, l.freshTokens.old = nil, nil
-		l.freshKeys.oldParts = [foldParts][]freshKey{}
+		l.freshTokens.old = nil
+		if f.run != nil {
+			l.keys.old, l.keys.runs = nil, append(l.keys.runs, f.run)
+			f.run = nil
+		}
 	}
 }
 

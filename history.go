@@ -123,8 +123,13 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 		return snapshot{}, err
 	}
 	l.mu.RLock()
-	if a := l.cache.get(id); a != nil {
-		s := snapshot{a.view(), a.head(), a.tokens}
+	if i, ok := l.cache.find(id); ok {
+		a := l.cache.at(i)
+		s := snapshot{head: l.cache.head(i), Account: Account{
+			ID: id, Created: timeOf(a.created), Funds: a.funds, Transactions: a.count}}
+		if a.owner {
+			s.tokens = l.cache.tokens[i]
+		}
 		l.mu.RUnlock()
 		return s, nil
 	}
@@ -137,7 +142,11 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	if a == nil {
 		return snapshot{}, ErrAccountNotFound
 	}
-	return snapshot{a.view(), a.head(), a.tokens}, nil
+	s := snapshot{Account: a.view(), tokens: a.tokens}
+	if len(a.roots) > 0 {
+		s.head = a.roots[len(a.roots)-1]
+	}
+	return s, nil
 }
 
 // walkPage is how many records of a chain are read in one View. They lie

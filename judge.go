@@ -50,20 +50,19 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 	return nil
 }
 
-// find returns an account as the overlay has it, nil if there is none: the
-// overlay's copy, or else the committed one.
-func (l *Ledger) find(ctx context.Context, id uuid.UUID) (*touched, *account, error) {
-	if t := l.overlay.opened[id]; t != nil {
-		return t, nil, nil
+// find returns an account as the overlay has it, or else where the committed
+// one is; ok is false if there is none.
+func (l *Ledger) find(ctx context.Context, id uuid.UUID) (t *touched, slot uint32, ok bool, err error) {
+	if len(l.overlay.opened) > 0 {
+		if t := l.overlay.opened[id]; t != nil {
+			return t, 0, true, nil
+		}
 	}
-	a, err := l.load(ctx, id)
-	if err != nil || a == nil {
-		return nil, nil, err
+	slot, ok, err = l.load(ctx, id)
+	if !ok || err != nil {
+		return nil, 0, false, err
 	}
-	if a.epoch == l.overlay.epoch && a.touched != nil {
-		return a.touched, nil, nil
-	}
-	return nil, a, nil
+	return l.overlay.copied(slot), slot, true, nil
 }
 
 // judgeTransfer makes the checks in the order that [Ledger.Transfer] lists.
@@ -75,8 +74,8 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, rcpt *Receipt) 
 			return ErrBadKey, nil
 		}
 		h = hashKey(t.Sender, t.Key)
-		if done, refusal, err := l.replayKey(ctx, h, t, rcpt); done || err != nil {
-			return refusal, err
+		if used, err := l.findKey(ctx, h, t); used || err != nil {
+			return l.replayKey(t, rcpt), err
 		}
 	}
 	switch {
@@ -87,25 +86,25 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, rcpt *Receipt) 
 	case t.Sender == t.Receiver:
 		return ErrSameAccount, nil
 	}
-	from, fromBase, err := l.find(ctx, t.Sender)
+	from, fromSlot, ok, err := l.find(ctx, t.Sender)
 	if err != nil {
 		return nil, err
 	}
-	if from == nil && fromBase == nil {
+	if !ok {
 		return ErrSenderNotFound, nil
 	}
-	to, toBase, err := l.find(ctx, t.Receiver)
+	to, toSlot, ok, err := l.find(ctx, t.Receiver)
 	if err != nil {
 		return nil, err
 	}
-	if to == nil && toBase == nil {
+	if !ok {
 		return ErrReceiverNotFound, nil
 	}
 	funds := Coins(0)
 	if from != nil {
 		funds = from.funds
 	} else {
-		funds = fromBase.funds
+		funds = l.cache.at(fromSlot).funds
 	}
 	const fee = 0
 	if funds < t.Amount {
@@ -113,10 +112,10 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, rcpt *Receipt) 
 	}
 	// Nothing below can be refused: now the overlay may change.
 	if from == nil {
-		from = o.touch(fromBase)
+		from = o.touch(fromSlot)
 	}
 	if to == nil {
-		to = o.touch(toBase)
+		to = o.touch(toSlot)
 	}
 	o.keep(from)
 	o.keep(to)
@@ -131,39 +130,51 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, rcpt *Receipt) 
 	o.append(r)
 	o.books.transactions++
 	if t.Key != "" {
-		o.keys[h] = r.position
-		o.keyLog = append(o.keyLog, h)
+		used := keyEntry{h, r.position}
+		o.keys.put(used)
+		o.keyLog = append(o.keyLog, used)
 	}
 	*rcpt = receiptOf(r)
 	return nil, nil
 }
 
-// replayKey answers a transfer whose key its sender has used; done is false if
-// it has not.
-func (l *Ledger) replayKey(ctx context.Context, h keyHash, t *Transfer, rcpt *Receipt) (done bool, refusal, err error) {
-	position, ok := l.overlay.keys[h]
-	if ok {
-		err = decodeRecord(&l.scratch, position, l.overlay.record(position))
-	} else {
-		if position, err = l.keyPosition(ctx, h); err != nil || position == 0 {
-			return false, nil, err
-		}
-		err = l.readRecord(ctx, position, &l.scratch)
-	}
-	if err != nil {
-		return false, nil, err
+// findKey says whether a transfer's key has been used by its sender, and if so
+// leaves the record in l.scratch.
+func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool, err error) {
+	l.found = l.overlay.keys.find(h, l.found[:0])
+	inCommit := len(l.found)
+	if l.found, err = l.keys.find(ctx, h, l.found); err != nil {
+		return false, err
 	}
 	r := &l.scratch
-	if r.kind != kindTransfer {
-		return false, nil, fmt.Errorf("%w: a key's row names record %d, which is no transfer", ErrCorrupt, position)
+	for i, position := range l.found {
+		if i < inCommit {
+			err = decodeRecord(r, position, l.overlay.record(position))
+		} else {
+			err = l.readRecord(ctx, position, r)
+		}
+		if err != nil {
+			return false, err
+		}
+		if r.kind != kindTransfer || r.transfer.key == "" || hashKey(r.transfer.sender, r.transfer.key) != h {
+			return false, fmt.Errorf("%w: the index of keys names record %d, which has not that key", ErrCorrupt, position)
+		}
+		if r.transfer.sender == t.Sender && r.transfer.key == t.Key {
+			return true, nil
+		}
 	}
-	was := &r.transfer
-	if was.sender != t.Sender || was.key != t.Key || was.receiver != t.Receiver || was.amount != t.Amount {
-		return true, ErrKeyReused, nil
+	return false, nil
+}
+
+// replayKey answers a transfer whose key its sender has used.
+func (l *Ledger) replayKey(t *Transfer, rcpt *Receipt) (refusal error) {
+	was := &l.scratch.transfer
+	if was.receiver != t.Receiver || was.amount != t.Amount {
+		return ErrKeyReused
 	}
-	*rcpt = receiptOf(r)
+	*rcpt = receiptOf(&l.scratch)
 	rcpt.Replayed = true
-	return true, nil, nil
+	return nil
 }
 
 func receiptOf(r *record) Receipt {
@@ -175,11 +186,11 @@ func receiptOf(r *record) Receipt {
 }
 
 func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
-	t, a, err := l.find(ctx, o.account.id)
+	_, _, taken, err := l.find(ctx, o.account.id)
 	if err != nil {
 		return err
 	}
-	if t != nil || a != nil {
+	if taken {
 		o.err = errIDTaken
 		return nil
 	}
@@ -199,6 +210,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 	ov.append(r)
 	ov.books.accounts++
 	n := ov.newTouched()
+	n.opened = true
 	n.id, n.created, n.asOf, n.funds, n.count = o.account.id, r.time, r.position, 0, 0
 	n.roots, n.tokens = n.roots[:0], nil
 	ov.opened[n.id] = n
@@ -228,11 +240,11 @@ func (l *Ledger) refuseToken(ctx context.Context, t *tokenRecord) (refusal, err 
 }
 
 func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
-	t, a, err := l.find(ctx, o.token.account)
+	t, slot, ok, err := l.find(ctx, o.token.account)
 	if err != nil {
 		return err
 	}
-	if t == nil && a == nil {
+	if !ok {
 		o.err = ErrAccountNotFound
 		return nil
 	}
@@ -241,7 +253,7 @@ func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
 		return nil
 	}
 	if t == nil {
-		t = l.overlay.touch(a)
+		t = l.overlay.touch(slot)
 	}
 	live := 0
 	for i := range t.tokens {
@@ -281,12 +293,12 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 	if !ok || position > math.MaxInt64 {
 		return nil
 	}
-	t, a, err := l.find(ctx, o.revoke.account)
-	if err != nil || (t == nil && a == nil) {
+	t, slot, ok, err := l.find(ctx, o.revoke.account)
+	if err != nil || !ok {
 		return err
 	}
 	if t == nil {
-		t = l.overlay.touch(a)
+		t = l.overlay.touch(slot)
 	}
 	live := false
 	for i := range t.tokens {

@@ -44,13 +44,15 @@ type Ledger struct {
 	batch      []*op
 	recordList [][]byte
 	scratch    record
+	work       account
+	found      []uint64 // positions under a key's hash
 
 	// mu guards the committed state. Only the writer changes it, so only
 	// other goroutines need the lock to read it.
 	mu          sync.RWMutex
 	books       books
 	cache       *cache
-	freshKeys   freshKeys
+	keys        keyIndex
 	freshTokens freshTokens
 	commits     Histogram
 	commitTime  Histogram
@@ -101,15 +103,15 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		closing:  make(chan struct{}),
 		finished: make(chan struct{}),
 		stopped:  make(chan struct{}),
-		overlay:  newOverlay(),
 		folder:   folder{lag: defaultFoldLag, slice: defaultFoldSlice},
 		cache:    newCache(o.AccountCache),
+		keys:     newKeyIndex(folds),
 	}
+	l.overlay = newOverlay(l.cache)
 	l.bolt, _ = log.(*boltStore)
 	if foldTuning != nil {
 		foldTuning(&l.folder)
 	}
-	l.freshKeys.cur = make(map[keyHash]uint64)
 	l.freshTokens.cur = make(map[[16]byte]tokenRow)
 	if err := l.recover(ctx, o); err != nil {
 		return nil, err
@@ -423,8 +425,8 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 		l.mu.RLock()
 		b := l.books
 		seed, known := Coins(0), false
-		if a := l.cache.get(l.genesis.seed); a != nil {
-			seed, known = a.funds, true
+		if i, ok := l.cache.find(l.genesis.seed); ok {
+			seed, known = l.cache.at(i).funds, true
 		}
 		l.mu.RUnlock()
 		if err := l.Err(); err != nil {

@@ -24,23 +24,24 @@ func pushRoot(roots []uint64, n int64, position uint64) (link, []uint64) {
 }
 
 // touched is an account in the overlay: its state after the operations judged
-// so far. base is the committed one, nil if it is opened in this commit.
+// so far.
 type touched struct {
 	account
-	base  *account
-	saved uint64 // the savepoint that has a copy of it
+	slot   uint32 // where the cache has the committed one
+	opened bool   // or it is opened in this commit
+	saved  uint64 // the savepoint that has a copy of it
 }
 
 // overlay is the state that the operations of one commit are judged on: what
 // is committed, with their own effects over it. Publishing it is one step;
 // dropping it leaves no trace. It belongs to the writer.
 type overlay struct {
-	epoch   uint64
+	cache   *cache
 	books   books
 	touched []*touched
 	opened  map[uuid.UUID]*touched
-	keys    map[keyHash]uint64
-	keyLog  []keyHash
+	keys    keyTable
+	keyLog  []keyEntry
 	tokens  map[[16]byte]tokenRow
 	arena   []byte
 	ends    []int // of the records in the arena
@@ -68,41 +69,54 @@ type savedAccount struct {
 	roots []uint64
 }
 
-func newOverlay() *overlay {
+func newOverlay(c *cache) *overlay {
 	return &overlay{
+		cache:  c,
 		opened: make(map[uuid.UUID]*touched),
-		keys:   make(map[keyHash]uint64),
 		tokens: make(map[[16]byte]tokenRow),
 	}
 }
 
 // reset makes an overlay stand on b, at a time not before b's.
 func (o *overlay) reset(b *books, now int64) {
-	o.epoch++
+	o.drop()
 	opened := append(o.books.opened[:0], b.opened...)
 	o.books = *b
 	o.books.opened = opened
 	o.books.time = max(b.time, now)
-	o.spare = append(o.spare, o.touched...)
-	o.touched = o.touched[:0]
 	clear(o.opened)
-	clear(o.keys)
+	o.keys.clear()
 	clear(o.tokens)
 	o.keyLog, o.ends, o.arena = o.keyLog[:0], o.ends[:0], o.arena[:0]
 	o.first = b.position + 1
 }
 
-// touch returns the overlay's copy of a committed account.
-func (o *overlay) touch(a *account) *touched {
-	if a.epoch == o.epoch && a.touched != nil {
-		return a.touched
+// drop lets go of the accounts.
+func (o *overlay) drop() {
+	for _, t := range o.touched {
+		if !t.opened {
+			o.cache.at(t.slot).touched = 0
+		}
 	}
+	o.spare = append(o.spare, o.touched...)
+	o.touched = o.touched[:0]
+}
+
+// copied returns the overlay's copy of a committed account, nil if there is
+// none yet.
+func (o *overlay) copied(slot uint32) *touched {
+	if n := o.cache.at(slot).touched; n != 0 {
+		return o.touched[n-1]
+	}
+	return nil
+}
+
+// touch makes a copy of a committed account that has none.
+func (o *overlay) touch(slot uint32) *touched {
 	t := o.newTouched()
-	roots := append(t.roots[:0], a.roots...)
-	t.id, t.created, t.asOf, t.funds, t.count = a.id, a.created, a.asOf, a.funds, a.count
-	t.roots, t.tokens = roots, slices.Clone(a.tokens)
-	t.base = a
-	a.touched, a.epoch = t, o.epoch
+	t.slot, t.opened = slot, false
+	o.cache.account(slot, &t.account)
+	o.cache.at(slot).touched = uint32(len(o.touched))
 	return t
 }
 
@@ -110,7 +124,7 @@ func (o *overlay) newTouched() *touched {
 	var t *touched
 	if n := len(o.spare); n > 0 {
 		t, o.spare = o.spare[n-1], o.spare[:n-1]
-		t.base, t.saved = nil, 0
+		t.saved = 0
 	} else {
 		t = new(touched)
 	}
@@ -144,8 +158,8 @@ func (o *overlay) rollback() {
 	opened := o.books.opened
 	o.books = o.save.books
 	o.books.opened = opened
-	for _, h := range o.keyLog[o.save.keys:] {
-		delete(o.keys, h)
+	for _, e := range o.keyLog[o.save.keys:] {
+		o.keys.remove(e)
 	}
 	o.keyLog = o.keyLog[:o.save.keys]
 	o.ends = o.ends[:o.save.records]

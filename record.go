@@ -279,6 +279,13 @@ func (d *decoder) id() (id uuid.UUID) {
 	return id
 }
 
+func (d *decoder) uint16() uint16 {
+	if b := d.bytes(2); b != nil {
+		return binary.BigEndian.Uint16(b)
+	}
+	return 0
+}
+
 func (d *decoder) uint64(limit uint64) uint64 {
 	b := d.bytes(8)
 	if b == nil {

@@ -158,14 +158,21 @@ func FuzzRows(f *testing.F) {
 	acct := account{id: DefaultSeedAccount(), created: seedCreated, asOf: 9, funds: 7, count: 4, roots: []uint64{5, 9},
 		tokens: []tokenRef{{position: 3, expires: 10}}}
 	key := acct.id
-	f.Add(byte(0), appendAccountRow(nil, &acct))
-	f.Add(byte(1), appendPositionRow(nil, key[:], 77))
+	other := account{id: uuid.UUID{1}, created: 5, asOf: 2}
+	f.Add(byte(0), accountRowForTest(lastAccount[:], other, acct))
+	keys := []keyEntry{{7, 5}, {7, 9}, {9, 300}}
+	f.Add(byte(1), keyRowForTest(keys))
 	f.Add(byte(2), appendTokenRow(nil, key[:], tokenRow{5, 6}))
 	f.Add(byte(3), appendStateRow(nil, 8, &books{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}}))
 	f.Fuzz(func(t *testing.T, table byte, b []byte) {
 		b = bytes.Clone(b)
 		k := key[:]
-		if table%4 == 3 {
+		switch table % 4 {
+		case 0:
+			k = lastAccount[:]
+		case 1:
+			k = keyRowKeyForTest(keys)
+		case 3:
 			k = stateKey
 		}
 		if len(b) >= rowCRC {
@@ -174,12 +181,20 @@ func FuzzRows(f *testing.F) {
 		var again []byte
 		switch table % 4 {
 		case 0:
-			if a, err := decodeAccountRow(k, b); err == nil {
-				again = appendAccountRow(nil, a)
+			var all []account
+			err := accountsIn(k, b, func(id uuid.UUID, _, state []byte) bool {
+				a, err := decodeAccount(id, state)
+				if err == nil {
+					all = append(all, *a)
+				}
+				return err == nil
+			})
+			if n := len(all); err == nil && n > 0 && len(accountRowForTest(k, all...)) == len(b) {
+				again = accountRowForTest(k, all...)
 			}
 		case 1:
-			if p, err := decodeKeyRow(k, b); err == nil {
-				again = appendPositionRow(nil, k, p)
+			if got, err := decodeKeys(k, b, nil); err == nil {
+				again = keyRowForTest(got)
 			}
 		case 2:
 			if r, err := decodeTokenRow(k, b); err == nil {
@@ -194,6 +209,25 @@ func FuzzRows(f *testing.F) {
 			t.Fatalf("got %x, want %x", again, b)
 		}
 	})
+}
+
+// accountRowForTest encodes a row of accounts.
+func accountRowForTest(key []byte, accounts ...account) []byte {
+	c, b := newCache(16), make([]byte, rowCRC)
+	for i := range accounts {
+		b = c.appendAccount(b, c.add(&accounts[i]))
+	}
+	return sealRow(b, 0, key)
+}
+
+// keyRowForTest encodes a row of keys of the first run.
+func keyRowForTest(keys []keyEntry) []byte {
+	return sealRow(appendKeys(make([]byte, rowCRC), keys), 0, keyRowKeyForTest(keys))
+}
+
+func keyRowKeyForTest(keys []keyEntry) []byte {
+	key := keyRowKey(&keyRun{number: 1}, keys[len(keys)-1])
+	return key[:]
 }
 
 // FuzzCursor checks that a cursor that parses is one that was given out.

@@ -66,6 +66,12 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	if o.SeedAccount != [16]byte{} && o.SeedAccount != l.genesis.seed {
 		return fmt.Errorf("%w: it has %s, not %s", ErrSeedMismatch, l.genesis.seed, o.SeedAccount)
 	}
+	// Nothing can be refused any more.
+	if l.bolt != nil {
+		if err := l.bolt.upgrade(); err != nil {
+			return fmt.Errorf("bringing the file to format %d: %w", formatNumber, err)
+		}
+	}
 	value, err := l.folds.Get(ctx, TableState, stateKey)
 	if err != nil {
 		return err
@@ -74,6 +80,9 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 		if l.folder.folded, l.books, err = decodeStateRow(value); err != nil {
 			return err
 		}
+	}
+	if err := l.keys.loadRuns(ctx); err != nil {
+		return err
 	}
 	if l.books.position > tail {
 		return fmt.Errorf("%w: the rows are as of record %d, the journal ends at %d", ErrCorrupt, l.books.position, tail)
@@ -161,44 +170,19 @@ func recordAt(lr LogReader, position uint64, r *record) error {
 	return decodeRecord(r, position, b)
 }
 
-// load returns an account with its committed state, nil if there is none. It
-// is the writer's.
-func (l *Ledger) load(ctx context.Context, id [16]byte) (*account, error) {
-	if a := l.cache.get(id); a != nil {
-		return a, nil
+// load brings an account into the cache; ok is false if there is none. It is
+// the writer's.
+func (l *Ledger) load(ctx context.Context, id uuid.UUID) (slot uint32, ok bool, err error) {
+	if slot, ok := l.cache.find(id); ok {
+		return slot, true, nil
 	}
 	a, err := l.accountRow(ctx, id)
 	if err != nil || a == nil {
-		return nil, err
+		return 0, false, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cache.add(a)
-	return a, nil
-}
-
-func (l *Ledger) accountRow(ctx context.Context, id [16]byte) (*account, error) {
-	value, err := l.folds.Get(ctx, TableAccounts, id[:])
-	if err != nil || value == nil {
-		return nil, err
-	}
-	return decodeAccountRow(id[:], value)
-}
-
-// keyPosition returns which record used an idempotency key, 0 for none.
-func (l *Ledger) keyPosition(ctx context.Context, h keyHash) (uint64, error) {
-	if position := l.freshKeys.get(h); position != 0 {
-		return position, nil
-	}
-	return l.keyRow(ctx, h)
-}
-
-func (l *Ledger) keyRow(ctx context.Context, h keyHash) (uint64, error) {
-	value, err := l.folds.Get(ctx, TableKeys, h[:])
-	if err != nil || value == nil {
-		return 0, err
-	}
-	return decodeKeyRow(h[:], value)
+	return l.cache.add(a), true, nil
 }
 
 // apply brings the effect of a record of the journal into the committed state,
@@ -250,33 +234,32 @@ func (l *Ledger) count(r *record) error {
 	return nil
 }
 
-func (l *Ledger) applyAccount(ctx context.Context, r *record, id [16]byte) error {
-	a, err := l.load(ctx, id)
+func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID) error {
+	slot, there, err := l.load(ctx, id)
 	if err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a == nil {
-		a = &account{id: id, created: r.time, asOf: r.position}
+	if !there {
+		a := account{id: id, created: r.time, asOf: r.position}
 		if r.kind == kindGenesis {
 			a.created, a.funds = seedCreated, l.genesis.supply
 		}
-		l.cache.add(a)
-		l.cache.changed(a)
-	} else if a.asOf < r.position {
-		return fmt.Errorf("%w: record %d opens account %x again", ErrCorrupt, r.position, id)
+		l.cache.changed(l.cache.add(&a))
+	} else if l.cache.at(slot).asOf < r.position {
+		return fmt.Errorf("%w: record %d opens account %s again", ErrCorrupt, r.position, id)
 	}
 	return l.count(r)
 }
 
 // party loads an account that a record names, so that it has to be there.
-func (l *Ledger) party(ctx context.Context, r *record, id [16]byte) (*account, error) {
-	a, err := l.load(ctx, id)
-	if err == nil && a == nil {
-		err = fmt.Errorf("%w: record %d names account %x, which is not there", ErrCorrupt, r.position, id)
+func (l *Ledger) party(ctx context.Context, r *record, id uuid.UUID) (slot uint32, err error) {
+	slot, ok, err := l.load(ctx, id)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: record %d names account %s, which is not there", ErrCorrupt, r.position, id)
 	}
-	return a, err
+	return slot, err
 }
 
 func (l *Ledger) applyTransfer(ctx context.Context, r *record) error {
@@ -301,16 +284,18 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record) error {
 		return err
 	}
 	if t.key != "" {
-		l.freshKeys.put(hashKey(t.sender, t.key), r.position)
+		l.keys.fresh.put(keyEntry{hashKey(t.sender, t.key), r.position})
 	}
 	return nil
 }
 
 // follow applies to an account what a transfer's record did to it.
-func (l *Ledger) follow(a *account, r *record, p *party, change Coins) error {
-	if a.asOf >= r.position {
+func (l *Ledger) follow(slot uint32, r *record, p *party, change Coins) error {
+	if l.cache.at(slot).asOf >= r.position {
 		return nil
 	}
+	a := &l.work
+	l.cache.account(slot, a)
 	funds := a.funds + change
 	want, roots := pushRoot(a.roots, a.count, r.position)
 	if p.link != want || p.funds != funds {
@@ -318,13 +303,14 @@ func (l *Ledger) follow(a *account, r *record, p *party, change Coins) error {
 			r.position, a.id, *p, party{want, funds})
 	}
 	a.roots, a.count, a.funds, a.asOf = roots, a.count+1, funds, r.position
-	l.cache.changed(a)
+	l.cache.set(slot, a)
+	l.cache.changed(slot)
 	return nil
 }
 
 func (l *Ledger) applyToken(ctx context.Context, r *record) error {
 	t := &r.token
-	a, err := l.party(ctx, r, t.account)
+	slot, err := l.party(ctx, r, t.account)
 	if err != nil {
 		return err
 	}
@@ -333,18 +319,20 @@ func (l *Ledger) applyToken(ctx context.Context, r *record) error {
 	if err := l.count(r); err != nil {
 		return err
 	}
-	if a.asOf < r.position {
+	if a := &l.work; l.cache.at(slot).asOf < r.position {
+		l.cache.account(slot, a)
 		for _, ref := range a.issued(t) {
 			l.freshTokens.cur[ref.selector] = tokenRow{}
 		}
-		l.cache.changed(a)
+		l.cache.set(slot, a)
+		l.cache.changed(slot)
 	}
 	l.freshTokens.cur[t.selector] = tokenRow{t.position, t.expires}
 	return nil
 }
 
 func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
-	a, err := l.party(ctx, r, r.revocation.account)
+	slot, err := l.party(ctx, r, r.revocation.account)
 	if err != nil {
 		return err
 	}
@@ -353,20 +341,22 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
 	if err := l.readRecord(ctx, r.revocation.token, &revoked); err != nil {
 		return err
 	}
-	if revoked.kind != kindToken || revoked.token.account != a.id {
+	if revoked.kind != kindToken || revoked.token.account != r.revocation.account {
 		return fmt.Errorf("%w: record %d revokes record %d, which is no token of account %s", ErrCorrupt,
-			r.position, r.revocation.token, a.id)
+			r.position, r.revocation.token, r.revocation.account)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.count(r); err != nil {
 		return err
 	}
-	if a.asOf < r.position {
+	if a := &l.work; l.cache.at(slot).asOf < r.position {
+		l.cache.account(slot, a)
 		if _, ok := a.revoked(r.revocation.token, r.position); !ok {
 			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", ErrCorrupt, r.position, r.revocation.token)
 		}
-		l.cache.changed(a)
+		l.cache.set(slot, a)
+		l.cache.changed(slot)
 	}
 	l.freshTokens.cur[revoked.token.selector] = tokenRow{}
 	return nil

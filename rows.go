@@ -1,10 +1,12 @@
 package capycoin
 
 import (
-	"crypto/sha256"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/google/uuid"
 )
@@ -12,30 +14,25 @@ import (
 // The rows of Folds. Every value begins with a CRC-32C of key and value; the
 // integers are as in records.
 //
-//	table    key                        value after the checksum
-//	accounts id 16                      as of which position uvarint · created 8 (µs) · funds uvarint ·
-//	                                    transactions uvarint · roots of its chain, head first:
-//	                                    uvarint, then how much further back each is ·
-//	                                    number of tokens 1 · each: position uvarint, expiry 8, selector 16
-//	keys     SHA-256(sender ‖ key)[:16] position uvarint
-//	tokens   selector 16                position uvarint · expiry 8
-//	state    "state"                    folded up to uvarint · as of uvarint · time 8 · accounts uvarint ·
-//	                                    transactions uvarint · roots of the chain of accounts
+//	table    key                          value after the checksum
+//	accounts the last id that it may hold the accounts with ids up to there, and after the key of the
+//	         16                           row before, in order: id 16 · length 2 · as of which position
+//	                                      uvarint · created 8 (µs) · funds uvarint · transactions uvarint ·
+//	                                      roots of its chain, head first: uvarint, then how much further
+//	                                      back each is · number of tokens 1 · each: position uvarint,
+//	                                      expiry 8, selector 16
+//	keys     level 1 · run 8 · hash 8 ·   the keys up to there, after the row before of the same level and
+//	         position 8 of the last key   run: least position uvarint · width 1 · each: hash 8 ·
+//	                                      how much more its position is, as many bytes as width says
+//	tokens   selector 16                  position uvarint · expiry 8
+//	state    "state"                      folded up to uvarint · as of uvarint · time 8 · accounts uvarint ·
+//	                                      transactions uvarint · roots of the chain of accounts
+//
+// The last row of accounts has the key ff…ff. The hash of a key is the first 8
+// bytes of SHA-256(sender ‖ key).
 const rowCRC = 4
 
 var stateKey = []byte("state")
-
-// keyHash names an idempotency key of a sender. Should two keys of a sender
-// ever share one, the second is refused as reused: no coin moves.
-type keyHash [16]byte
-
-func hashKey(sender uuid.UUID, key string) keyHash {
-	var buf [16 + MaxKeyLen]byte
-	n := copy(buf[:], sender[:])
-	n += copy(buf[n:], key)
-	sum := sha256.Sum256(buf[:n])
-	return keyHash(sum[:16])
-}
 
 // tokenRef is a token in its account's state. It takes its place among the
 // ten until it is revoked, or has expired when another one is issued.
@@ -81,30 +78,70 @@ func badRow(table Table, key []byte) error {
 	return fmt.Errorf("%w: row %x of table %s", ErrCorrupt, key, table)
 }
 
-func appendAccountRow(b []byte, a *account) []byte {
+// accountRowSize is how long the value of a row of accounts may be, if it holds
+// more than one: about as long as the others of a page can stand.
+const accountRowSize = 1024
+
+// lastAccount is the key of the last row of accounts.
+var lastAccount = uuid.UUID(slices.Repeat([]byte{0xff}, 16))
+
+// appendAccount encodes an account as it is in the cache.
+func (c *cache) appendAccount(b []byte, i uint32) []byte {
+	s := c.at(i)
+	b = append(b, s.id[:]...)
 	start := len(b)
-	b = append(b, 0, 0, 0, 0)
-	b = binary.AppendUvarint(b, a.asOf)
-	b = binary.BigEndian.AppendUint64(b, uint64(a.created))
-	b = binary.AppendUvarint(b, uint64(a.funds))
-	b = binary.AppendUvarint(b, uint64(a.count))
-	b = appendRoots(b, a.roots)
-	b = append(b, byte(len(a.tokens)))
-	for i := range a.tokens {
-		t := &a.tokens[i]
+	b = append(b, 0, 0)
+	b = binary.AppendUvarint(b, s.asOf)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.created))
+	b = binary.AppendUvarint(b, uint64(s.funds))
+	b = binary.AppendUvarint(b, uint64(s.count))
+	b = append(b, c.packedRoots(i)...)
+	var tokens []tokenRef
+	if s.owner {
+		tokens = c.tokens[i]
+	}
+	b = append(b, byte(len(tokens)))
+	for i := range tokens {
+		t := &tokens[i]
 		b = binary.AppendUvarint(b, t.position)
 		b = binary.BigEndian.AppendUint64(b, uint64(t.expires))
 		b = append(b, t.selector[:]...)
 	}
-	return sealRow(b, start, a.id[:])
+	binary.BigEndian.PutUint16(b[start:], uint16(len(b)-start-2))
+	return b
 }
 
-func decodeAccountRow(key, value []byte) (*account, error) {
+// accountsIn calls fn with the accounts of a row, whose state is still encoded,
+// until it returns false.
+func accountsIn(key, value []byte, fn func(id uuid.UUID, entry, state []byte) bool) error {
 	d, err := openRow(TableAccounts, key, value)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	a := &account{id: uuid.UUID(key)}
+	d.check(len(key) == 16)
+	last := uuid.UUID{}
+	for first := true; len(d.b) > 0; first = false {
+		entry := d.b
+		id := d.id()
+		state := d.bytes(uint64(d.uint16()))
+		d.check(first || compareIDs(&last, &id) < 0)
+		if d.bad || string(id[:]) > string(key) {
+			return badRow(TableAccounts, key)
+		}
+		if last = id; !fn(id, entry[:len(entry)-len(d.b)], state) {
+			return nil
+		}
+	}
+	if d.bad {
+		return badRow(TableAccounts, key)
+	}
+	return nil
+}
+
+// decodeAccount decodes what a row says of an account.
+func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
+	d := decoder{b: state}
+	a := &account{id: id}
 	a.asOf = d.uvarint(maxOrdinal)
 	a.created = int64(d.uint64(maxTime))
 	a.funds = Coins(d.uvarint(uint64(MaxSupply)))
@@ -121,9 +158,25 @@ func decodeAccountRow(key, value []byte) (*account, error) {
 		}
 	}
 	if d.bad || len(d.b) != 0 {
-		return nil, badRow(TableAccounts, key)
+		return nil, badRow(TableAccounts, id[:])
 	}
 	return a, nil
+}
+
+// accountRow reads an account from its row, nil if there is none.
+func (l *Ledger) accountRow(ctx context.Context, id uuid.UUID) (a *account, err error) {
+	var bad error
+	err = l.folds.Scan(ctx, TableAccounts, id[:], func(key, value []byte) bool {
+		bad = accountsIn(key, value, func(got uuid.UUID, _, state []byte) bool {
+			if got == id {
+				a, err = decodeAccount(id, state)
+			}
+			return got != id
+		})
+		bad = errors.Join(bad, err)
+		return false
+	})
+	return a, errors.Join(err, bad)
 }
 
 func appendRoots(b []byte, roots []uint64) []byte {
@@ -135,6 +188,22 @@ func appendRoots(b []byte, roots []uint64) []byte {
 		}
 	}
 	return b
+}
+
+// unpackRoots decodes what appendRoots made.
+func unpackRoots(into []uint64, b []byte) []uint64 {
+	at := uint64(0)
+	for len(b) > 0 {
+		v, n := binary.Uvarint(b)
+		if b = b[n:]; len(into) == 0 {
+			at = v
+		} else {
+			at -= v
+		}
+		into = append(into, at)
+	}
+	slices.Reverse(into)
+	return into
 }
 
 // roots reads the roots of a chain of n records; n tells how many there are.
@@ -158,25 +227,6 @@ func (d *decoder) roots(n int64) []uint64 {
 		roots[i], last = v, v
 	}
 	return roots
-}
-
-func appendPositionRow(b, key []byte, position uint64) []byte {
-	start := len(b)
-	b = append(b, 0, 0, 0, 0)
-	b = binary.AppendUvarint(b, position)
-	return sealRow(b, start, key)
-}
-
-func decodeKeyRow(key, value []byte) (uint64, error) {
-	d, err := openRow(TableKeys, key, value)
-	if err != nil {
-		return 0, err
-	}
-	position := d.uvarint(maxOrdinal)
-	if d.bad || len(d.b) != 0 || position == 0 {
-		return 0, badRow(TableKeys, key)
-	}
-	return position, nil
 }
 
 func appendTokenRow(b, key []byte, t tokenRow) []byte {

@@ -55,8 +55,8 @@ func (l *Ledger) Stats() Stats {
 		Accounts: l.books.accounts, Transactions: l.books.transactions,
 		Commits: l.commits, CommitTime: l.commitTime,
 		QueueLength: len(l.queue), QueueSize: cap(l.queue),
-		CachedAccounts: len(l.cache.ring), DirtyAccounts: l.cache.dirtyN,
-		FreshKeys: len(l.freshKeys.cur) + len(l.freshKeys.old),
+		CachedAccounts: len(l.cache.index), DirtyAccounts: l.cache.dirtyN,
+		FreshKeys: l.keys.unfolded(),
 	}
 	l.mu.RUnlock()
 	if l.bolt != nil {

@@ -29,7 +29,7 @@ import (
 // commit: fewer and longer rows take less room and less time than a row for
 // each record (docs/decisions has the figures).
 const (
-	formatNumber = 1
+	formatNumber = 2 // 1 had a row for each account and each key
 	formatMagic  = "capycoin"
 
 	runRecords = 8
@@ -57,6 +57,7 @@ var (
 type boltStore struct {
 	db   *bolt.DB
 	file *os.File // db's own
+	old  bool     // it is in format 1
 
 	pending []Row // the writer's
 	arena   []byte
@@ -398,6 +399,27 @@ func (s *boltStore) stats(st *Stats) {
 	s.view(func(tx *bolt.Tx) error { st.FileUsed = tx.Size(); return nil }) // nor this
 	pages := s.db.Stats()
 	st.FreePages = pages.FreePageN + pages.PendingPageN
+}
+
+// upgrade brings a file of format 1 to the present one. What is folded from the
+// journal goes, and is folded from it again.
+func (s *boltStore) upgrade() error {
+	if !s.old {
+		return nil
+	}
+	err := s.update(func(tx *bolt.Tx) error {
+		for _, name := range boltTables {
+			if err := tx.DeleteBucket(name); err != nil {
+				return err
+			}
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber))
+	})
+	s.old = err != nil
+	return err
 }
 
 // close gives the file back. It waits for open transactions.

@@ -186,9 +186,11 @@ func (s *boltStore) check(begun bool) error {
 		if len(v) != n+8 || string(formatValue(binary.BigEndian.Uint32(v[n:]))) != string(v) {
 			return fmt.Errorf("%w: the format number does not match its checksum", ErrCorrupt)
 		}
-		if number := binary.BigEndian.Uint32(v[n:]); number != formatNumber {
-			return fmt.Errorf("%w: it is %d, this version knows %d", ErrNewerFormat, number, formatNumber)
+		number := binary.BigEndian.Uint32(v[n:])
+		if number < 1 || number > formatNumber {
+			return fmt.Errorf("%w: it is %d, this version knows 1 to %d", ErrNewerFormat, number, formatNumber)
 		}
+		s.old = number < formatNumber
 		tail, err := boltTail(tx)
 		if err == nil && tail == 0 && begun {
 			err = fmt.Errorf("%w: the journal is empty", ErrCorrupt)

@@ -122,7 +122,7 @@ func TestOpenRefuses(t *testing.T) {
 			})
 		}, nil, ErrCorrupt},
 		"a newer format": {func(t *testing.T, path string) {
-			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(formatKey, formatValue(2)) })
+			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber+1)) })
 		}, nil, ErrNewerFormat},
 		"no journal": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketJournal) })
