@@ -15,7 +15,7 @@ import (
 // if there is none.
 func (l *Ledger) copyAccount(ctx context.Context, id uuid.UUID) (*account, error) {
 	l.mu.RLock()
-	if i, ok := l.cache.index[id]; ok {
+	if i, ok := l.cache.index.find(&id, &l.cache.slots); ok {
 		a := new(account)
 		l.cache.account(i, a)
 		l.mu.RUnlock()

@@ -395,7 +395,8 @@ func TestAuditOfFreshState(t *testing.T) {
 		t.Fatal(err, rep.Err())
 	}
 	led.mu.Lock()
-	led.cache.at(led.cache.index[w.a]).funds++
+	slot, _ := led.cache.find(w.a)
+	led.cache.at(slot).funds++
 	h := hashKey(w.a, "fresh")
 	led.keys.fresh.parts[h.part()].clear()
 	led.mu.Unlock()

@@ -20,21 +20,22 @@ type account struct {
 }
 
 // slot holds an account in the cache. It has no pointer, or the garbage
-// collector would look at each of a million of them over and over.
+// collector would look at each of a million of them over and over, and its 128
+// bytes are two lines of the processor's cache.
 type slot struct {
 	id      uuid.UUID
-	created int64
 	asOf    uint64
 	funds   Coins
 	count   int64
-	used    atomic.Bool // since the clock's hand last passed
 	touched uint32      // the writer's alone: its place in the overlay, from 1
+	used    atomic.Bool // since the clock's hand last passed
 	live    bool        // it holds an account
 	dirty   bool        // changed since its row was last handed to Folds
 	folding bool        // its row is on its way to the disk
 	owner   bool        // of tokens, which are in cache.tokens
 	packed  uint8       // how many bytes of roots are in use; longRoots: cache.long has them
-	roots   [51]byte    // as in rows
+	roots   [67]byte    // as in rows
+	created int64
 }
 
 const longRoots = 255
@@ -48,8 +49,13 @@ const foldBits = 10
 
 func foldPart(id *uuid.UUID) int { return int(id[0])<<2 | int(id[1])>>6 }
 
-// slabSlots is how many slots are allocated at once. They never move.
+// slotList is all slots, which never move.
+type slotList []*[slabSlots]slot
+
+// slabSlots is how many slots are allocated at once.
 const slabSlots = 256
+
+func (l slotList) at(i uint32) *slot { return &l[i/slabSlots][i%slabSlots] }
 
 // cache holds accounts in memory: those whose rows are older than they are,
 // and up to a bound of the others, of which the ones not used of late go first
@@ -57,8 +63,8 @@ const slabSlots = 256
 // everything else is the writer's, under the ledger's lock.
 type cache struct {
 	limit  int
-	index  map[uuid.UUID]uint32 // of slots
-	slabs  []*[slabSlots]slot
+	index  idIndex
+	slots  slotList
 	free   []uint32
 	hand   uint32
 	long   map[uint32][]byte // packed roots that do not fit into a slot
@@ -68,15 +74,14 @@ type cache struct {
 }
 
 func newCache(limit int) *cache {
-	return &cache{limit: limit, index: make(map[uuid.UUID]uint32),
-		long: make(map[uint32][]byte), tokens: make(map[uint32][]tokenRef)}
+	return &cache{limit: limit, long: make(map[uint32][]byte), tokens: make(map[uint32][]tokenRef)}
 }
 
-func (c *cache) at(i uint32) *slot { return &c.slabs[i/slabSlots][i%slabSlots] }
+func (c *cache) at(i uint32) *slot { return c.slots.at(i) }
 
 // find returns the slot of an account.
 func (c *cache) find(id uuid.UUID) (i uint32, ok bool) {
-	i, ok = c.index[id]
+	i, ok = c.index.find(&id, &c.slots)
 	if ok {
 		if s := c.at(i); !s.used.Load() {
 			s.used.Store(true)
@@ -112,15 +117,15 @@ func (c *cache) account(i uint32, a *account) {
 // add takes in an account that is not there yet.
 func (c *cache) add(a *account) uint32 {
 	if len(c.free) == 0 {
-		first := uint32(len(c.slabs) * slabSlots)
-		c.slabs = append(c.slabs, new([slabSlots]slot))
+		first := uint32(len(c.slots) * slabSlots)
+		c.slots = append(c.slots, new([slabSlots]slot))
 		for i := range uint32(slabSlots) {
 			c.free = append(c.free, first+slabSlots-1-i)
 		}
 	}
 	i := c.free[len(c.free)-1]
 	c.free = c.free[:len(c.free)-1]
-	c.index[a.id] = i
+	c.index.add(&a.id, i)
 	s := c.at(i)
 	s.id, s.created, s.live = a.id, a.created, true
 	c.set(i, a)
@@ -196,15 +201,15 @@ func compareIDs(a, b *uuid.UUID) int {
 // evict drops accounts that are as their rows are until the bound holds. A
 // call looks at a bounded number of them: the rest is left to the next one.
 func (c *cache) evict() {
-	over := len(c.index) - c.limit
-	slots := uint32(len(c.slabs) * slabSlots)
+	over := c.index.n - c.limit
+	slots := uint32(len(c.slots) * slabSlots)
 	for looked := 0; over > 0 && looked < 4*over+64; looked++ {
 		c.hand = (c.hand + 1) % slots
 		s := c.at(c.hand)
 		if !s.live || s.dirty || s.folding || s.touched != 0 || s.used.Swap(false) {
 			continue
 		}
-		delete(c.index, s.id)
+		c.index.remove(&s.id, c.hand)
 		if s.packed == longRoots {
 			delete(c.long, c.hand)
 		}

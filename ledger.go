@@ -156,7 +156,7 @@ func checkOptions(opts *Options) (Options, error) {
 		o.LockTimeout = time.Second
 	}
 	if o.AccountCache == 0 {
-		o.AccountCache = 1 << 19
+		o.AccountCache = 1 << 20
 	}
 	if o.QueueSize == 0 {
 		o.QueueSize = 4096

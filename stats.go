@@ -55,7 +55,7 @@ func (l *Ledger) Stats() Stats {
 		Accounts: l.books.accounts, Transactions: l.books.transactions,
 		Commits: l.commits, CommitTime: l.commitTime,
 		QueueLength: len(l.queue), QueueSize: cap(l.queue),
-		CachedAccounts: len(l.cache.index), DirtyAccounts: l.cache.dirtyN,
+		CachedAccounts: l.cache.index.n, DirtyAccounts: l.cache.dirtyN,
 		FreshKeys: l.keys.unfolded(),
 	}
 	l.mu.RUnlock()
