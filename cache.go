@@ -90,6 +90,20 @@ func (c *cache) find(id uuid.UUID) (i uint32, ok bool) {
 	return i, ok
 }
 
+// farAccounts is how many accounts are more than the processor keeps close.
+const farAccounts = 1 << 14
+
+// touchMemory reads from both lines of the slot that an account most likely
+// has. The sum means nothing.
+func (c *cache) touchMemory(id *uuid.UUID) uint64 {
+	slot, ok := c.index.guess(id)
+	if !ok {
+		return 0
+	}
+	s := c.at(slot)
+	return s.asOf + uint64(s.created)
+}
+
 func (c *cache) packedRoots(i uint32) []byte {
 	s := c.at(i)
 	if s.packed == longRoots {

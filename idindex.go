@@ -38,6 +38,12 @@ func (x *idIndex) find(id *uuid.UUID, slots *slotList) (slot uint32, ok bool) {
 	return 0, false
 }
 
+// guess returns the slot that an account most likely has, without a look at it.
+func (x *idIndex) guess(id *uuid.UUID) (slot uint32, ok bool) {
+	c := x.cells[hashID(id)>>x.shift]
+	return uint32(c) - 1, c != 0
+}
+
 // add takes in an id that is not there.
 func (x *idIndex) add(id *uuid.UUID, slot uint32) {
 	if 2*(x.n+1) > len(x.cells) {

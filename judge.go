@@ -8,6 +8,24 @@ import (
 	"github.com/google/uuid"
 )
 
+// prefetched is how many transfers' accounts are prefetched at once: as many as
+// stay in the processor's cache until they are judged.
+const prefetched = 256
+
+// prefetch reads from the slots of the accounts that transfers name. To judge a
+// transfer among a million accounts is to wait for the memory a few times; here
+// many wait at once.
+func (l *Ledger) prefetch(transfers []Transfer) {
+	if l.cache.index.n < farAccounts || len(transfers) == 1 {
+		return
+	}
+	sum := uint64(0)
+	for i := range transfers {
+		sum += l.cache.touchMemory(&transfers[i].Sender) + l.cache.touchMemory(&transfers[i].Receiver)
+	}
+	l.prefetchSum = sum // so that the compiler makes the reads
+}
+
 // accountState is what an opAccount asks for and gets.
 type accountState struct {
 	id uuid.UUID
@@ -34,6 +52,9 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 		defer l.overlay.release()
 	}
 	for i := range o.transfers {
+		if i%prefetched == 0 {
+			l.prefetch(o.transfers[i:min(i+prefetched, len(o.transfers))])
+		}
 		res := &o.results[i]
 		*res = Result{}
 		refusal, err := l.judgeTransfer(ctx, &o.transfers[i], &res.Receipt)

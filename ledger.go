@@ -47,6 +47,8 @@ type Ledger struct {
 	work       account
 	found      []uint64 // positions under a key's hash
 
+	prefetchSum uint64
+
 	// mu guards the committed state. Only the writer changes it, so only
 	// other goroutines need the lock to read it.
 	mu          sync.RWMutex
