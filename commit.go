@@ -64,8 +64,12 @@ func (l *Ledger) submit(ctx context.Context, o *op) (mine bool, err error) {
 	if o.bytes > l.log.MaxAppend() {
 		return true, ErrBatchTooLarge
 	}
-	o.state.Store(opWaiting)
 	o.err = nil
+	if l.alone.Load() && len(l.queue) == 0 && l.writing.TryLock() {
+		defer l.writing.Unlock()
+		return true, l.lead(o)
+	}
+	o.state.Store(opWaiting)
 	select {
 	case l.queue <- o:
 	default:
@@ -95,78 +99,100 @@ func (l *Ledger) submit(ctx context.Context, o *op) (mine bool, err error) {
 	return true, o.err
 }
 
-// run is the writer: the only goroutine that judges, appends and publishes.
-// While one commit is on the disk the operations of the next one gather.
+// lead commits an operation on its caller's goroutine, which spares the two
+// handovers to the writer and back. The caller holds the lock of writing.
+func (l *Ledger) lead(o *op) error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	o.state.Store(opPicked)
+	l.batch = append(l.batch[:0], o)
+	l.commit(l.batch)
+	clear(l.batch)
+	<-o.done
+	return o.err
+}
+
+// run is the writer, but for a caller that leads: it judges, appends and
+// publishes. While one commit is on the disk the operations of the next one
+// gather.
 func (l *Ledger) run() {
 	defer close(l.finished)
-	var carry *op
+	var next *op
 	for {
-		var ok bool
-		l.batch, carry, ok = l.gather(l.batch[:0], carry)
-		if !ok {
-			if l.stopCause() == nil { // a damaged file is left as it is
-				l.foldAll(l.books.position) // best effort: what is missing is replayed
+		if next == nil {
+			if next = l.wait(); next == nil {
+				break
 			}
+		}
+		l.writing.Lock()
+		if l.stopCause() != nil { // nothing may be built on what can't be known
+			l.writing.Unlock()
+			next.err = l.Err()
+			next.done <- struct{}{}
 			return
 		}
+		l.batch, next = l.gather(l.batch[:0], next)
 		l.commit(l.batch)
 		clear(l.batch)
-		if l.stopCause() != nil {
-			if carry != nil {
-				carry.err = l.Err()
-				carry.done <- struct{}{}
+		l.writing.Unlock()
+	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if l.stopCause() == nil { // a damaged file is left as it is
+		l.foldAll(l.books.position) // best effort: what is missing is replayed
+	}
+}
+
+// wait returns the next operation of the queue; nil when the ledger has stopped,
+// or is closing and nothing is left.
+func (l *Ledger) wait() *op {
+	for {
+		var o *op
+		select {
+		case o = <-l.queue:
+		case <-l.stopped:
+			return nil
+		case <-l.closing:
+			select {
+			case o = <-l.queue:
+			default:
+				return nil
 			}
-			return
+		}
+		if o.state.CompareAndSwap(opWaiting, opPicked) {
+			return o
 		}
 	}
 }
 
-// gather waits for an operation and takes what else is queued by then, as much
-// as fits into one commit; the first that does not is carried over. It returns
-// false when the ledger is closing and nothing is left.
-func (l *Ledger) gather(batch []*op, carry *op) (_ []*op, next *op, ok bool) {
-	records, bytes := 0, 0
-	take := func(o *op) bool {
-		if records > 0 && (records+o.records > maxCommit || bytes+o.bytes > l.log.MaxAppend()) {
-			return false
-		}
-		batch = append(batch, o)
-		records, bytes = records+o.records, bytes+o.bytes
-		return true
-	}
-	if carry != nil {
-		take(carry)
-	}
+// gather adds to an operation what else is queued by now, as much as fits into
+// one commit. It returns the first that does not, too.
+func (l *Ledger) gather(batch []*op, first *op) (_ []*op, next *op) {
+	batch = append(batch, first)
+	records, bytes := first.records, first.bytes
 	for {
 		var o *op
 		select {
 		case o = <-l.queue:
 		default:
-			if len(batch) > 0 {
-				return batch, nil, true
-			}
-			select {
-			case o = <-l.queue:
-			case <-l.closing:
-				select {
-				case o = <-l.queue:
-				default:
-					return batch, nil, false
-				}
-			}
+			return batch, nil
 		}
 		if !o.state.CompareAndSwap(opWaiting, opPicked) {
 			continue
 		}
-		if !take(o) {
-			return batch, o, true
+		records, bytes = records+o.records, bytes+o.bytes
+		if records > maxCommit || bytes > l.log.MaxAppend() {
+			return batch, o
 		}
+		batch = append(batch, o)
 	}
 }
 
 // commit judges operations, appends their records, publishes their effects and
 // answers, in this order.
 func (l *Ledger) commit(batch []*op) {
+	l.alone.Store(len(batch) == 1)
 	err := l.tryCommit(batch)
 	for _, o := range batch {
 		if err != nil {

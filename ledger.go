@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,7 +39,11 @@ type Ledger struct {
 	once     sync.Once     // for closing
 	closeErr error
 
-	// The writer's own.
+	// Whoever commits holds writing: the writer, or a caller that is alone.
+	writing sync.Mutex
+	alone   atomic.Bool // the last commit was of one operation
+
+	// They belong to it.
 	overlay    *overlay
 	folder     folder
 	batch      []*op

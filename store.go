@@ -5,8 +5,8 @@ import "context"
 // Log is where the journal is kept: records under consecutive positions from
 // 1. A Ledger needs nothing else; everything it knows follows from its Log.
 //
-// Append is called from one goroutine at a time; View and Tail from any, also
-// during an Append. Package storetest checks an implementation.
+// There is one Append at a time; View and Tail are called whenever, also during
+// it. Package storetest checks an implementation.
 type Log interface {
 	// Tail returns the position of the last record, 0 when there is none.
 	Tail(ctx context.Context) (uint64, error)
@@ -68,8 +68,7 @@ type Row struct {
 // the rows of one Put come to the disk together or not at all, and puts in
 // order. Each Ledger has Folds of its own, also where several share one Log.
 //
-// Put and Flush are called from the goroutine that calls Append; Get and Scan
-// from any.
+// Put, Flush and Append are called one at a time; Get and Scan whenever.
 type Folds interface {
 	// Get returns a copy of a row's value, nil if there is none.
 	Get(ctx context.Context, table Table, key []byte) ([]byte, error)
