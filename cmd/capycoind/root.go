@@ -66,7 +66,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.socket, "socket", "", "the trusted `socket` (default: the database's path and .sock)")
 	root.Flags().AddFlagSet(serve.Flags())
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serve, newGrant(&s), newStipend(&s), newAccounts(&s), newAccount(&s), newToken(&s), newSupply(&s), newAudit(&s), newVersion(&s))
+	root.AddCommand(serve, newGrant(&s), newStipend(&s), newAccounts(&s), newAccount(&s), newToken(&s), newSupply(&s), newAudit(&s), newBench(&s), newVersion(&s))
 	return root
 }
 

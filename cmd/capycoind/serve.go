@@ -117,10 +117,7 @@ func serveLedger(cmd *cobra.Command, s *settings, f *serveFlags, led *capycoin.L
 	}
 
 	errorLog := log.New(serverLog{logger}, "", 0)
-	public := &http.Server{
-		Handler: api.Public(), ErrorLog: errorLog, MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-	}
+	public := publicServer(api.Public(), errorLog)
 	trusted := &http.Server{
 		Handler: api.Trusted(), ErrorLog: errorLog, MaxHeaderBytes: maxHeader, ConnContext: withPeer,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: trustedTimeout, IdleTimeout: idleTimeout,
@@ -139,6 +136,14 @@ func serveLedger(cmd *cobra.Command, s *settings, f *serveFlags, led *capycoin.L
 	api.Drain()
 	shutDown(public, trusted)
 	return err
+}
+
+// publicServer is the server of the public API.
+func publicServer(h http.Handler, errorLog *log.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ErrorLog: errorLog, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+	}
 }
 
 // stopCause returns why a fault stopped the ledger, nil if none did, also if
