@@ -395,7 +395,7 @@ func TestAuditOfFreshState(t *testing.T) {
 		t.Fatal(err, rep.Err())
 	}
 	led.mu.Lock()
-	slot, _ := led.cache.find(w.a)
+	slot, _ := led.cache.find(&w.a)
 	led.cache.at(slot).funds++
 	h := hashKey(w.a, "fresh")
 	led.keys.fresh.parts[h.part()].clear()

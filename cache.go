@@ -80,29 +80,43 @@ func newCache(limit int) *cache {
 func (c *cache) at(i uint32) *slot { return c.slots.at(i) }
 
 // find returns the slot of an account.
-func (c *cache) find(id uuid.UUID) (i uint32, ok bool) {
-	i, ok = c.index.find(&id, &c.slots)
-	if ok {
-		if s := c.at(i); !s.used.Load() {
-			s.used.Store(true)
-		}
+func (c *cache) find(id *uuid.UUID) (i uint32, ok bool) {
+	if i, ok = c.index.find(id, &c.slots); ok {
+		c.at(i).use()
 	}
 	return i, ok
 }
 
-// farAccounts is how many accounts are more than the processor keeps close.
-const farAccounts = 1 << 14
+// findAt is find with a hint of where it is.
+func (c *cache) findAt(hint uint32, id *uuid.UUID) (i uint32, ok bool) {
+	if hint != noSlot {
+		if s := c.at(hint); s.live && s.id == *id {
+			s.use()
+			return hint, true
+		}
+	}
+	return c.find(id)
+}
 
-// touchMemory reads from both lines of the slot that an account most likely
-// has. The sum means nothing.
-func (c *cache) touchMemory(id *uuid.UUID) uint64 {
+// use notes that an account was asked for.
+func (s *slot) use() {
+	if !s.used.Load() {
+		s.used.Store(true)
+	}
+}
+
+// hint returns where an account most likely is, and reads from both lines of
+// the slot; the sum means nothing.
+func (c *cache) hint(id *uuid.UUID) (slot uint32, sum uint64) {
 	slot, ok := c.index.guess(id)
 	if !ok {
-		return 0
+		return noSlot, 0
 	}
 	s := c.at(slot)
-	return s.asOf + uint64(s.created)
+	return slot, s.asOf + uint64(s.created)
 }
+
+const noSlot = ^uint32(0)
 
 func (c *cache) packedRoots(i uint32) []byte {
 	s := c.at(i)
@@ -186,7 +200,7 @@ func (c *cache) changed(i uint32) {
 // ids, and marks them as folding; more says whether the part has others left.
 func (c *cache) take(part, n int, list []uint32) (_ []uint32, more bool) {
 	all := c.dirty[part]
-	slices.SortFunc(all, func(i, j uint32) int { return compareIDs(&c.at(i).id, &c.at(j).id) })
+	c.sortByID(all)
 	n = min(n, len(all))
 	for _, i := range all[:n] {
 		s := c.at(i)
@@ -196,6 +210,31 @@ func (c *cache) take(part, n int, list []uint32) (_ []uint32, more bool) {
 	c.dirtyN -= n
 	c.dirty[part] = append(all[:0], all[n:]...)
 	return list, n < len(all)
+}
+
+// sortByID sorts slots by the ids in them.
+func (c *cache) sortByID(list []uint32) {
+	// By the first half, which nearly always tells, without a look at the slots.
+	type item struct {
+		half uint64
+		slot uint32
+	}
+	items := make([]item, len(list))
+	for n, i := range list {
+		items[n] = item{binary.BigEndian.Uint64(c.at(i).id[:]), i}
+	}
+	slices.SortFunc(items, func(x, y item) int {
+		switch {
+		case x.half < y.half:
+			return -1
+		case x.half > y.half:
+			return 1
+		}
+		return compareIDs(&c.at(x.slot).id, &c.at(y.slot).id)
+	})
+	for n := range items {
+		list[n] = items[n].slot
+	}
 }
 
 func compareIDs(a, b *uuid.UUID) int {

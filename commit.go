@@ -34,6 +34,7 @@ type op struct {
 	kind      opKind
 	mode      BatchMode
 	transfers []Transfer
+	hints     [][2]uint32 // where the accounts of the transfers most likely are; or nil
 	results   []Result
 	account   accountState // opAccount
 	withToken bool
@@ -42,6 +43,7 @@ type op struct {
 	err       error
 	records   int // at most so many records,
 	bytes     int // of at most so many bytes
+	warmth    uint64
 	state     atomic.Int32
 	done      chan struct{} // has room for one
 
@@ -97,6 +99,34 @@ func (l *Ledger) submit(ctx context.Context, o *op) (mine bool, err error) {
 	}
 	<-o.done // the writer has it: what it says is what happened
 	return true, o.err
+}
+
+// farAccounts is how many accounts are more than the processor keeps close.
+const farAccounts = 1 << 14
+
+// hint looks for the accounts of a batch on its caller's goroutine. Among a
+// million accounts that is to wait for the memory most of the time; the writer
+// finds them close by then.
+func (l *Ledger) hint(o *op) {
+	const atOnce = 256 // the writer may wait for the lock
+	for first := 0; first < len(o.transfers); first += atOnce {
+		l.mu.RLock()
+		if l.cache.index.n < farAccounts {
+			l.mu.RUnlock()
+			return
+		}
+		if o.hints == nil {
+			o.hints = make([][2]uint32, len(o.transfers))
+		}
+		for i := first; i < min(first+atOnce, len(o.transfers)); i++ {
+			t := &o.transfers[i]
+			from, a := l.cache.hint(&t.Sender)
+			to, b := l.cache.hint(&t.Receiver)
+			o.hints[i] = [2]uint32{from, to}
+			o.warmth += a + b // or the compiler would leave the reads out
+		}
+		l.mu.RUnlock()
+	}
 }
 
 // lead commits an operation on its caller's goroutine, which spares the two

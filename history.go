@@ -123,7 +123,7 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 		return snapshot{}, err
 	}
 	l.mu.RLock()
-	if i, ok := l.cache.find(id); ok {
+	if i, ok := l.cache.find(&id); ok {
 		a := l.cache.at(i)
 		s := snapshot{head: l.cache.head(i), Account: Account{
 			ID: id, Created: timeOf(a.created), Funds: a.funds, Transactions: a.count}}

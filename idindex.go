@@ -40,8 +40,13 @@ func (x *idIndex) find(id *uuid.UUID, slots *slotList) (slot uint32, ok bool) {
 
 // guess returns the slot that an account most likely has, without a look at it.
 func (x *idIndex) guess(id *uuid.UUID) (slot uint32, ok bool) {
-	c := x.cells[hashID(id)>>x.shift]
-	return uint32(c) - 1, c != 0
+	h := hashID(id)
+	for i := int(h >> x.shift); x.cells[i] != 0; i = (i + 1) & (len(x.cells) - 1) {
+		if c := x.cells[i]; uint32(c>>32) == h {
+			return uint32(c) - 1, true
+		}
+	}
+	return 0, false
 }
 
 // add takes in an id that is not there.

@@ -8,24 +8,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// prefetched is how many transfers' accounts are prefetched at once: as many as
-// stay in the processor's cache until they are judged.
-const prefetched = 256
-
-// prefetch reads from the slots of the accounts that transfers name. To judge a
-// transfer among a million accounts is to wait for the memory a few times; here
-// many wait at once.
-func (l *Ledger) prefetch(transfers []Transfer) {
-	if l.cache.index.n < farAccounts || len(transfers) == 1 {
-		return
-	}
-	sum := uint64(0)
-	for i := range transfers {
-		sum += l.cache.touchMemory(&transfers[i].Sender) + l.cache.touchMemory(&transfers[i].Receiver)
-	}
-	l.prefetchSum = sum // so that the compiler makes the reads
-}
-
 // accountState is what an opAccount asks for and gets.
 type accountState struct {
 	id uuid.UUID
@@ -52,12 +34,13 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 		defer l.overlay.release()
 	}
 	for i := range o.transfers {
-		if i%prefetched == 0 {
-			l.prefetch(o.transfers[i:min(i+prefetched, len(o.transfers))])
-		}
 		res := &o.results[i]
 		*res = Result{}
-		refusal, err := l.judgeTransfer(ctx, &o.transfers[i], &res.Receipt)
+		hints := [2]uint32{noSlot, noSlot}
+		if o.hints != nil {
+			hints = o.hints[i]
+		}
+		refusal, err := l.judgeTransfer(ctx, &o.transfers[i], hints, &res.Receipt)
 		if err != nil {
 			return err
 		}
@@ -73,13 +56,13 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 
 // find returns an account as the overlay has it, or else where the committed
 // one is; ok is false if there is none.
-func (l *Ledger) find(ctx context.Context, id uuid.UUID) (t *touched, slot uint32, ok bool, err error) {
+func (l *Ledger) find(ctx context.Context, id uuid.UUID, hint uint32) (t *touched, slot uint32, ok bool, err error) {
 	if len(l.overlay.opened) > 0 {
 		if t := l.overlay.opened[id]; t != nil {
 			return t, 0, true, nil
 		}
 	}
-	slot, ok, err = l.load(ctx, id)
+	slot, ok, err = l.load(ctx, id, hint)
 	if !ok || err != nil {
 		return nil, 0, false, err
 	}
@@ -87,7 +70,7 @@ func (l *Ledger) find(ctx context.Context, id uuid.UUID) (t *touched, slot uint3
 }
 
 // judgeTransfer makes the checks in the order that [Ledger.Transfer] lists.
-func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, rcpt *Receipt) (refusal, err error) {
+func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, hints [2]uint32, rcpt *Receipt) (refusal, err error) {
 	o := l.overlay
 	var h keyHash
 	if t.Key != "" {
@@ -107,14 +90,14 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, rcpt *Receipt) 
 	case t.Sender == t.Receiver:
 		return ErrSameAccount, nil
 	}
-	from, fromSlot, ok, err := l.find(ctx, t.Sender)
+	from, fromSlot, ok, err := l.find(ctx, t.Sender, hints[0])
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
 		return ErrSenderNotFound, nil
 	}
-	to, toSlot, ok, err := l.find(ctx, t.Receiver)
+	to, toSlot, ok, err := l.find(ctx, t.Receiver, hints[1])
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +190,7 @@ func receiptOf(r *record) Receipt {
 }
 
 func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
-	_, _, taken, err := l.find(ctx, o.account.id)
+	_, _, taken, err := l.find(ctx, o.account.id, noSlot)
 	if err != nil {
 		return err
 	}
@@ -261,7 +244,7 @@ func (l *Ledger) refuseToken(ctx context.Context, t *tokenRecord) (refusal, err 
 }
 
 func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
-	t, slot, ok, err := l.find(ctx, o.token.account)
+	t, slot, ok, err := l.find(ctx, o.token.account, noSlot)
 	if err != nil {
 		return err
 	}
@@ -314,7 +297,7 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 	if !ok || position > math.MaxInt64 {
 		return nil
 	}
-	t, slot, ok, err := l.find(ctx, o.revoke.account)
+	t, slot, ok, err := l.find(ctx, o.revoke.account, noSlot)
 	if err != nil || !ok {
 		return err
 	}

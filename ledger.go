@@ -52,8 +52,6 @@ type Ledger struct {
 	work       account
 	found      []uint64 // positions under a key's hash
 
-	prefetchSum uint64
-
 	// mu guards the committed state. Only the writer changes it, so only
 	// other goroutines need the lock to read it.
 	mu          sync.RWMutex
@@ -342,6 +340,7 @@ func (l *Ledger) TransferBatch(ctx context.Context, transfers []Transfer, mode B
 			kind: opTransfers, mode: mode, transfers: transfers[first:last], results: results[first:last],
 			records: last - first, bytes: bytes, done: make(chan struct{}, 1),
 		}
+		l.hint(o)
 		if mine, err := l.submit(ctx, o); err != nil {
 			if first == 0 {
 				return nil, err
@@ -432,7 +431,7 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 		l.mu.RLock()
 		b := l.books
 		seed, known := Coins(0), false
-		if i, ok := l.cache.find(l.genesis.seed); ok {
+		if i, ok := l.cache.find(&l.genesis.seed); ok {
 			seed, known = l.cache.at(i).funds, true
 		}
 		l.mu.RUnlock()

@@ -172,8 +172,8 @@ func recordAt(lr LogReader, position uint64, r *record) error {
 
 // load brings an account into the cache; ok is false if there is none. It is
 // the writer's.
-func (l *Ledger) load(ctx context.Context, id uuid.UUID) (slot uint32, ok bool, err error) {
-	if slot, ok := l.cache.find(id); ok {
+func (l *Ledger) load(ctx context.Context, id uuid.UUID, hint uint32) (slot uint32, ok bool, err error) {
+	if slot, ok := l.cache.findAt(hint, &id); ok {
 		return slot, true, nil
 	}
 	a, err := l.accountRow(ctx, id)
@@ -235,7 +235,7 @@ func (l *Ledger) count(r *record) error {
 }
 
 func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID) error {
-	slot, there, err := l.load(ctx, id)
+	slot, there, err := l.load(ctx, id, noSlot)
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID) erro
 
 // party loads an account that a record names, so that it has to be there.
 func (l *Ledger) party(ctx context.Context, r *record, id uuid.UUID) (slot uint32, err error) {
-	slot, ok, err := l.load(ctx, id)
+	slot, ok, err := l.load(ctx, id, noSlot)
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: record %d names account %s, which is not there", ErrCorrupt, r.position, id)
 	}
