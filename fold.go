@@ -12,9 +12,10 @@ import (
 // effect of the records up to there is in the rows.
 const (
 	// defaultFoldLag is how many records may be unfolded before a sweep
-	// begins. A sweep is through within about as many more, which bounds the
-	// replay after a crash and the fresh keys in memory.
-	defaultFoldLag = 1 << 20
+	// begins. A sweep is through within about half as many more, which bounds
+	// the replay after a crash and the fresh keys in memory; so many keys fill
+	// two thirds of 1,024 cells in each of their tables.
+	defaultFoldLag = 700_000
 	// defaultFoldSlice is the fewest accounts worth a commit's while: a few
 	// cost almost as many pages as a few dozen.
 	defaultFoldSlice = 64

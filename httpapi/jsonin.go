@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,7 +70,7 @@ func (p *parser) end() error {
 // object reads an object. The function is called at each member's value, which
 // it has to read, and returns an error for a name it does not know; each name
 // may come once.
-func (p *parser) object(member func(name string) error) error {
+func (p *parser) object(member func(name []byte) error) error {
 	if err := p.expect('{', "an object"); err != nil {
 		return err
 	}
@@ -77,17 +78,18 @@ func (p *parser) object(member func(name string) error) error {
 		p.i++
 		return nil
 	}
-	var seen []string
+	var room [4][]byte // for the names of most objects
+	seen := room[:0]
 	for {
 		if p.next() != '"' {
 			return p.bad("expected a member's name in double quotes")
 		}
-		name, err := p.string()
+		name, err := p.text()
 		if err != nil {
 			return err
 		}
 		for _, s := range seen {
-			if s == name {
+			if bytes.Equal(s, name) {
 				return p.bad("the member %.40q comes twice", name)
 			}
 		}
@@ -176,40 +178,46 @@ func (p *parser) boolean() (bool, error) {
 
 // string reads a string.
 func (p *parser) string() (string, error) {
+	s, err := p.text()
+	return string(s), err
+}
+
+// text reads a string, as a part of the body if it can.
+func (p *parser) text() ([]byte, error) {
 	if err := p.expect('"', "a string"); err != nil {
-		return "", err
+		return nil, err
 	}
 	start := p.i
 	for ; p.i < len(p.b); p.i++ {
 		switch c := p.b[p.i]; {
 		case c == '"':
 			p.i++
-			return string(p.b[start : p.i-1]), nil
+			return p.b[start : p.i-1], nil
 		case c == '\\':
 			return p.escaped(append([]byte(nil), p.b[start:p.i]...))
 		case c < 0x20:
-			return "", p.bad("a control character in a string has to be escaped")
+			return nil, p.bad("a control character in a string has to be escaped")
 		}
 	}
-	return "", p.bad("the string does not end")
+	return nil, p.bad("the string does not end")
 }
 
 // escaped reads the rest of a string that has escapes in it.
-func (p *parser) escaped(s []byte) (string, error) {
+func (p *parser) escaped(s []byte) ([]byte, error) {
 	for p.i < len(p.b) {
 		c := p.b[p.i]
 		switch {
 		case c == '"':
 			p.i++
-			return string(s), nil
+			return s, nil
 		case c < 0x20:
-			return "", p.bad("a control character in a string has to be escaped")
+			return nil, p.bad("a control character in a string has to be escaped")
 		case c != '\\':
 			s = append(s, c)
 			p.i++
 			continue
 		case p.i+1 == len(p.b):
-			return "", p.bad("the string does not end")
+			return nil, p.bad("the string does not end")
 		}
 		const escapes, meant = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
 		c = p.b[p.i+1]
@@ -219,27 +227,27 @@ func (p *parser) escaped(s []byte) (string, error) {
 			continue
 		}
 		if c != 'u' {
-			return "", p.bad("there is no escape \\%c", c)
+			return nil, p.bad("there is no escape \\%c", c)
 		}
 		r, err := p.unit()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if utf16.IsSurrogate(r) {
 			if p.i+1 >= len(p.b) || p.b[p.i] != '\\' || p.b[p.i+1] != 'u' {
-				return "", p.bad("half of a surrogate pair")
+				return nil, p.bad("half of a surrogate pair")
 			}
 			low, err := p.unit()
 			if err != nil {
-				return "", err
+				return nil, err
 			}
 			if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-				return "", p.bad("half of a surrogate pair")
+				return nil, p.bad("half of a surrogate pair")
 			}
 		}
 		s = utf8.AppendRune(s, r)
 	}
-	return "", p.bad("the string does not end")
+	return nil, p.bad("the string does not end")
 }
 
 // unit reads an escape of four hexadecimal digits.

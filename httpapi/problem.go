@@ -206,13 +206,19 @@ func (x *exchange) fail(err error) {
 	x.send(p.status, "application/problem+json", append(p.append(nil), '\n'))
 }
 
+// Values of headers that never change, which Set would make anew each time.
+var (
+	nosniff = []string{"nosniff"}
+	noStore = []string{"no-store"}
+)
+
 // send writes a reply, whole.
 func (x *exchange) send(status int, contentType string, body []byte) {
 	h := x.w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+	h["X-Content-Type-Options"] = nosniff
+	h["Cache-Control"] = noStore
 	x.w.WriteHeader(status)
 	x.w.Write(body) // its reader may be gone; there is nobody to tell
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,11 +40,12 @@ func (x *exchange) parseIDs() error {
 		name string
 		id   *uuid.UUID
 	}{{"account_id", &x.account}, {"transaction_id", &x.object}, {"token_id", &x.object}} {
-		if !strings.Contains(x.route.path, "{"+p.name+"}") {
-			continue
+		value := x.r.PathValue(p.name)
+		if value == "" {
+			continue // not in the route's path: what is there is never empty
 		}
 		var ok bool
-		if *p.id, ok = parseID(x.r.PathValue(p.name)); !ok {
+		if *p.id, ok = parseID(value); !ok {
 			return badID(p.name)
 		}
 	}
@@ -147,7 +149,48 @@ func (x *exchange) authorize() error {
 // patience returns the request's context, cut to how long it may wait for its
 // turn.
 func (x *exchange) patience() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(x.r.Context(), x.wait)
+	p := &patience{Context: x.r.Context(), wait: x.wait}
+	return p, p.end
+}
+
+// patience is a context with a timeout that begins when somebody waits for it,
+// which most never do: a token that is remembered, say, is verified at once.
+// Timers are dear.
+type patience struct {
+	context.Context
+	wait time.Duration
+
+	mu     sync.Mutex
+	timed  context.Context // set when somebody waits
+	cancel context.CancelFunc
+}
+
+// Done implements [context.Context].
+func (p *patience) Done() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.timed == nil {
+		p.timed, p.cancel = context.WithTimeout(p.Context, p.wait)
+	}
+	return p.timed.Done()
+}
+
+// Err implements [context.Context].
+func (p *patience) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.timed == nil {
+		return p.Context.Err()
+	}
+	return p.timed.Err()
+}
+
+func (p *patience) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cancel != nil {
+		p.cancel()
+	}
 }
 
 // The largest bodies, in bytes.
@@ -168,7 +211,7 @@ func (x *exchange) body(limit int64) ([]byte, error) {
 	if x.r.ContentLength > limit {
 		return nil, errTooLarge
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+	b, err := x.readBody(limit)
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, errTooLarge
 	}
@@ -182,7 +225,21 @@ func (x *exchange) body(limit int64) ([]byte, error) {
 	return b, nil
 }
 
+// readBody reads the request's body. One of a length that was told beforehand,
+// which the server holds it to, is read in one go.
+func (x *exchange) readBody(limit int64) ([]byte, error) {
+	if x.r.ContentLength < 0 {
+		return io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+	}
+	b := make([]byte, x.r.ContentLength)
+	_, err := io.ReadFull(x.r.Body, b)
+	return b, err
+}
+
 func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true // what nearly everybody sends
+	}
 	t, params, err := mime.ParseMediaType(contentType)
 	if err != nil || t != "application/json" {
 		return false

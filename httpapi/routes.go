@@ -101,12 +101,13 @@ type side struct {
 type endpoint struct {
 	route  *route
 	routes []*route
+	usual  tally
 }
 
 // ServeHTTP implements [http.Handler], for requests that come by a side.
-func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := w.(*recorder).exchange
-	x.r, x.route = r, e.route
+	x.r, x.route, x.usual = r, e.route, &e.usual
 	if err := x.serve(e.routes); err != nil {
 		x.fail(err)
 	}
@@ -119,16 +120,16 @@ func newSide(a *API, name string, routes []route) *side {
 	paths := make(map[string][]*route)
 	for i := range routes {
 		r := &routes[i]
-		s.mux.Handle(r.method+" "+r.path, endpoint{route: r})
+		s.mux.Handle(r.method+" "+r.path, &endpoint{route: r})
 		paths[r.path] = append(paths[r.path], r)
 	}
 	for p, rs := range paths {
-		s.mux.Handle(p, endpoint{routes: rs}) // for the other methods
+		s.mux.Handle(p, &endpoint{routes: rs}) // for the other methods
 		if bare, ok := strings.CutSuffix(p, "/{$}"); ok && bare != "" {
-			s.mux.Handle(bare, endpoint{}) // the mux would redirect, and not know where it is mounted
+			s.mux.Handle(bare, &endpoint{}) // the mux would redirect, and not know where it is mounted
 		}
 	}
-	s.mux.Handle("/", endpoint{})
+	s.mux.Handle("/", &endpoint{})
 	return s
 }
 
@@ -137,8 +138,9 @@ type exchange struct {
 	*API
 	side  *side
 	route *route // nil: there is none
+	usual *tally // of the route
 	id    string
-	w     *recorder
+	w     *recorder // the one below
 	r     *http.Request
 
 	account uuid.UUID // of the path
@@ -146,6 +148,8 @@ type exchange struct {
 	query   map[string]string
 	listing capycoin.Range // what the query asks for
 	key     string         // the Idempotency-Key
+
+	recorder recorder
 }
 
 func (x *exchange) trusted() bool { return x.side == x.API.trusted }
@@ -181,7 +185,8 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (s *side) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	x := &exchange{API: s.api, side: s, r: r, id: s.prefix + "-" + strconv.FormatUint(s.count.Add(1), 16)}
-	x.w = &recorder{ResponseWriter: w, exchange: x}
+	x.recorder = recorder{ResponseWriter: w, exchange: x}
+	x.w = &x.recorder
 	w.Header().Set("X-Request-Id", x.id)
 	defer x.done(start)
 	defer x.recovered()
@@ -269,7 +274,14 @@ func (x *exchange) done(start time.Time) {
 	if !slices.Contains(methods, method) {
 		method = "OTHER" // it could be anything, a token too
 	}
-	x.metrics.request(x.side.name, method, pattern, x.w.status, took)
+	if x.route != nil && method == x.route.method && x.w.status == http.StatusOK {
+		x.usual.request(x.metrics, x.side.name, method, pattern, took)
+	} else {
+		x.metrics.request(x.side.name, method, pattern, x.w.status, took)
+	}
+	if !x.logger.Enabled(x.r.Context(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("request", x.id), slog.String("side", x.side.name), slog.String("method", method), slog.String("route", pattern),
 		slog.Int("status", x.w.status), slog.Int64("bytes", x.w.bytes), slog.Duration("took", took),

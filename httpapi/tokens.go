@@ -7,7 +7,7 @@ import (
 )
 
 // parseObject reads a body that may be missing.
-func (x *exchange) parseObject(member func(p *parser, name string) error) error {
+func (x *exchange) parseObject(member func(p *parser, name []byte) error) error {
 	body, err := x.body(maxBody)
 	if err != nil || body == nil {
 		return err
@@ -16,7 +16,7 @@ func (x *exchange) parseObject(member func(p *parser, name string) error) error 
 	if err := p.valid(); err != nil {
 		return badBody(err)
 	}
-	if err := p.object(func(name string) error { return member(p, name) }); err != nil {
+	if err := p.object(func(name []byte) error { return member(p, name) }); err != nil {
 		return badBody(err)
 	}
 	return badBody(p.end())
@@ -24,7 +24,7 @@ func (x *exchange) parseObject(member func(p *parser, name string) error) error 
 
 // serveSignUp opens an account with its first token.
 func serveSignUp(x *exchange) error {
-	err := x.parseObject(func(p *parser, name string) error { return p.bad("there is no member %.40q; there are none", name) })
+	err := x.parseObject(func(p *parser, name []byte) error { return p.bad("there is no member %.40q; there are none", name) })
 	if err != nil {
 		return err
 	}
@@ -34,8 +34,8 @@ func serveSignUp(x *exchange) error {
 // serveOpenAccount opens an account, with a token if that is asked for.
 func serveOpenAccount(x *exchange) error {
 	withToken := false
-	err := x.parseObject(func(p *parser, name string) (err error) {
-		if name != "token" {
+	err := x.parseObject(func(p *parser, name []byte) (err error) {
+		if string(name) != "token" {
 			return p.bad("there is no member %.40q; there is token", name)
 		}
 		withToken, err = p.boolean()
@@ -79,8 +79,8 @@ func appendIssued(b []byte, t *capycoin.IssuedToken) []byte {
 
 func serveIssueToken(x *exchange) error {
 	var req capycoin.TokenRequest
-	err := x.parseObject(func(p *parser, name string) (err error) {
-		switch name {
+	err := x.parseObject(func(p *parser, name []byte) (err error) {
+		switch string(name) {
 		case "label":
 			req.Label, err = p.string()
 			return err

@@ -14,41 +14,26 @@ import (
 // trusted side sender, and in a batch key.
 func (x *exchange) parseTransfer(p *parser, inBatch bool) (t capycoin.Transfer, err error) {
 	var sender, receiver, amount bool
-	id := func(name string, into *uuid.UUID, has *bool) error {
-		s, err := p.string()
-		if err != nil {
-			return err
-		}
-		if *into, *has = parseID(s); !*has {
-			return badID(name)
-		}
-		return nil
-	}
-	names := "receiver and amount"
-	if x.trusted() {
-		names = "sender, " + names
-	}
-	if inBatch {
-		names += ", and key"
-	}
-	err = p.object(func(name string) (err error) {
+	err = p.object(func(name []byte) (err error) {
 		switch {
-		case name == "sender" && x.trusted():
-			return id(name, &t.Sender, &sender)
-		case name == "receiver":
-			return id(name, &t.Receiver, &receiver)
-		case name == "amount":
+		case string(name) == "sender" && x.trusted():
+			t.Sender, err = p.id("sender")
+			sender = true
+		case string(name) == "receiver":
+			t.Receiver, err = p.id("receiver")
+			receiver = true
+		case string(name) == "amount":
 			var n int64
 			n, err = p.integer()
 			t.Amount, amount = capycoin.Coins(n), true
-			return err
-		case name == "key" && inBatch:
+		case string(name) == "key" && inBatch:
 			if t.Key, err = p.string(); err == nil && !capycoin.ValidKey(t.Key) {
-				return badForm("key", "%s", keyForm)
+				err = badForm("key", "%s", keyForm)
 			}
-			return err
+		default:
+			err = p.bad("there is no member %.40q; there are %s", name, x.transferMembers(inBatch))
 		}
-		return p.bad("there is no member %.40q; there are %s", name, names)
+		return err
 	})
 	switch {
 	case err != nil:
@@ -63,6 +48,30 @@ func (x *exchange) parseTransfer(p *parser, inBatch bool) (t capycoin.Transfer, 
 		t.Sender = x.account
 	}
 	return t, nil
+}
+
+func (x *exchange) transferMembers(inBatch bool) string {
+	names := "receiver and amount"
+	if x.trusted() {
+		names = "sender, " + names
+	}
+	if inBatch {
+		names += ", and key"
+	}
+	return names
+}
+
+// id reads the id that a member is.
+func (p *parser) id(member string) (uuid.UUID, error) {
+	s, err := p.text()
+	if err != nil {
+		return uuid.UUID{}, err
+	}
+	id, err := uuid.ParseBytes(s)
+	if err != nil || len(s) != 36 && len(s) != 32 { // see parseID
+		return uuid.UUID{}, badID(member)
+	}
+	return id, nil
 }
 
 func serveTransfer(x *exchange) error {
@@ -122,8 +131,19 @@ func appendID(b []byte, id uuid.UUID) []byte {
 	return b
 }
 
+// appendTime writes an instant with microseconds. Package time writes RFC 3339
+// quickly, but with as many decimals as it takes, or none.
 func appendTime(b []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+	t = t.UTC()
+	b = t.AppendFormat(b, time.RFC3339)
+	b = b[:len(b)-len("Z")]
+	micros := t.Nanosecond() / 1000
+	decimals := [...]byte{'.', '0', '0', '0', '0', '0', '0', 'Z'}
+	for i := 6; i > 0; i-- {
+		decimals[i] += byte(micros % 10)
+		micros /= 10
+	}
+	return append(b, decimals[:]...)
 }
 
 func serveBatch(x *exchange) error {
@@ -175,8 +195,8 @@ func (x *exchange) parseBatch(p *parser, most int) (transfers []capycoin.Transfe
 		return nil, 0, err
 	}
 	list := false
-	err = p.object(func(name string) error {
-		switch name {
+	err = p.object(func(name []byte) error {
+		switch string(name) {
 		case "transactions":
 			list = true
 			return p.array(func(n int) error {
@@ -184,8 +204,11 @@ func (x *exchange) parseBatch(p *parser, most int) (transfers []capycoin.Transfe
 					return badForm("transactions", "A batch has 1 to %d transfers.", most)
 				}
 				t, err := x.parseTransfer(p, true)
+				if err != nil {
+					return atIndex(badBody(err), n)
+				}
 				transfers = append(transfers, t)
-				return atIndex(badBody(err), n)
+				return nil
 			})
 		case "atomic":
 			atomic, err := p.boolean()
