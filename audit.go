@@ -124,6 +124,7 @@ type auditor struct {
 	folded   uint64 // the fold position when the audit began
 	accounts map[uuid.UUID]*audited
 	live     map[[16]byte]tokenRow // tokens that are neither revoked nor dropped
+	keySum   keySum                // of the keys up to liveBooks
 
 	// What the ledger had that the model is not up to yet.
 	liveBooks books
@@ -147,6 +148,7 @@ func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
 		live:     make(map[[16]byte]tokenRow),
 		waiting:  make(map[uuid.UUID][]*account),
 		doubts:   make(map[[16]byte]tokenRow),
+		keySum:   newKeySum(),
 	}
 	if opts != nil {
 		a.opts = *opts
@@ -168,7 +170,7 @@ func (a *auditor) run(ctx context.Context) error {
 	l.mu.RUnlock()
 	stages := []func(context.Context) error{
 		func(ctx context.Context) error { return a.replayTo(ctx, a.liveBooks.position) },
-		a.checkAccounts, a.checkAccountRows, a.checkKeyRows, a.checkTokens, a.checkTokenRows,
+		a.checkAccounts, a.checkAccountRows, a.checkKeys, a.checkTokens, a.checkTokenRows,
 		// What was newer than the model can be compared once that is as new.
 		func(ctx context.Context) error { return a.replayTo(ctx, l.position()) },
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -219,62 +217,6 @@ func (a *auditor) checkOldRow(ctx context.Context, row *account) error {
 		return nil
 	}
 	return err
-}
-
-// checkKeyRows makes sure that each key in a row leads to a transfer with it.
-// The other way round, each transfer's key was looked up in the replay.
-func (a *auditor) checkKeyRows(ctx context.Context) error {
-	var r record
-	var entries []keyEntry
-	return a.scan(ctx, "keys", TableKeys, 0, func(key, value []byte) (err error) {
-		if entries, err = decodeKeys(key, value, entries[:0]); err != nil {
-			a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
-			return nil
-		}
-		return a.l.log.View(ctx, func(lr LogReader) error {
-			for _, e := range entries {
-				err := recordAt(lr, e.position, &r)
-				switch {
-				case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
-					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
-				case err != nil:
-					return err
-				case r.kind != kindTransfer || r.transfer.key == "" || hashKey(r.transfer.sender, r.transfer.key) != e.hash:
-					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x leads to it, which has not that key", key)
-				}
-			}
-			return nil
-		})
-	})
-}
-
-// look returns the positions under a hash for somebody who is not the writer,
-// and expects a certain one among them.
-func (k *keyIndex) look(ctx context.Context, mu *sync.RWMutex, h keyHash, want uint64) ([]uint64, error) {
-	for {
-		mu.RLock()
-		list, runs, before := k.inMemory(h, nil), k.runs, k.moves
-		mu.RUnlock()
-		// Newest first: there it is found soonest.
-		for i := len(runs) - 1; i >= 0 && !slices.Contains(list, want); i-- {
-			var err error
-			if list, err = k.inRun(ctx, runs[i], h, list); err != nil {
-				return list, err
-			}
-		}
-		mu.RLock()
-		moved := before%2 != 0 || k.moves != before
-		mu.RUnlock()
-		if slices.Contains(list, want) || !moved {
-			return list, nil
-		}
-		// It may have been on its way from one run to another.
-		select {
-		case <-ctx.Done():
-			return list, ctx.Err()
-		case <-time.After(time.Millisecond):
-		}
-	}
 }
 
 // checkTokens looks up every live token of the model.

@@ -210,6 +210,7 @@ func (l *Ledger) settleFolds() {
 		l.freshTokens.old = nil
 		if f.run != nil {
 			l.keys.old, l.keys.runs = nil, append(l.keys.runs, f.run)
+			l.keys.moves += 2
 			f.run = nil
 		}
 	}

@@ -26,8 +26,9 @@ type keyIndex struct {
 	old   *keySet   // those that a sweep writes; nil between sweeps
 	runs  []*keyRun // as the rows have them
 
-	// moves counts up before rows of runs are moved and when that is durable:
-	// while it is odd, a key may be in neither place to somebody who looks.
+	// moves counts up before keys go from run to run and when that is durable:
+	// while it is odd, a key may be in neither place to somebody who looks. It
+	// counts up by two when a new run is complete.
 	moves uint64
 
 	scratch []keyEntry

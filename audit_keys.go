@@ -1,0 +1,201 @@
+package capycoin
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// keySum is a sum over keys and positions, in any order. Two sets with the same
+// sum are the same: it is made with random numbers drawn for each audit, and a
+// difference that is no forgery goes unseen once in 2^128.
+type keySum struct {
+	seed [2]uint64
+	sum  [2]uint64
+}
+
+func newKeySum() keySum { return keySum{seed: [2]uint64{rand.Uint64(), rand.Uint64()}} }
+
+func (s *keySum) add(e keyEntry) {
+	for i, seed := range s.seed {
+		// The finalizer of MurmurHash3, twice.
+		s.sum[i] += mix64(uint64(e.hash) ^ mix64(e.position^seed))
+	}
+}
+
+func mix64(v uint64) uint64 {
+	v = (v ^ v>>33) * 0xff51afd7ed558ccd
+	v = (v ^ v>>33) * 0xc4ceb9fe1a85ec53
+	return v ^ v>>33
+}
+
+// checkKeys compares the index of keys with the journal: as a whole where it
+// holds still for long enough, otherwise key by key.
+func (a *auditor) checkKeys(ctx context.Context) error {
+	for range 3 {
+		sum, still, err := a.sumIndex(ctx)
+		if errors.Is(err, ErrCorrupt) {
+			break // which of them it is takes a closer look
+		}
+		if err != nil {
+			return err
+		}
+		if still && sum == a.keySum {
+			return a.progress(ctx, "keys", uint64(a.report.Keys), uint64(a.report.Keys))
+		}
+		if still {
+			break
+		}
+	}
+	if err := a.lookUpKeys(ctx); err != nil {
+		return err
+	}
+	return a.checkKeyRows(ctx)
+}
+
+// sumIndex sums the index up to the position where the audit began; still is
+// false if rows have been moved meanwhile.
+func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err error) {
+	k, mu := &a.l.keys, &a.l.mu
+	sum.seed = a.keySum.seed
+	mu.RLock()
+	runs, moves := k.runs, k.moves
+	mu.RUnlock()
+	var entries []keyEntry
+	for part := range foldParts {
+		entries = entries[:0]
+		mu.RLock()
+		entries = k.fresh.parts[part].entries(entries)
+		if k.old != nil {
+			entries = k.old.parts[part].entries(entries)
+		}
+		mu.RUnlock()
+		for _, run := range runs {
+			if entries, _, err = k.readPart(ctx, run, part, entries); err != nil {
+				return sum, false, err
+			}
+		}
+		// What a crash cut short is there again.
+		slices.SortFunc(entries, keyEntry.compare)
+		for _, e := range slices.Compact(entries) {
+			if e.position <= a.liveBooks.position {
+				sum.add(e)
+			}
+		}
+		if err := a.progress(ctx, "keys", uint64(part)*uint64(a.report.Keys)/foldParts, uint64(a.report.Keys)); err != nil {
+			return sum, false, err
+		}
+	}
+	mu.RLock()
+	defer mu.RUnlock()
+	return sum, moves%2 == 0 && k.moves == moves, nil
+}
+
+// lookUpKeys looks up the key of each transfer up to where the audit began.
+// Records that can't be read were told of before.
+func (a *auditor) lookUpKeys(ctx context.Context) error {
+	upTo := a.liveBooks.position
+	for from := uint64(1); from <= upTo; {
+		n, next := 0, from+1
+		err := a.l.log.View(ctx, func(r LogReader) error {
+			return r.Scan(from, func(position uint64, b []byte) bool {
+				next = position + 1
+				if decodeRecord(&a.page[n], position, b) == nil {
+					n++
+				}
+				return n < len(a.page) && position < upTo
+			})
+		})
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			return err
+		}
+		for i := range a.page[:n] {
+			if err := a.lookUpKey(ctx, &a.page[i]); err != nil {
+				return err
+			}
+		}
+		if err := a.progress(ctx, "keys", from, upTo); err != nil {
+			return err
+		}
+		from = next
+	}
+	return nil
+}
+
+func (a *auditor) lookUpKey(ctx context.Context, r *record) error {
+	t := &r.transfer
+	if r.kind != kindTransfer || t.key == "" {
+		return nil
+	}
+	positions, err := a.l.keys.look(ctx, a.l, hashKey(t.sender, t.key), r.position)
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		a.fault(r.position, t.sender, FaultKey, "%v", err)
+	case err != nil:
+		return err
+	case !slices.Contains(positions, r.position):
+		a.fault(r.position, t.sender, FaultKey, "its key %q leads to records %d", t.key, positions)
+	}
+	return nil
+}
+
+// checkKeyRows makes sure that each key in a row leads to a transfer with it.
+func (a *auditor) checkKeyRows(ctx context.Context) error {
+	var r record
+	var entries []keyEntry
+	return a.scan(ctx, "keys", TableKeys, 0, func(key, value []byte) (err error) {
+		if entries, err = decodeKeys(key, value, entries[:0]); err != nil {
+			a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
+			return nil
+		}
+		return a.l.log.View(ctx, func(lr LogReader) error {
+			for _, e := range entries {
+				err := recordAt(lr, e.position, &r)
+				switch {
+				case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
+					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
+				case err != nil:
+					return err
+				case r.kind != kindTransfer || r.transfer.key == "" || hashKey(r.transfer.sender, r.transfer.key) != e.hash:
+					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x leads to it, which has not that key", key)
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// look returns the positions under a hash for somebody who is not the writer,
+// and expects a certain one among them.
+func (k *keyIndex) look(ctx context.Context, l *Ledger, h keyHash, want uint64) ([]uint64, error) {
+	for {
+		l.mu.RLock()
+		list, runs, before := k.inMemory(h, nil), k.runs, k.moves
+		l.mu.RUnlock()
+		for i := len(runs) - 1; i >= 0 && !slices.Contains(list, want); i-- {
+			var err error
+			if list, err = k.inRun(ctx, runs[i], h, list); err != nil {
+				return list, err
+			}
+		}
+		l.mu.RLock()
+		still := before%2 == 0 && k.moves == before
+		l.mu.RUnlock()
+		if still || slices.Contains(list, want) {
+			return list, nil
+		}
+		// It may have been on its way from one run to another.
+		select {
+		case <-ctx.Done():
+			return list, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+		if err := l.Err(); err != nil {
+			return list, err
+		}
+	}
+}
