@@ -135,7 +135,7 @@ type Options struct {
 	// file, 1 ms to 1 h. Zero: one second.
 	LockTimeout time.Duration
 	// AccountCache is how many accounts are kept in memory, 16 to 100,000,000
-	// (about 160 bytes each). Zero: 1,048,576. Accounts that changed since they
+	// (about 150 bytes each). Zero: 1,048,576. Accounts that changed since they
 	// were last folded are always kept, and may be more than that for a while.
 	AccountCache int
 	// QueueSize is how many calls may wait for the writer before further ones

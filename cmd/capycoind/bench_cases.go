@@ -49,6 +49,18 @@ var benchCases = []benchCase{
 		}},
 	{name: "grown", about: "batch-8192 after 10,000,000 transfers", limit: "bbolt, after as many rows", target: 0.85, long: true,
 		setUp: grownCase},
+	{name: "million-callers-64", about: "64 callers among 1,000,000 accounts at random", limit: "callers-64", long: true,
+		setUp: func(ctx context.Context, b *bench) (c, limit load, err error) {
+			plain, err := b.world(ctx, "plain", benchAccounts)
+			if err != nil {
+				return c, limit, err
+			}
+			w, err := b.world(ctx, "million", 1_000_000)
+			if err != nil {
+				return c, limit, err
+			}
+			return b.callers(ctx, w, 64, (*world).payment), b.callers(ctx, plain, 64, (*world).payment), nil
+		}},
 	{name: "account", about: "two readers of random accounts while 64 callers pay",
 		setUp: func(ctx context.Context, b *bench) (c, limit load, err error) {
 			w, err := b.world(ctx, "plain", benchAccounts)

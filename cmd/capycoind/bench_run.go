@@ -90,6 +90,7 @@ func (b *bench) run(ctx context.Context, c *benchCase) (r benchResult, err error
 		}
 		limits = append(limits, rate)
 	}
+	b.progress("  the slowest of %d calls took %v", times.n, times.most.Round(time.Microsecond))
 	r = benchResult{Name: c.name, PerSecond: median(rates), P50: times.quantile(0.5), P99: times.quantile(0.99)}
 	if measured.used != nil {
 		each := float64(grown) / float64(n)
@@ -157,6 +158,7 @@ func median(v []float64) float64 {
 type latencies struct {
 	buckets [64 * 16]uint64
 	n       uint64
+	most    time.Duration
 }
 
 func (l *latencies) add(d time.Duration) {
@@ -164,6 +166,7 @@ func (l *latencies) add(d time.Duration) {
 	e := bits.Len64(v) - 5
 	l.buckets[e*16+int(v>>e)-16]++
 	l.n++
+	l.most = max(l.most, d)
 }
 
 func (l *latencies) merge(m *latencies) {
@@ -171,6 +174,7 @@ func (l *latencies) merge(m *latencies) {
 		l.buckets[i] += n
 	}
 	l.n += m.n
+	l.most = max(l.most, m.most)
 }
 
 // quantile returns the time in µs that a part of all took at most.
