@@ -34,7 +34,7 @@ type op struct {
 	kind      opKind
 	mode      BatchMode
 	transfers []Transfer
-	hints     [][2]uint32 // where the accounts of the transfers most likely are; or nil
+	hints     [][2]uint32 // where the accounts of the transfers most likely are; or empty
 	results   []Result
 	account   accountState // opAccount
 	withToken bool
@@ -109,20 +109,18 @@ const farAccounts = 1 << 14
 // finds them close by then.
 func (l *Ledger) hint(o *op) {
 	const atOnce = 256 // the writer may wait for the lock
+	o.hints = o.hints[:0]
 	for first := 0; first < len(o.transfers); first += atOnce {
 		l.mu.RLock()
 		if l.cache.index.n < farAccounts {
 			l.mu.RUnlock()
 			return
 		}
-		if o.hints == nil {
-			o.hints = make([][2]uint32, len(o.transfers))
-		}
 		for i := first; i < min(first+atOnce, len(o.transfers)); i++ {
 			t := &o.transfers[i]
 			from, a := l.cache.hint(&t.Sender)
 			to, b := l.cache.hint(&t.Receiver)
-			o.hints[i] = [2]uint32{from, to}
+			o.hints = append(o.hints, [2]uint32{from, to})
 			o.warmth += a + b // or the compiler would leave the reads out
 		}
 		l.mu.RUnlock()

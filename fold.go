@@ -209,7 +209,8 @@ func (l *Ledger) settleFolds() {
 		f.stage, f.folded = foldIdle, f.upTo
 		l.freshTokens.old = nil
 		if f.run != nil {
-			l.keys.old, l.keys.runs = nil, append(l.keys.runs, f.run)
+			l.keys.add(f.run)
+			l.keys.old = nil
 			l.keys.moves += 2
 			f.run = nil
 		}

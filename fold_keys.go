@@ -75,16 +75,20 @@ const mergePace = 8
 // last one.
 func (l *Ledger) stageMerge(ctx context.Context, records int) error {
 	f, k := &l.folder, &l.keys
+	if k.tidy {
+		return nil
+	}
 	if f.merge == nil {
 		if f.merge = k.findMerge(); f.merge == nil {
+			k.tidy = true
 			return nil
 		}
 		f.credit = 0
-		l.mu.Lock()
 		if !slices.Contains(k.runs, f.merge.into) {
-			k.runs = append(k.runs[:len(k.runs):len(k.runs)], f.merge.into)
+			l.mu.Lock()
+			k.add(f.merge.into)
+			l.mu.Unlock()
 		}
-		l.mu.Unlock()
 	}
 	m := f.merge
 	for f.credit += mergePace * records; f.credit > 0 && m.part < foldParts && len(f.rows) == 0; m.part++ {

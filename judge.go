@@ -37,7 +37,7 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 		res := &o.results[i]
 		*res = Result{}
 		hints := [2]uint32{noSlot, noSlot}
-		if o.hints != nil {
+		if i < len(o.hints) {
 			hints = o.hints[i]
 		}
 		refusal, err := l.judgeTransfer(ctx, &o.transfers[i], hints, &res.Receipt)

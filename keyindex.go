@@ -25,6 +25,7 @@ type keyIndex struct {
 	fresh *keySet   // since the last sweep began
 	old   *keySet   // those that a sweep writes; nil between sweeps
 	runs  []*keyRun // as the rows have them
+	tidy  bool      // there is nothing to merge
 
 	// moves counts up before keys go from run to run and when that is durable:
 	// while it is odd, a key may be in neither place to somebody who looks. It
@@ -237,10 +238,16 @@ func (k *keyIndex) loadRuns(ctx context.Context) error {
 			return fmt.Errorf("%w: the index of keys has a row %x", ErrCorrupt, found)
 		}
 		run := &keyRun{level: found[0], number: binary.BigEndian.Uint64(found[1:])}
-		k.runs = append(k.runs, run)
+		k.add(run)
 		copy(from[:], found)
 		binary.BigEndian.PutUint64(from[1:], run.number+1)
 	}
+}
+
+// add puts a run into the list, of which readers may have a copy.
+func (k *keyIndex) add(run *keyRun) {
+	k.runs = append(k.runs[:len(k.runs):len(k.runs)], run)
+	k.tidy = false
 }
 
 // nextNumber is the number of the next run.

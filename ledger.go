@@ -289,7 +289,7 @@ var errIDTaken = errors.New("capycoin: the source of account ids gave one that i
 func (l *Ledger) Transfer(ctx context.Context, t Transfer) (Receipt, error) {
 	o := opPool.Get().(*op)
 	o.kind, o.mode, o.one[0] = opTransfers, EachAlone, t
-	o.transfers, o.results = o.one[:], o.result[:]
+	o.transfers, o.results, o.hints = o.one[:], o.result[:], o.hints[:0]
 	o.records, o.bytes = 1, maxTransferRecord+len(t.Key)
 	if len(t.Key) > MaxKeyLen {
 		o.bytes = maxTransferRecord
@@ -336,12 +336,17 @@ func (l *Ledger) TransferBatch(ctx context.Context, transfers []Transfer, mode B
 			}
 			bytes += size
 		}
-		o := &op{
-			kind: opTransfers, mode: mode, transfers: transfers[first:last], results: results[first:last],
-			records: last - first, bytes: bytes, done: make(chan struct{}, 1),
-		}
+		o := opPool.Get().(*op)
+		o.kind, o.mode = opTransfers, mode
+		o.transfers, o.results = transfers[first:last], results[first:last]
+		o.records, o.bytes = last-first, bytes
 		l.hint(o)
-		if mine, err := l.submit(ctx, o); err != nil {
+		mine, err := l.submit(ctx, o)
+		if mine {
+			o.transfers, o.results = nil, nil // they are the caller's
+			opPool.Put(o)
+		}
+		if err != nil {
 			if first == 0 {
 				return nil, err
 			}

@@ -180,10 +180,14 @@ func appendBack(b []byte, position, to uint64) []byte {
 }
 
 func recordCRC(position uint64, b []byte) uint32 {
-	var head [10]byte
-	binary.BigEndian.PutUint64(head[:], position)
-	head[8], head[9] = b[0], b[1]
-	return crc32.Update(crc32.Checksum(head[:], castagnoli), castagnoli, b[6:])
+	// Ten bytes that are not in a row: to put them there would be to allocate.
+	crc := ^uint32(0)
+	for shift := 56; shift >= 0; shift -= 8 {
+		crc = castagnoli[byte(crc)^byte(position>>shift)] ^ crc>>8
+	}
+	crc = castagnoli[byte(crc)^b[0]] ^ crc>>8
+	crc = castagnoli[byte(crc)^b[1]] ^ crc>>8
+	return crc32.Update(^crc, castagnoli, b[6:])
 }
 
 var errRecord = errors.New("not a record")
