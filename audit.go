@@ -98,7 +98,7 @@ const auditPage = 1024
 // funds of all accounts add up to the supply.
 //
 // The ledger goes on meanwhile: an audit reads in pages and never waits for
-// the writer, nor the writer for it. It holds an account in about 300 bytes of
+// the writer, nor the writer for it. It holds an account in about 150 bytes of
 // memory. Faults are in the report (see [AuditReport.Err]) and do not make
 // Audit fail; an error means that it did not get to the end.
 func (l *Ledger) Audit(ctx context.Context, opts *AuditOptions) (AuditReport, error) {
@@ -117,12 +117,15 @@ type auditor struct {
 	opts   AuditOptions
 	report AuditReport
 	shown  time.Time // when progress was last told
-	page   []record
 
 	// The model.
 	books    books
-	folded   uint64 // the fold position when the audit began
-	accounts map[uuid.UUID]*audited
+	folded   uint64   // the fold position when the audit began
+	accounts *cache   // all of them
+	atFold   []uint64 // of a slot: its asOf at the fold position; 0 if it was opened later
+	rows     []bool   // of a slot: it has a row
+	work     account
+	warmth   uint64
 	live     map[[16]byte]tokenRow // tokens that are neither revoked nor dropped
 	keySum   keySum                // of the keys up to liveBooks
 
@@ -133,18 +136,10 @@ type auditor struct {
 	missing   [][16]byte            // selectors of tokens without a row
 }
 
-// audited is an account of the model.
-type audited struct {
-	account
-	atFold uint64 // its asOf at the fold position; 0 if it was opened later
-	row    bool   // it has a row
-}
-
 func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
 	a := &auditor{
 		l:        l,
-		page:     make([]record, auditPage),
-		accounts: make(map[uuid.UUID]*audited),
+		accounts: newCache(0),
 		live:     make(map[[16]byte]tokenRow),
 		waiting:  make(map[uuid.UUID][]*account),
 		doubts:   make(map[[16]byte]tokenRow),
@@ -182,8 +177,8 @@ func (a *auditor) run(ctx context.Context) error {
 	a.settle()
 	a.report.Position = a.books.position
 	a.report.Accounts, a.report.Transactions = a.books.accounts, a.books.transactions
-	for _, acct := range a.accounts {
-		a.report.Supply += acct.funds
+	for i := range uint32(len(a.atFold)) {
+		a.report.Supply += a.accounts.at(i).funds
 	}
 	if a.report.Supply != l.genesis.supply {
 		a.fault(0, uuid.UUID{}, FaultBooks, "the funds add up to %d, the supply is %d", a.report.Supply, l.genesis.supply)

@@ -26,33 +26,34 @@ func (l *Ledger) copyAccount(ctx context.Context, id uuid.UUID) (*account, error
 // checkAccounts compares every account of the model with what the ledger
 // answers for it.
 func (a *auditor) checkAccounts(ctx context.Context) error {
-	ids := make([]uuid.UUID, 0, len(a.accounts))
-	for id := range a.accounts {
-		ids = append(ids, id)
+	list := make([]uint32, 0, a.accounts.index.n)
+	for i := range uint32(len(a.atFold)) {
+		list = append(list, i)
 	}
-	slices.SortFunc(ids, func(x, y uuid.UUID) int { return slices.Compare(x[:], y[:]) })
-	for i, id := range ids {
+	a.accounts.sortByID(list)
+	var want account
+	for i, slot := range list {
 		if i%auditPage == 0 {
-			if err := a.progress(ctx, "accounts", uint64(i), uint64(len(ids))); err != nil {
+			if err := a.progress(ctx, "accounts", uint64(i), uint64(len(list))); err != nil {
 				return err
 			}
 		}
-		got, err := a.l.copyAccount(ctx, id)
-		want := &a.accounts[id].account
+		a.accounts.account(slot, &want)
+		got, err := a.l.copyAccount(ctx, want.id)
 		switch {
 		case errors.Is(err, ErrCorrupt):
-			a.fault(0, id, FaultAccount, "%v", err)
+			a.fault(0, want.id, FaultAccount, "%v", err)
 		case err != nil:
 			return err
 		case got == nil:
-			a.fault(want.asOf, id, FaultAccount, "the ledger does not know it")
+			a.fault(want.asOf, want.id, FaultAccount, "the ledger does not know it")
 		case got.asOf < want.asOf:
-			a.fault(want.asOf, id, FaultAccount, "the ledger has it as of record %d", got.asOf)
+			a.fault(want.asOf, want.id, FaultAccount, "the ledger has it as of record %d", got.asOf)
 		default:
-			a.compareOrWait(got, want)
+			a.compareOrWait(got, &want)
 		}
 	}
-	return a.progress(ctx, "accounts", uint64(len(ids)), uint64(len(ids)))
+	return a.progress(ctx, "accounts", uint64(len(list)), uint64(len(list)))
 }
 
 // compareOrWait compares a copy with the model's account, later if it is newer.
@@ -125,7 +126,7 @@ func (a *auditor) scan(ctx context.Context, stage string, table Table, total uin
 // model, though not behind the fold position, and be ahead of it.
 func (a *auditor) checkAccountRows(ctx context.Context) error {
 	last := uuid.UUID{}
-	err := a.scan(ctx, "accounts", TableAccounts, uint64(len(a.accounts)/8), func(key, value []byte) error {
+	err := a.scan(ctx, "accounts", TableAccounts, uint64(a.accounts.index.n/8), func(key, value []byte) error {
 		var rows []*account
 		err := accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
 			row, err := decodeAccount(id, state)
@@ -156,29 +157,31 @@ func (a *auditor) checkAccountRows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for id, acct := range a.accounts {
-		if acct.atFold != 0 && !acct.row {
-			a.fault(acct.atFold, id, FaultAccount, "its row is missing")
+	for slot, atFold := range a.atFold {
+		if atFold != 0 && !a.rows[slot] {
+			a.fault(atFold, a.accounts.at(uint32(slot)).id, FaultAccount, "its row is missing")
 		}
 	}
 	return nil
 }
 
 func (a *auditor) checkAccountRow(ctx context.Context, row *account) error {
-	acct := a.accounts[row.id]
-	if acct == nil {
+	slot, ok := a.accounts.find(&row.id)
+	if !ok {
 		// Opened since, or it is there for no reason.
 		a.waiting[row.id] = append(a.waiting[row.id], row)
 		return nil
 	}
-	acct.row = true
-	switch {
-	case row.asOf < acct.atFold:
-		a.fault(acct.atFold, row.id, FaultAccount, "its row is as of record %d, all up to record %d are said to be folded", row.asOf, a.folded)
+	acct := &a.work
+	a.accounts.account(slot, acct)
+	a.rows[slot] = true
+	switch atFold := a.atFold[slot]; {
+	case row.asOf < atFold:
+		a.fault(atFold, row.id, FaultAccount, "its row is as of record %d, all up to record %d are said to be folded", row.asOf, a.folded)
 	case row.asOf < acct.asOf:
 		return a.checkOldRow(ctx, row)
 	default:
-		a.compareOrWait(row, &acct.account)
+		a.compareOrWait(row, acct)
 	}
 	return nil
 }

@@ -99,22 +99,23 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 // Records that can't be read were told of before.
 func (a *auditor) lookUpKeys(ctx context.Context) error {
 	upTo := a.liveBooks.position
+	page := make([]record, auditPage)
 	for from := uint64(1); from <= upTo; {
 		n, next := 0, from+1
 		err := a.l.log.View(ctx, func(r LogReader) error {
 			return r.Scan(from, func(position uint64, b []byte) bool {
 				next = position + 1
-				if decodeRecord(&a.page[n], position, b) == nil {
+				if decodeRecord(&page[n], position, b) == nil {
 					n++
 				}
-				return n < len(a.page) && position < upTo
+				return n < len(page) && position < upTo
 			})
 		})
 		if err != nil && !errors.Is(err, ErrCorrupt) {
 			return err
 		}
-		for i := range a.page[:n] {
-			if err := a.lookUpKey(ctx, &a.page[i]); err != nil {
+		for i := range page[:n] {
+			if err := a.lookUpKey(ctx, &page[i]); err != nil {
 				return err
 			}
 		}

@@ -5,25 +5,53 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 )
 
-// replayTo brings the model up to a position of the journal.
+// journalPage is a part of the journal that was read.
+type journalPage struct {
+	from    uint64
+	records []record // those that can't be read have kind 0
+	faults  []AuditFault
+	err     error
+}
+
+// replayTo brings the model up to a position of the journal. While it works
+// through a page, the next one is read and decoded.
 func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
+	ctx, cancel := context.WithCancel(ctx)
+	free, full := make(chan *journalPage, 2), make(chan *journalPage)
+	var reader sync.WaitGroup
+	reader.Go(func() { a.l.readPages(ctx, a.books.position+1, upTo, free, full) })
+	defer reader.Wait()
+	defer cancel()
+	for range cap(free) {
+		free <- &journalPage{records: make([]record, auditPage)}
+	}
 	for a.books.position < upTo {
-		from := a.books.position + 1
-		n, err := a.readJournal(ctx, from, upTo)
-		if err != nil {
-			return err
+		var p *journalPage
+		select {
+		case p = <-full:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		for i := range a.page[:n] {
-			if r := &a.page[i]; r.kind != 0 {
+		for _, f := range p.faults {
+			a.fault(f.Position, f.Account, f.Kind, "%s", f.Detail)
+		}
+		if p.err != nil {
+			return p.err
+		}
+		a.prefetch(p.records)
+		for i := range p.records {
+			if r := &p.records[i]; r.kind != 0 {
 				a.record(r)
 			}
 		}
-		a.books.position = from + uint64(n) - 1
-		a.report.Records += uint64(n)
+		a.books.position = p.from + uint64(len(p.records)) - 1
+		a.report.Records += uint64(len(p.records))
+		free <- p
 		if err := a.progress(ctx, "journal", a.books.position, upTo); err != nil {
 			return err
 		}
@@ -31,34 +59,72 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 	return nil
 }
 
-// readJournal fills the page with the records from a position on. Those that
-// can't be read are faults and have kind 0.
-func (a *auditor) readJournal(ctx context.Context, from, upTo uint64) (n int, err error) {
-	size := int(min(uint64(len(a.page)), upTo-from+1))
-	err = a.l.log.View(ctx, func(r LogReader) error {
-		return r.Scan(from, func(position uint64, b []byte) bool {
-			if position != from+uint64(n) || decodeRecord(&a.page[n], position, b) != nil {
+// prefetch reads from the accounts of a page's transfers: see [Ledger.hint].
+func (a *auditor) prefetch(page []record) {
+	if a.accounts.index.n < farAccounts {
+		return
+	}
+	for i := range page {
+		if r := &page[i]; r.kind == kindTransfer {
+			_, from := a.accounts.hint(&r.transfer.sender)
+			_, to := a.accounts.hint(&r.transfer.receiver)
+			a.warmth += from + to
+		}
+	}
+}
+
+// readPages reads a part of the journal into pages that are free, and passes
+// them on, until the context ends or one can't be read.
+func (l *Ledger) readPages(ctx context.Context, from, upTo uint64, free, full chan *journalPage) {
+	for from <= upTo {
+		var p *journalPage
+		select {
+		case p = <-free:
+		case <-ctx.Done():
+			return
+		}
+		p.from, p.faults = from, p.faults[:0]
+		p.records = p.records[:min(uint64(cap(p.records)), upTo-from+1)]
+		p.err = l.readJournal(ctx, p)
+		from += uint64(len(p.records))
+		select {
+		case full <- p:
+		case <-ctx.Done():
+			return
+		}
+		if p.err != nil {
+			return
+		}
+	}
+}
+
+// readJournal fills a page. Records that can't be read are faults.
+func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
+	n := 0
+	err := l.log.View(ctx, func(r LogReader) error {
+		return r.Scan(p.from, func(position uint64, b []byte) bool {
+			if position != p.from+uint64(n) || decodeRecord(&p.records[n], position, b) != nil {
 				return false // read again, one by one
 			}
 			n++
-			return n < size
+			return n < len(p.records)
 		})
 	})
-	if n == size || err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewerFormat) {
-		return n, err
+	if n == len(p.records) || err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewerFormat) {
+		return err
 	}
-	for ; n < size; n++ {
-		position := from + uint64(n)
-		err := a.l.readRecord(ctx, position, &a.page[n])
+	for ; n < len(p.records); n++ {
+		position := p.from + uint64(n)
+		err := l.readRecord(ctx, position, &p.records[n])
 		switch {
 		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
-			a.fault(position, uuid.UUID{}, FaultRecord, "%v", err)
-			a.page[n].kind = 0
+			p.faults = append(p.faults, AuditFault{Position: position, Kind: FaultRecord, Detail: err.Error()})
+			p.records[n].kind = 0
 		case err != nil:
-			return n, err
+			return err
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // record checks a record against the model and applies it there.
@@ -69,18 +135,15 @@ func (a *auditor) record(r *record) {
 	}
 	b.time = max(b.time, r.time)
 	b.position = r.position
-	var touched [2]*audited
+	touched := [2]uint32{noSlot, noSlot}
 	switch r.kind {
 	case kindGenesis:
-		touched[0] = a.open(r, a.l.genesis.seed, link{ordinal: 1})
+		touched[0] = a.open(r, account{id: a.l.genesis.seed, created: seedCreated, funds: r.genesis.supply}, link{ordinal: 1})
 		if r.genesis != a.l.genesis {
 			a.fault(r.position, uuid.UUID{}, FaultBooks, "the genesis is not the one the ledger was opened with")
 		}
-		if touched[0] != nil {
-			touched[0].created, touched[0].funds = seedCreated, r.genesis.supply
-		}
 	case kindAccount:
-		touched[0] = a.open(r, r.account.id, r.account.link)
+		touched[0] = a.open(r, account{id: r.account.id, created: r.time}, r.account.link)
 	case kindTransfer:
 		a.transfer(r, &touched)
 	case kindToken:
@@ -88,15 +151,16 @@ func (a *auditor) record(r *record) {
 	case kindRevocation:
 		touched[0] = a.revocation(r)
 	}
-	for _, acct := range touched {
-		if acct == nil {
+	for _, slot := range touched {
+		if slot == noSlot {
 			continue
 		}
-		acct.asOf = r.position
 		if r.position <= a.folded {
-			acct.atFold = r.position
+			a.atFold[slot] = r.position
 		}
-		a.arrived(acct)
+		if len(a.waiting) > 0 {
+			a.arrived(slot)
+		}
 	}
 	if r.position == a.liveBooks.position {
 		a.compareBooks()
@@ -104,18 +168,18 @@ func (a *auditor) record(r *record) {
 }
 
 // arrived compares an account with the copies that were as of this record.
-func (a *auditor) arrived(acct *audited) {
-	copies := a.waiting[acct.id]
-	if len(copies) == 0 {
-		return
-	}
-	copies = slices.DeleteFunc(copies, func(c *account) bool {
+func (a *auditor) arrived(slot uint32) {
+	acct := &a.work
+	a.accounts.account(slot, acct)
+	copies := slices.DeleteFunc(a.waiting[acct.id], func(c *account) bool {
 		if c.asOf == acct.asOf {
-			a.compare(c, &acct.account)
+			a.compare(c, acct)
 		}
 		return c.asOf == acct.asOf
 	})
-	if a.waiting[acct.id] = copies; len(copies) == 0 {
+	if len(copies) > 0 {
+		a.waiting[acct.id] = copies
+	} else {
 		delete(a.waiting, acct.id)
 	}
 }
@@ -128,46 +192,49 @@ func (a *auditor) compareBooks() {
 	}
 }
 
-func (a *auditor) open(r *record, id uuid.UUID, l link) *audited {
+func (a *auditor) open(r *record, acct account, l link) (slot uint32) {
 	b := &a.books
-	if a.accounts[id] != nil {
-		a.fault(r.position, id, FaultAccount, "it is opened again")
-		return nil
+	if _, ok := a.accounts.find(&acct.id); ok {
+		a.fault(r.position, acct.id, FaultAccount, "it is opened again")
+		return noSlot
 	}
 	var want link
 	want, b.opened = pushRoot(b.opened, b.accounts, r.position)
 	b.accounts++
 	if l != want {
-		a.fault(r.position, id, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)
+		a.fault(r.position, acct.id, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)
 	}
-	acct := &audited{account: account{id: id, created: r.time}}
-	a.accounts[id] = acct
-	return acct
+	acct.asOf = r.position
+	slot = a.accounts.add(&acct)
+	for int(slot) >= len(a.atFold) {
+		a.atFold, a.rows = append(a.atFold, 0), append(a.rows, false)
+	}
+	return slot
 }
 
 // party returns an account that a record names.
-func (a *auditor) party(r *record, id uuid.UUID) *audited {
-	acct := a.accounts[id]
-	if acct == nil {
+func (a *auditor) party(r *record, id uuid.UUID) (slot uint32, ok bool) {
+	if slot, ok = a.accounts.find(&id); !ok {
 		a.fault(r.position, id, FaultAccount, "it was never opened")
+		return noSlot, false
 	}
-	return acct
+	return slot, true
 }
 
-func (a *auditor) transfer(r *record, touched *[2]*audited) {
+func (a *auditor) transfer(r *record, touched *[2]uint32) {
 	t := &r.transfer
 	a.books.transactions++
 	if t.fee != 0 {
 		a.fault(r.position, t.sender, FaultFunds, "it pays a fee of %d to nobody", t.fee)
 	}
-	if from := a.party(r, t.sender); from != nil {
-		if from.funds < t.amount+t.fee {
-			a.fault(r.position, t.sender, FaultFunds, "it pays %d out of %d", t.amount+t.fee, from.funds)
+	if from, ok := a.party(r, t.sender); ok {
+		if funds := a.accounts.at(from).funds; funds < t.amount+t.fee {
+			a.fault(r.position, t.sender, FaultFunds, "it pays %d out of %d", t.amount+t.fee, funds)
 		}
 		a.moved(r, from, &t.from, -t.amount-t.fee)
 		touched[0] = from
 	}
-	if to := a.party(r, t.receiver); to != nil {
+	if to, ok := a.party(r, t.receiver); ok {
 		a.moved(r, to, &t.to, t.amount)
 		touched[1] = to
 	}
@@ -183,7 +250,9 @@ func (a *auditor) transfer(r *record, touched *[2]*audited) {
 // moved applies a transfer to one of its accounts. Where the record has other
 // funds, the model goes on with the record's: it is one fault, not one for
 // each transfer after it, and the supply tells in the end.
-func (a *auditor) moved(r *record, acct *audited, p *party, change Coins) {
+func (a *auditor) moved(r *record, slot uint32, p *party, change Coins) {
+	acct := &a.work
+	a.accounts.account(slot, acct)
 	if funds := acct.funds + change; p.funds != funds {
 		a.fault(r.position, acct.id, FaultFunds, "it has %d after it, should have %d", p.funds, funds)
 	}
@@ -194,17 +263,22 @@ func (a *auditor) moved(r *record, acct *audited, p *party, change Coins) {
 	if p.link != want {
 		a.fault(r.position, acct.id, FaultChain, "it is linked by %s, should be by %s", p.link, want)
 	}
+	acct.asOf = r.position
+	a.accounts.set(slot, acct)
 }
 
-func (a *auditor) token(r *record) *audited {
+func (a *auditor) token(r *record) (slot uint32) {
 	t := &r.token
-	acct := a.party(r, t.account)
-	if acct == nil {
-		return nil
+	slot, ok := a.party(r, t.account)
+	if !ok {
+		return slot
 	}
+	acct := &a.work
+	a.accounts.account(slot, acct)
 	for _, ref := range acct.issued(t) {
 		delete(a.live, ref.selector)
 	}
+	a.accounts.set(slot, acct)
 	switch {
 	case t.account == a.l.genesis.seed:
 		a.fault(r.position, t.account, FaultToken, "the seed account is given a token")
@@ -215,22 +289,26 @@ func (a *auditor) token(r *record) *audited {
 		a.fault(r.position, t.account, FaultToken, "its selector is that of record %d", was.position)
 	}
 	a.live[t.selector] = tokenRow{t.position, t.expires}
-	return acct
+	return slot
 }
 
-func (a *auditor) revocation(r *record) *audited {
-	acct := a.party(r, r.revocation.account)
-	if acct == nil {
-		return nil
+func (a *auditor) revocation(r *record) (slot uint32) {
+	slot, ok := a.party(r, r.revocation.account)
+	if !ok {
+		return slot
 	}
+	acct := &a.work
+	a.accounts.account(slot, acct)
 	ref, ok := acct.revoked(r.revocation.token, r.position)
 	if !ok || ref.expires <= r.time {
 		a.fault(r.position, acct.id, FaultToken, "it revokes record %d, which is no live token of it", r.revocation.token)
 	}
+	acct.asOf = r.position
+	a.accounts.set(slot, acct)
 	if ok {
 		delete(a.live, ref.selector)
 	}
-	return acct
+	return slot
 }
 
 func (l link) String() string {

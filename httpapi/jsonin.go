@@ -187,18 +187,21 @@ func (p *parser) text() ([]byte, error) {
 	if err := p.expect('"', "a string"); err != nil {
 		return nil, err
 	}
-	start := p.i
-	for ; p.i < len(p.b); p.i++ {
-		switch c := p.b[p.i]; {
+	rest := p.b[p.i:]
+	for i, c := range rest {
+		switch {
 		case c == '"':
-			p.i++
-			return p.b[start : p.i-1], nil
+			p.i += i + 1
+			return rest[:i], nil
 		case c == '\\':
-			return p.escaped(append([]byte(nil), p.b[start:p.i]...))
+			p.i += i
+			return p.escaped(append([]byte(nil), rest[:i]...))
 		case c < 0x20:
+			p.i += i
 			return nil, p.bad("a control character in a string has to be escaped")
 		}
 	}
+	p.i = len(p.b)
 	return nil, p.bad("the string does not end")
 }
 

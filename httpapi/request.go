@@ -40,12 +40,11 @@ func (x *exchange) parseIDs() error {
 		name string
 		id   *uuid.UUID
 	}{{"account_id", &x.account}, {"transaction_id", &x.object}, {"token_id", &x.object}} {
-		value := x.r.PathValue(p.name)
-		if value == "" {
-			continue // not in the route's path: what is there is never empty
+		if !strings.Contains(x.route.path, "{"+p.name+"}") {
+			continue
 		}
 		var ok bool
-		if *p.id, ok = parseID(value); !ok {
+		if *p.id, ok = parseID(x.r.PathValue(p.name)); !ok {
 			return badID(p.name)
 		}
 	}
@@ -149,13 +148,12 @@ func (x *exchange) authorize() error {
 // patience returns the request's context, cut to how long it may wait for its
 // turn.
 func (x *exchange) patience() (context.Context, context.CancelFunc) {
-	p := &patience{Context: x.r.Context(), wait: x.wait}
-	return p, p.end
+	return newPatience(x.r.Context(), x.wait)
 }
 
-// patience is a context with a timeout that begins when somebody waits for it,
-// which most never do: a token that is remembered, say, is verified at once.
-// Timers are dear.
+// patience is a context with a timeout that begins when somebody waits for it.
+// Timers are dear, and most calls never wait: a token that is remembered, say,
+// is verified at once.
 type patience struct {
 	context.Context
 	wait time.Duration
@@ -163,6 +161,11 @@ type patience struct {
 	mu     sync.Mutex
 	timed  context.Context // set when somebody waits
 	cancel context.CancelFunc
+}
+
+func newPatience(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	p := &patience{Context: ctx, wait: wait}
+	return p, p.end
 }
 
 // Done implements [context.Context].
@@ -185,6 +188,7 @@ func (p *patience) Err() error {
 	return p.timed.Err()
 }
 
+// end lets go of the timer.
 func (p *patience) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"time"
@@ -165,7 +166,7 @@ func serveBatch(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	b := append(make([]byte, 0, 320*len(results)), `{"transactions":[`...)
+	b := append(make([]byte, 0, 280*(len(results)+1)), `{"transactions":[`...)
 	made := 0
 	for i := range results {
 		if i > 0 {
@@ -199,6 +200,7 @@ func (x *exchange) parseBatch(p *parser, most int) (transfers []capycoin.Transfe
 		switch string(name) {
 		case "transactions":
 			list = true
+			transfers = make([]capycoin.Transfer, 0, min(most, bytes.Count(p.b, []byte("{")))) // there are no more
 			return p.array(func(n int) error {
 				if n == most {
 					return badForm("transactions", "A batch has 1 to %d transfers.", most)
