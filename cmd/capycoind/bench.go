@@ -24,22 +24,27 @@ type benchFlags struct {
 
 func newBench(s *settings) *cobra.Command {
 	var f benchFlags
-	var names strings.Builder
+	var list strings.Builder
 	for _, c := range benchCases {
-		fmt.Fprintf(&names, "  %-20s %s\n", c.name, c.about)
+		fmt.Fprintf(&list, "  %-20s%s\n", c.name, c.about)
 	}
 	cmd := &cobra.Command{
 		Use:   "bench [CASE...]",
-		Short: "Measure how fast this machine makes durable transfers",
-		Long: "Measures how fast a ledger and its server are on this machine, and how close that\n" +
-			"is to what the machine can do: each case takes turns with its limit, which for a\n" +
-			"ledger is bbolt appending as many bytes, for a request a bare net/http handler.\n" +
-			"The ratio is that of the medians. Everything is in a folder of its own, which goes\n" +
-			"at the end, after an audit of the ledgers in it. The cases:\n\n" + names.String(),
+		Short: "Measure how fast a ledger is on this machine",
+		Long: "Measures how fast a ledger and its API are on this machine, and how close that is\n" +
+			"to what the machine can do at all. It needs no server. First comes the disk: 4 KiB\n" +
+			"appended and synced. Then each case takes turns with its limit, which is the same\n" +
+			"load on something that does less: raw bbolt that appends as many bytes a transfer,\n" +
+			"a handler that only decodes the body and writes as long a reply, or another case.\n" +
+			"The ratio is that of the medians of their turns. p50 and p99 are how long a call\n" +
+			"takes, of a batch the whole batch. \"Per second\" counts transfers where there are\n" +
+			"any, otherwise answers.\n\n" +
+			"Everything is in a folder of its own, which is removed at the end, after an audit\n" +
+			"of each ledger in it. Without a CASE it runs all but those of --long:\n\n" + list.String(),
 		Args: func(_ *cobra.Command, args []string) error {
 			for _, name := range args {
-				if !slices.ContainsFunc(benchCases, func(c benchCase) bool { return c.name == name }) {
-					return hint(fmt.Errorf("there is no case %q", name), "capycoind bench --help lists all there are")
+				if !slices.Contains(caseNames(), name) {
+					return hint(fmt.Errorf("there is no case %q", name), "there are %s", strings.Join(caseNames(), ", "))
 				}
 			}
 			return nil
@@ -47,20 +52,52 @@ func newBench(s *settings) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return runBench(cmd, s, &f, args) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.dir, "dir", "", "measure in this `folder` (default: a new one in the working directory)")
-	flags.Float64Var(&f.seconds, "seconds", 5, "how many seconds a case takes, 0.1 to 600, and its limit as many")
-	flags.Uint64Var(&f.seed, "seed", 1, "where the random choices begin")
-	flags.BoolVar(&f.long, "long", false, "run the cases that take minutes to prepare, too")
-	flags.Float64Var(&f.require, "require", 0, "fail if a ratio is below this `part` of its target, 0 to 1")
+	flags.StringVar(&f.dir, "dir", "", "measure in a new folder in this `folder` (default: the working directory)")
+	flags.Float64Var(&f.seconds, "seconds", 5, "how many `seconds` to measure each case, and as many its limit, 0.1 to 600")
+	flags.Uint64Var(&f.seed, "seed", 1, "a `number` that all random choices come from")
+	flags.BoolVar(&f.long, "long", false, "also run grown, which takes minutes to prepare, and million-callers-64")
+	flags.Float64Var(&f.require, "require", 0, "fail if a ratio is below this `part` of its target; 0: never")
 	withJSON(cmd, s)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		var all []string
-		for _, c := range benchCases {
-			all = append(all, c.name)
-		}
-		return all, cobra.ShellCompDirectiveNoFileComp
+		return caseNames(), cobra.ShellCompDirectiveNoFileComp
 	}
 	return cmd
+}
+
+func caseNames() (all []string) {
+	for _, c := range benchCases {
+		all = append(all, c.name)
+	}
+	return all
+}
+
+// check looks at what the flags say before anything is made.
+func (f *benchFlags) check() error {
+	if !(f.seconds >= 0.1 && f.seconds <= 600) { // so that NaN is none
+		return fmt.Errorf("--seconds is %v; it has to be 0.1 to 600", f.seconds)
+	}
+	if !(f.require >= 0) {
+		return fmt.Errorf("--require is %v; it has to be 0 or more", f.require)
+	}
+	if f.dir == "" {
+		f.dir = "."
+	}
+	if info, err := os.Stat(f.dir); err != nil {
+		return hint(fmt.Errorf("--dir: %w", err), "name a folder that is there")
+	} else if !info.IsDir() {
+		return hint(fmt.Errorf("--dir: %s is no folder", f.dir), "name a folder that is there")
+	}
+	return nil
+}
+
+// chosen returns the cases to run, in the order of the list.
+func (f *benchFlags) chosen(names []string) (cases []benchCase) {
+	for _, c := range benchCases {
+		if len(names) == 0 && (f.long || !c.long) || slices.Contains(names, c.name) || c.long && f.long {
+			cases = append(cases, c)
+		}
+	}
+	return cases
 }
 
 // benchResult is what came out for a case. Nil: it has no such thing.
@@ -76,66 +113,77 @@ type benchResult struct {
 }
 
 func runBench(cmd *cobra.Command, s *settings, f *benchFlags, names []string) (err error) {
-	if !(f.seconds >= 0.1 && f.seconds <= 600) {
-		return fmt.Errorf("--seconds is %v; it has to be 0.1 to 600", f.seconds)
+	if err := f.check(); err != nil {
+		return err
 	}
-	if !(f.require >= 0 && f.require <= 1) {
-		return fmt.Errorf("--require is %v; it has to be 0 to 1", f.require)
-	}
-	parent := f.dir
-	if parent == "" {
-		parent = "."
-	}
-	dir, err := os.MkdirTemp(parent, "capycoin-bench-")
+	dir, err := os.MkdirTemp(f.dir, "capycoin-bench-")
 	if err != nil {
-		return hint(err, "name a folder that is there, and that this user may write to, with --dir")
+		return hint(err, "choose a folder that this user may write to with --dir")
 	}
 	b := &bench{
-		dir: dir, seed: f.seed, slice: time.Duration(f.seconds / benchSlices * float64(time.Second)),
-		progress: func(format string, args ...any) { cmd.PrintErrf(format+"\n", args...) },
-		worlds:   make(map[string]*world), raws: make(map[int]*rawLog),
+		dir: dir, seed: f.seed, time: time.Duration(f.seconds * float64(time.Second)),
+		step:  func(format string, args ...any) { cmd.PrintErrf(format+"\n", args...) },
+		watch: newProgress(cmd, s), raws: make(map[string]*rawLog),
 	}
 	defer func() { err = errors.Join(err, b.close(), os.RemoveAll(dir)) }()
 
-	disk, err := b.disk(cmd.Context())
+	var results []benchResult
+	if !s.json {
+		// What was measured is worth showing whatever comes after it.
+		defer func() { err = errors.Join(err, printResults(cmd, results)) }()
+	}
+	below, err := b.runAll(cmd.Context(), f, f.chosen(names), func(r benchResult) error {
+		results = append(results, r)
+		if s.json {
+			return printJSON(cmd, r)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	results := []benchResult{disk}
-	if s.json {
-		if err := printJSON(cmd, disk); err != nil {
-			return err
-		}
-	}
-	var below []string
-	for _, c := range benchCases {
-		if len(names) > 0 && !slices.Contains(names, c.name) || len(names) == 0 && c.long && !f.long {
-			continue
-		}
-		r, err := b.run(cmd.Context(), &c)
-		if err != nil {
-			return fmt.Errorf("case %s: %w", c.name, err)
-		}
-		results = append(results, r)
-		if s.json {
-			if err := printJSON(cmd, r); err != nil {
-				return err
-			}
-		}
-		if r.Ratio != nil && *r.Ratio < f.require*c.target {
-			below = append(below, fmt.Sprintf("%s reaches %.2f of its limit, required is %.2f", c.name, *r.Ratio, f.require*c.target))
-		}
-	}
-	if err := b.audit(cmd.Context()); err != nil {
-		return err
-	}
-	if !s.json {
-		if err := printResults(cmd, results); err != nil {
-			return err
-		}
-	}
 	if len(below) > 0 {
 		return errors.New(strings.Join(below, "; "))
+	}
+	return nil
+}
+
+// runAll measures the disk and the cases and audits what they made. It returns
+// which cases do not reach what --require asks for.
+func (b *bench) runAll(ctx context.Context, f *benchFlags, cases []benchCase, result func(benchResult) error) (below []string, err error) {
+	disk, err := b.disk(ctx)
+	if err == nil {
+		err = result(disk)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cases {
+		r, err := b.run(ctx, &c)
+		if err != nil {
+			return nil, fmt.Errorf("case %s: %w", c.name, err)
+		}
+		if err := result(r); err != nil {
+			return nil, err
+		}
+		if r.Ratio != nil && *r.Ratio < f.require*c.target {
+			below = append(below, fmt.Sprintf("%s has the ratio %.2f, required is %.2f", c.name, *r.Ratio, f.require*c.target))
+		}
+	}
+	return below, b.audit(ctx)
+}
+
+// audit replays the books of all ledgers that were used.
+func (b *bench) audit(ctx context.Context) error {
+	for _, w := range b.worlds {
+		rep, err := w.led.Audit(ctx, nil)
+		if err == nil {
+			err = rep.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("auditing the ledger %s: %w", w.name, err)
+		}
+		b.step("audited the ledger %s: %d records in %.1f s, the books are right", w.name, rep.Records, rep.Elapsed.Seconds())
 	}
 	return nil
 }
@@ -149,42 +197,49 @@ func printJSON(cmd *cobra.Command, r benchResult) error {
 }
 
 func printResults(cmd *cobra.Command, results []benchResult) error {
-	w := newTable(cmd, "CASE", "PER SECOND", "P50 µs", "P99 µs", "LIMIT", "PER SECOND", "RATIO", "TARGET", "BYTES EACH")
-	show := func(format string, v *float64) string {
-		if v == nil {
-			return "-"
-		}
-		return fmt.Sprintf(format, *v)
+	if len(results) == 0 {
+		return nil
 	}
+	w := newTable(cmd, "CASE", "PER SECOND", "P50 µs", "P99 µs", "LIMIT", "ITS PER SECOND", "RATIO", "TARGET", "BYTES EACH")
 	for _, r := range results {
-		limit, target := "-", "-"
+		limit := "-"
 		if r.Limit != nil {
 			limit = *r.Limit
 		}
-		for _, c := range benchCases {
-			if c.name == r.Name && c.target > 0 {
-				target = fmt.Sprintf("%.2f", c.target)
-			}
-		}
-		row(w, r.Name, fmt.Sprintf("%.0f", r.PerSecond), fmt.Sprintf("%.0f", r.P50), fmt.Sprintf("%.0f", r.P99),
-			limit, show("%.0f", r.LimitPerSecond), show("%.2f", r.Ratio), target, show("%.0f", r.BytesEach))
+		row(w, r.Name, figure(r.PerSecond), figure(r.P50), figure(r.P99),
+			limit, optional(r.LimitPerSecond), optional(r.Ratio), targetOf(r.Name), optional(r.BytesEach))
 	}
 	return w.Flush()
 }
 
-// audit replays the books of all ledgers that were used.
-func (b *bench) audit(ctx context.Context) error {
-	for name, w := range b.worlds {
-		start := time.Now()
-		rep, err := w.led.Audit(ctx, nil)
-		if err == nil {
-			err = rep.Err()
+// targetOf returns what a case has to reach, a ratio or a number per second.
+func targetOf(name string) string {
+	for _, c := range benchCases {
+		switch {
+		case c.name != name:
+		case c.target > 0:
+			return figure(c.target)
+		case c.perSecond > 0:
+			return figure(c.perSecond) + "/s"
 		}
-		if err != nil {
-			return fmt.Errorf("auditing the ledger of %s: %w", name, err)
-		}
-		took := time.Since(start)
-		b.progress("audited the ledger of %s: %d records, %.0f a second, no fault", name, rep.Records, float64(rep.Records)/took.Seconds())
 	}
-	return nil
+	return "-"
+}
+
+func optional(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return figure(*v)
+}
+
+// figure writes a number with as many decimals as are worth reading.
+func figure(v float64) string {
+	switch {
+	case v < 10:
+		return fmt.Sprintf("%.2f", v)
+	case v < 100:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.0f", v)
 }

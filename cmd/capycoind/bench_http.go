@@ -1,215 +1,174 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/google/uuid"
+	"time"
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
 )
 
-// site is a ledger behind its public API, with accounts that have tokens, and
-// beside it a handler that does nothing but read and write as much.
-type site struct {
-	addr     string
-	bareAddr string
-	accounts []siteAccount
-	led      *capycoin.Ledger
-
-	reply []byte // what the bare handler answers
-	items int    // transfers in the body that it reads; 0: none, and no body
-}
-
-type siteAccount struct {
-	id    uuid.UUID
-	token string
-}
-
 const siteAccounts = 64
 
-// site serves a ledger on the loopback interface, as capycoind would but for
-// the lines that it logs.
+// site is a ledger behind its public API, with accounts that have tokens.
+type site struct {
+	*world
+	addr   string
+	tokens []string // of the accounts
+}
+
+// site serves a ledger on the loopback interface, as capycoind does but for the
+// lines that it logs.
 func (b *bench) site(ctx context.Context) (*site, error) {
 	if b.served != nil {
 		return b.served, nil
 	}
-	led, err := capycoin.Open(filepath.Join(b.dir, "http.db"), &capycoin.Options{Supply: capycoin.MaxSupply})
+	w, err := b.ledger("http")
 	if err != nil {
 		return nil, err
 	}
-	b.atEnd = append(b.atEnd, led.Close)
-	b.worlds["http"] = &world{led: led}
-	// A token is hashed when it is issued and when it is first seen, so its cost
-	// is none of what is measured.
-	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: 4})
+	// A token is hashed when it is issued and when it is first seen, and
+	// remembered then: what its hash costs is none of what is measured.
+	iss, err := capycoin.NewTokenIssuer(w.led, &capycoin.TokenOptions{BcryptCost: 4})
 	if err != nil {
 		return nil, err
 	}
-	api, err := httpapi.New(led, iss, nil)
+	api, err := httpapi.New(w.led, iss, nil)
 	if err != nil {
 		return nil, err
 	}
-	s := &site{led: led}
+	s := &site{world: w}
 	for range siteAccounts {
 		acct, tok, err := iss.OpenAccount(ctx)
 		if err != nil {
 			return nil, err
 		}
-		s.accounts = append(s.accounts, siteAccount{acct.ID, tok.Secret})
+		s.ids, s.tokens = append(s.ids, acct.ID), append(s.tokens, tok.Secret)
 	}
-	for _, a := range s.accounts {
-		_, err := led.Transfer(ctx, capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: a.id, Amount: capycoin.MaxSupply / (siteAccounts + 1)})
-		if err != nil {
-			return nil, err
-		}
+	if err := w.grant(ctx); err != nil {
+		return nil, err
 	}
-	if s.addr, err = b.listen(api.Public()); err == nil {
-		s.bareAddr, err = b.listen(http.HandlerFunc(s.bare))
+	if s.addr, err = b.listen(api.Public()); err != nil {
+		return nil, err
 	}
 	b.served = s
-	return s, err
+	return s, nil
 }
 
+// listen serves a handler on a free port until the end.
 func (b *bench) listen(h http.Handler) (addr string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
 	srv := publicServer(h, log.New(io.Discard, "", 0))
-	go srv.Serve(l)
-	b.atEnd = append(b.atEnd, srv.Close)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+	b.atEnd = append(b.atEnd, func() error {
+		err := srv.Close()
+		<-ended
+		return err
+	})
 	return l.Addr().String(), nil
 }
 
-// bare is the least that a handler of the same request does: it reads the same
-// body with encoding/json, if there is one, and writes as long a reply.
-func (s *site) bare(w http.ResponseWriter, r *http.Request) {
-	type transfer struct {
-		Receiver string `json:"receiver"`
-		Amount   int64  `json:"amount"`
-	}
-	var err error
-	switch {
-	case s.items == 1:
-		var t transfer
-		err = json.NewDecoder(r.Body).Decode(&t)
-	case s.items > 1:
-		var batch struct {
-			Transactions []transfer `json:"transactions"`
+// bareHandler does the least that one of the same request can do: it decodes
+// the same body with encoding/json into body(), nil if there is none, and
+// writes as long a reply.
+func bareHandler(body func() any, reply []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if body != nil {
+			if err := json.NewDecoder(r.Body).Decode(body()); err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
 		}
-		err = json.NewDecoder(r.Body).Decode(&batch)
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(s.reply)))
-	w.Write(s.reply)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(reply)))
+		w.Write(reply)
+	})
 }
 
-// siteConn sends one request over and over, on one connection.
-type siteConn struct {
-	addr    string
-	request []byte
-	conn    net.Conn
-	r       *bufio.Reader
-	reply   []byte // of the last request
+// bareTransfer is what the body of a transfer has.
+type bareTransfer struct {
+	Receiver string `json:"receiver"`
+	Amount   int64  `json:"amount"`
 }
 
-// request returns a request of an account's owner.
-func (a *siteAccount) request(method, path, body string) []byte {
+// bareBatch is what the body of a batch has.
+type bareBatch struct {
+	Transactions []bareTransfer `json:"transactions"`
+}
+
+// request returns a request of the owner of the i-th account.
+func (s *site) request(i int, method, path, body string) []byte {
 	return fmt.Appendf(nil, "%s /account/%s%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"+
-		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", method, a.id, path, a.token, len(body), body)
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", method, s.ids[i], path, s.tokens[i], len(body), body)
 }
 
-// do makes the request and reads the answer.
-func (c *siteConn) do() (err error) {
-	if c.conn == nil {
-		if c.conn, err = net.Dial("tcp", c.addr); err != nil {
-			return err
-		}
-		c.r = bufio.NewReaderSize(c.conn, 64<<10)
+// siteLoad is a request that is made over and over.
+type siteLoad struct {
+	connections int
+	each        int                // operations that one counts for
+	request     func(i int) []byte // of the i-th connection
+	body        func() any         // see bareHandler
+}
+
+// loads make a load of the site and the same one of a bare handler.
+func (b *bench) loads(ctx context.Context, s *site, l siteLoad) (c, limit load, err error) {
+	var reply []byte
+	if c, reply, err = b.connect(ctx, s.addr, l); err != nil {
+		return c, limit, err
 	}
-	if _, err := c.conn.Write(c.request); err != nil {
-		return err
-	}
-	status, err := c.r.ReadSlice('\n')
+	bare, err := b.listen(bareHandler(l.body, reply))
 	if err != nil {
-		return err
+		return c, limit, err
 	}
-	ok := bytes.HasPrefix(status, []byte("HTTP/1.1 200"))
-	first, length := string(status), -1
-	if ok {
-		first = ""
-	}
-	for {
-		line, err := c.r.ReadSlice('\n')
+	limit, _, err = b.connect(ctx, bare, l)
+	return c, limit, err
+}
+
+// connect makes the connections of a load and one request on each, so that
+// tokens were seen before it is measured; it returns the last reply, too.
+func (b *bench) connect(ctx context.Context, addr string, l siteLoad) (load, []byte, error) {
+	var made load
+	var reply []byte
+	for i := range l.connections {
+		conn, err := net.Dial("tcp", addr)
 		if err != nil {
-			return err
+			return made, nil, err
 		}
-		if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
-			break
-		}
-		const name = "content-length: "
-		if len(line) > len(name) && strings.EqualFold(string(line[:len(name)]), name) {
-			if length, err = strconv.Atoi(string(line[len(name):])); err != nil {
+		// An end of ctx ends a request that waits for its answer.
+		stop := context.AfterFunc(ctx, func() { conn.Close() })
+		b.atEnd = append(b.atEnd, func() error {
+			stop()
+			if err := conn.Close(); !errors.Is(err, net.ErrClosed) {
 				return err
 			}
+			return nil
+		})
+		client := newBenchClient(conn, l.request(i))
+		if err := client.do(); err != nil {
+			return made, nil, err
 		}
+		reply = client.reply
+		made.workers = append(made.workers, func() (int, time.Duration, error) {
+			start := time.Now()
+			err := client.do()
+			return l.each, time.Since(start), err
+		})
 	}
-	if length < 0 {
-		return fmt.Errorf("an answer without a length: %s", first)
-	}
-	if cap(c.reply) < length {
-		c.reply = make([]byte, length)
-	}
-	c.reply = c.reply[:length]
-	if _, err := io.ReadFull(c.r, c.reply); err != nil {
-		return err
-	}
-	if !ok {
-		return fmt.Errorf("%s: %.200s", strings.TrimSpace(first), c.reply)
-	}
-	return nil
-}
-
-// requests makes the load of so many connections, each with a request of its
-// own that counts for so many operations, and that of the bare handler.
-func (b *bench) requests(s *site, connections, each int, request func(i int) []byte) (c, limit load, err error) {
-	for i := range connections {
-		real := &siteConn{addr: s.addr, request: request(i)}
-		bare := &siteConn{addr: s.bareAddr, request: request(i)}
-		c.workers = append(c.workers, func() (int, error) { return each, real.do() })
-		limit.workers = append(limit.workers, func() (int, error) { return each, bare.do() })
-		b.atEnd = append(b.atEnd, real.close, bare.close)
-		if i == 0 {
-			if err := real.do(); err != nil {
-				return c, limit, err
-			}
-			s.reply = bytes.Clone(real.reply)
-		}
-	}
-	return c, limit, nil
-}
-
-func (c *siteConn) close() error {
-	if c.conn == nil {
-		return nil
-	}
-	return c.conn.Close()
+	return made, slices.Clone(reply), nil
 }
 
 func postCase(ctx context.Context, b *bench) (c, limit load, err error) {
@@ -217,54 +176,56 @@ func postCase(ctx context.Context, b *bench) (c, limit load, err error) {
 	if err != nil {
 		return c, limit, err
 	}
-	s.items = 1
-	c, limit, err = b.requests(s, 64, 1, func(i int) []byte {
-		return s.accounts[i].request("POST", "/transaction", fmt.Sprintf(`{"receiver":%q,"amount":1}`, s.accounts[(i+1)%siteAccounts].id))
+	c, limit, err = b.loads(ctx, s, siteLoad{
+		connections: siteAccounts, each: 1, body: func() any { return new(bareTransfer) },
+		request: func(i int) []byte {
+			return s.request(i, "POST", "/transaction", fmt.Sprintf(`{"receiver":%q,"amount":1}`, s.ids[(i+1)%siteAccounts]))
+		},
 	})
-	c.used = b.worlds["http"].used
+	c.used = s.used
 	return c, limit, err
 }
 
+// postBatchCase has few connections: each request is a hundred times as long as
+// that of one transfer.
 func postBatchCase(ctx context.Context, b *bench) (c, limit load, err error) {
 	s, err := b.site(ctx)
 	if err != nil {
 		return c, limit, err
 	}
 	const items = 1000
-	s.items = items
-	c, limit, err = b.requests(s, 4, items, func(i int) []byte {
-		var body strings.Builder
-		for n := range items {
-			sep := ","
-			if n == 0 {
-				sep = `{"transactions":[`
+	c, limit, err = b.loads(ctx, s, siteLoad{
+		connections: 4, each: items, body: func() any { return new(bareBatch) },
+		request: func(i int) []byte {
+			var transfers []string
+			for n := range items {
+				receiver := s.ids[(i+1+n%(siteAccounts-1))%siteAccounts] // anybody else
+				transfers = append(transfers, fmt.Sprintf(`{"receiver":%q,"amount":1}`, receiver))
 			}
-			fmt.Fprintf(&body, `%s{"receiver":%q,"amount":1}`, sep, s.accounts[(i+1+n%(siteAccounts-1))%siteAccounts].id)
-		}
-		return s.accounts[i].request("POST", "/transactions", body.String()+"]}")
+			return s.request(i, "POST", "/transactions", `{"transactions":[`+strings.Join(transfers, ",")+`]}`)
+		},
 	})
-	c.used = b.worlds["http"].used
+	c.used = s.used
 	return c, limit, err
 }
 
-// getCase reads something of an account's.
-func getCase(path string) func(context.Context, *bench) (load, load, error) {
-	return func(ctx context.Context, b *bench) (c, limit load, err error) {
-		s, err := b.site(ctx)
-		if err != nil {
-			return c, limit, err
-		}
-		s.items = 0
-		// Each account has a few thousand transactions.
-		for n := s.led.Stats().Transactions; n < 100_000 && ctx.Err() == nil; n += siteAccounts {
-			var batch []capycoin.Transfer
-			for i := range s.accounts {
-				batch = append(batch, capycoin.Transfer{Sender: s.accounts[i].id, Receiver: s.accounts[(i+7)%siteAccounts].id, Amount: 1})
-			}
-			if _, err := s.led.TransferBatch(ctx, batch, capycoin.Atomic); err != nil {
-				return c, limit, err
-			}
-		}
-		return b.requests(s, 64, 1, func(i int) []byte { return s.accounts[i].request("GET", path, "") })
+func getCase(ctx context.Context, b *bench) (c, limit load, err error) {
+	s, err := b.site(ctx)
+	if err != nil {
+		return c, limit, err
 	}
+	return b.loads(ctx, s, siteLoad{connections: siteAccounts, each: 1,
+		request: func(i int) []byte { return s.request(i, "GET", "", "") }})
+}
+
+func getPageCase(ctx context.Context, b *bench) (c, limit load, err error) {
+	s, err := b.site(ctx)
+	if err == nil {
+		err = b.fill(ctx, s.world, 100_000, 1000, plainPayment) // 3,000 or so an account
+	}
+	if err != nil {
+		return c, limit, err
+	}
+	return b.loads(ctx, s, siteLoad{connections: siteAccounts, each: 1,
+		request: func(i int) []byte { return s.request(i, "GET", "/transactions?limit=100", "") }})
 }

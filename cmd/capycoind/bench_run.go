@@ -2,135 +2,151 @@ package main
 
 import (
 	"context"
+	"errors"
+	"math"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
 )
 
-// benchSlices is how many turns a case and its limit take each.
+// benchSlices is how many turns a case and its limit take each. What else the
+// machine does in the meantime then falls on both.
 const benchSlices = 4
 
 // benchCase is a thing to measure.
 type benchCase struct {
-	name   string
-	about  string
-	limit  string  // what it is held against; empty: nothing
-	target float64 // the ratio to reach; 0: none
-	long   bool    // only with --long
-	setUp  func(ctx context.Context, b *bench) (c, limit load, err error)
+	name      string
+	about     string
+	limit     string  // what it is held against; empty: nothing
+	target    float64 // the ratio to reach; 0: none
+	perSecond float64 // what to reach where there is no ratio; 0: nothing
+	long      bool    // only with --long, or by its name
+	setUp     func(ctx context.Context, b *bench) (c, limit load, err error)
 }
 
 // bench is a run of the command.
 type bench struct {
-	dir      string
-	seed     uint64
-	slice    time.Duration
-	progress func(format string, args ...any)
+	dir   string
+	seed  uint64
+	time  time.Duration // of each case, and as much of its limit
+	step  func(format string, args ...any)
+	watch *progress // of what takes long within a step
 
-	worlds map[string]*world // ledgers, by what they are for
-	raws   map[int]*rawLog   // by the length of their rows
-	served *site
-	atEnd  []func() error
+	streams uint64   // of random numbers that were taken
+	worlds  []*world // ledgers, in the order they were made
+	raws    map[string]*rawLog
+	served  *site
+	atEnd   []func() error
 }
 
-// rng returns a source of random numbers of its own for each use.
-func (b *bench) rng(use uint64) *rand.Rand { return rand.New(rand.NewPCG(b.seed, use)) }
+// rng returns a source of random numbers that nothing else has: transfers that
+// came again would have keys that came again.
+func (b *bench) rng() *rand.Rand {
+	b.streams++
+	return rand.New(rand.NewPCG(b.seed, b.streams))
+}
 
 // close gives back what was opened, the last first.
-func (b *bench) close() (err error) {
+func (b *bench) close() error {
+	var errs []error
 	for _, end := range slices.Backward(b.atEnd) {
-		if e := end(); err == nil {
-			err = e
-		}
+		errs = append(errs, end())
 	}
-	return err
+	return errors.Join(errs...)
 }
 
-// load makes the workers of a case, which take turns or run side by side: each
-// does one operation and returns how many it counts for.
+// operation does something once. It returns for how many it counts and how
+// long the call took that is measured, without what it took to make it up.
+type operation func() (n int, took time.Duration, err error)
+
+// load is what a case or its limit does: its workers run side by side, each
+// one operation after the other.
 type load struct {
-	workers []func() (int, error)
+	workers []operation
 	used    func() int64 // bytes of the file in use; nil: nothing is written
 	beside  *load        // runs meanwhile, and is not counted
-	grouped int          // how many quick calls a worker makes at once; 0: one
 }
 
-// run lets a case and its limit take turns.
+// run measures a case and its limit in turns.
 func (b *bench) run(ctx context.Context, c *benchCase) (r benchResult, err error) {
-	b.progress("%s: %s", c.name, c.about)
+	b.step("%s: %s", c.name, c.about)
 	measured, limit, err := c.setUp(ctx, b)
 	if err != nil {
 		return r, err
 	}
+	runtime.GC() // what the preparation left is none of the case's
 	var rates, limits []float64
 	var times, unused latencies
-	var grown int64
-	n := 0
+	var count, grown int64
 	for range benchSlices {
-		before := int64(0)
-		if measured.used != nil {
-			before = measured.used()
-		}
-		count, rate, err := measured.run(ctx, b.slice, &times)
+		before := measured.fileUsed()
+		n, rate, err := measured.run(ctx, b.time/benchSlices, &times)
 		if err != nil {
 			return r, err
 		}
-		if measured.used != nil {
-			grown += measured.used() - before
-		}
-		n += count
+		grown += measured.fileUsed() - before
+		count += n
 		rates = append(rates, rate)
 		if limit.workers == nil {
 			continue
 		}
-		if _, rate, err = limit.run(ctx, b.slice, &unused); err != nil {
+		if _, rate, err = limit.run(ctx, b.time/benchSlices, &unused); err != nil {
 			return r, err
 		}
 		limits = append(limits, rate)
 	}
-	b.progress("  the slowest of %d calls took %v", times.n, times.most.Round(time.Microsecond))
-	r = benchResult{Name: c.name, PerSecond: median(rates), P50: times.quantile(0.5), P99: times.quantile(0.99)}
+	if count == 0 || limits != nil && median(limits) == 0 {
+		return r, hint(errors.New("nothing came to an end in its time"), "give it more with --seconds")
+	}
+	b.step("  the slowest of %d measured calls took %s µs", times.n, figure(rounded(float64(times.most.Nanoseconds())/1000, 3)))
+	r = benchResult{Name: c.name, PerSecond: rounded(median(rates), 1), P50: times.quantile(0.5), P99: times.quantile(0.99)}
 	if measured.used != nil {
-		each := float64(grown) / float64(n)
-		r.BytesEach = &each
+		r.BytesEach = new(rounded(float64(grown)/float64(count), 1))
 	}
 	if limits != nil {
-		m := median(limits)
-		ratio := r.PerSecond / m
-		r.Limit, r.LimitPerSecond = &c.limit, &m
-		if c.target > 0 {
-			r.Ratio = &ratio
-		}
+		r.Limit, r.LimitPerSecond = &c.limit, new(rounded(median(limits), 1))
+		r.Ratio = new(rounded(median(rates)/median(limits), 4))
 	}
 	return r, nil
 }
 
-// run runs the workers side by side for some time.
-func (l *load) run(ctx context.Context, d time.Duration, times *latencies) (n int, perSecond float64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, d)
+func (l *load) fileUsed() int64 {
+	if l.used == nil {
+		return 0
+	}
+	return l.used()
+}
+
+// run runs the workers side by side for some time. What was begun then is
+// waited for, and counts.
+func (l *load) run(ctx context.Context, d time.Duration, times *latencies) (n int64, perSecond float64, err error) {
+	timed, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
+	var errs []error
 	start := time.Now()
-	for _, worker := range l.workers {
+	for _, do := range l.workers {
 		wg.Go(func() {
-			mine, count, bad := latencies{}, 0, error(nil)
-			for last := time.Now(); ctx.Err() == nil && bad == nil; {
+			mine, count, err := latencies{}, 0, error(nil)
+			for timed.Err() == nil && err == nil {
 				var k int
-				k, bad = worker()
-				now := time.Now()
-				mine.add(now.Sub(last) / time.Duration(max(l.grouped, 1)))
-				last = now
-				count += k
+				var took time.Duration
+				if k, took, err = do(); err == nil {
+					mine.add(took)
+					count += k
+				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			n += count
+			n += int64(count)
 			times.merge(&mine)
-			if err == nil {
-				err = bad
+			if err != nil {
+				cancel()
+				errs = append(errs, err)
 			}
 		})
 	}
@@ -140,13 +156,13 @@ func (l *load) run(ctx context.Context, d time.Duration, times *latencies) (n in
 	}
 	wg.Wait()
 	perSecond = float64(n) / time.Since(start).Seconds()
-	if err == nil {
-		err = besideErr
+	if ctx.Err() != nil {
+		return n, perSecond, ctx.Err() // whatever else went wrong came of it
 	}
-	if err == nil && context.Cause(ctx) == context.Canceled {
-		err = context.Canceled // a signal, not the end of the time
+	if len(errs) > 0 {
+		return n, perSecond, errs[0] // the others are mostly the same
 	}
-	return n, perSecond, err
+	return n, perSecond, besideErr
 }
 
 func median(v []float64) float64 {
@@ -154,19 +170,41 @@ func median(v []float64) float64 {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
-// latencies counts times in buckets that are 1/16 of their size wide.
+// rounded cuts decimals that say nothing.
+func rounded(v float64, decimals int) float64 {
+	unit := math.Pow10(decimals)
+	return math.Round(v*unit) / unit
+}
+
+// latencies counts times, in buckets of 1 ns up to 32 and of 1/32 of their
+// size beyond: what it takes to note one does not show beside a call.
 type latencies struct {
-	buckets [64 * 16]uint64
+	buckets [60 * 32]uint64
 	n       uint64
 	most    time.Duration
 }
 
 func (l *latencies) add(d time.Duration) {
-	v := uint64(max(d, 32))
-	e := bits.Len64(v) - 5
-	l.buckets[e*16+int(v>>e)-16]++
+	l.buckets[bucketOf(uint64(max(d, 0)))]++
 	l.n++
 	l.most = max(l.most, d)
+}
+
+func bucketOf(v uint64) int {
+	if v < 32 {
+		return int(v)
+	}
+	e := bits.Len64(v) - 6
+	return e*32 + int(v>>e) // v>>e is 32 to 63
+}
+
+// middleOf returns the middle of a bucket, in ns.
+func middleOf(bucket int) float64 {
+	if bucket < 64 {
+		return float64(bucket)
+	}
+	e := bucket/32 - 1
+	return (float64(32+bucket%32) + 0.5) * float64(uint64(1)<<e)
 }
 
 func (l *latencies) merge(m *latencies) {
@@ -177,14 +215,15 @@ func (l *latencies) merge(m *latencies) {
 	l.most = max(l.most, m.most)
 }
 
-// quantile returns the time in µs that a part of all took at most.
+// quantile returns the time in µs that a part of all took at most, to within
+// the width of a bucket; 0 if there are none.
 func (l *latencies) quantile(q float64) float64 {
-	left := uint64(q * float64(l.n))
+	rank := max(uint64(math.Ceil(q*float64(l.n))), 1)
 	for i, n := range l.buckets {
-		if n > left {
-			return float64(uint64(16+i%16+1)<<(i/16)) / 1000
+		if n >= rank {
+			return rounded(middleOf(i)/1000, 3)
 		}
-		left -= n
+		rank -= n
 	}
 	return 0
 }
