@@ -395,7 +395,10 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 		r := reader{log: lr, id: li.account}
 		if li.order == OldestFirst {
 			if first = li.next; first == 0 {
-				first, err = r.since(s.head, s.Transactions, li.start)
+				first = 1
+				if li.start >= 0 {
+					first, err = r.since(s.head, s.Transactions, li.start)
+				}
 			}
 			last = min(s.Transactions, first+int64(n)-1)
 		} else if last == 0 {
@@ -411,6 +414,9 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 	})
 	if err != nil {
 		return nil, err
+	}
+	if last >= first {
+		txs = make([]Transaction, 0, min(int64(n), last-first+1))
 	}
 	err = l.walk(ctx, li.account, from, last, func(r *record, ordinal int64) bool {
 		if r.time < li.start {

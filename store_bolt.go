@@ -317,12 +317,17 @@ func (s *boltStore) View(_ context.Context, fn func(LogReader) error) error {
 		if err != nil {
 			return err
 		}
-		return fn(&boltReader{cursor: b.Cursor()})
+		return fn(&boltReader{cursor: b.Cursor(), first: 1})
 	})
 }
 
 // boltReader reads the journal in one transaction.
-type boltReader struct{ cursor *bolt.Cursor }
+type boltReader struct {
+	cursor *bolt.Cursor
+	// The row that was read last, as the next record asked for is often in it.
+	key, value  []byte
+	first, last uint64
+}
 
 // run takes the records out of a row.
 type run struct {
@@ -355,14 +360,31 @@ func (r *run) next() ([]byte, error) {
 }
 
 // Record implements [LogReader].
-func (r *boltReader) Record(pos uint64) (record []byte, err error) {
-	err = r.Scan(pos, func(got uint64, b []byte) bool {
-		if got == pos {
-			record = b
+func (r *boltReader) Record(pos uint64) ([]byte, error) {
+	if pos < r.first || pos > r.last {
+		var seek [8]byte
+		binary.BigEndian.PutUint64(seek[:], pos)
+		if r.key, r.value = r.cursor.Seek(seek[:]); r.key == nil {
+			r.first, r.last = 1, 0
+			return nil, nil
 		}
-		return false
-	})
-	return record, err
+	}
+	run, err := openRun(r.key, r.value)
+	if err != nil {
+		return nil, err
+	}
+	r.first, r.last = run.first, run.first+uint64(run.left)-1
+	for run.left > 0 && run.first <= pos {
+		at := run.first
+		record, err := run.next()
+		if err != nil {
+			return nil, err
+		}
+		if at == pos {
+			return record, nil
+		}
+	}
+	return nil, nil
 }
 
 // Scan implements [LogReader].
