@@ -131,7 +131,8 @@ func openBbolt(path string, lockTimeout time.Duration, look func(*os.File) error
 	// readers. Address space costs nothing, but on Windows the file would
 	// become as large as the map.
 	if strconv.IntSize == 64 && runtime.GOOS != "windows" {
-		options.InitialMmapSize = 16 << 30
+		size := int64(16 << 30) // a variable, as the constant is no int of 32 bits
+		options.InitialMmapSize = int(size)
 	}
 	var db *bolt.DB
 	open := func() (err error) {

@@ -79,7 +79,8 @@ func (b *bench) raw(name string) (*rawLog, error) {
 	}
 	options := &bolt.Options{FreelistType: bolt.FreelistMapType}
 	if strconv.IntSize == 64 && runtime.GOOS != "windows" {
-		options.InitialMmapSize = 16 << 30
+		size := int64(16 << 30) // a variable, as the constant is no int of 32 bits
+		options.InitialMmapSize = int(size)
 	}
 	db, err := bolt.Open(filepath.Join(b.dir, name+".bolt"), 0o600, options)
 	if err != nil {
