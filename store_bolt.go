@@ -361,19 +361,10 @@ func (r *run) next() ([]byte, error) {
 
 // Record implements [LogReader].
 func (r *boltReader) Record(pos uint64) ([]byte, error) {
-	if pos < r.first || pos > r.last {
-		var seek [8]byte
-		binary.BigEndian.PutUint64(seek[:], pos)
-		if r.key, r.value = r.cursor.Seek(seek[:]); r.key == nil {
-			r.first, r.last = 1, 0
-			return nil, nil
-		}
-	}
-	run, err := openRun(r.key, r.value)
+	run, err := r.find(pos)
 	if err != nil {
 		return nil, err
 	}
-	r.first, r.last = run.first, run.first+uint64(run.left)-1
 	for run.left > 0 && run.first <= pos {
 		at := run.first
 		record, err := run.next()
@@ -387,8 +378,49 @@ func (r *boltReader) Record(pos uint64) ([]byte, error) {
 	return nil, nil
 }
 
+// stepBack is how far back a record may be to be looked for row by row, which
+// is a third of what it costs to seek it: the chain of a busy account.
+const stepBack = 8 * runRecords
+
+// find returns the row that a record is in, if there is one.
+func (r *boltReader) find(pos uint64) (found run, err error) {
+	switch {
+	case r.first <= pos && pos <= r.last:
+		return openRun(r.key, r.value)
+	case pos < r.first && r.first-pos <= stepBack && r.last > 0:
+		for pos < r.first {
+			if r.key, r.value = r.cursor.Prev(); r.key == nil {
+				break
+			}
+			if found, err = r.open(); err != nil {
+				return run{}, err
+			}
+		}
+		if r.key != nil && pos <= r.last {
+			return found, nil
+		}
+	}
+	var seek [8]byte
+	binary.BigEndian.PutUint64(seek[:], pos)
+	if r.key, r.value = r.cursor.Seek(seek[:]); r.key == nil {
+		r.first, r.last = 1, 0
+		return run{}, nil
+	}
+	return r.open()
+}
+
+// open begins with the row where the cursor is.
+func (r *boltReader) open() (found run, err error) {
+	r.first, r.last = 1, 0
+	if found, err = openRun(r.key, r.value); err == nil {
+		r.first, r.last = found.first, found.first+uint64(found.left)-1
+	}
+	return found, err
+}
+
 // Scan implements [LogReader].
 func (r *boltReader) Scan(from uint64, fn func(pos uint64, record []byte) bool) error {
+	r.first, r.last = 1, 0 // the cursor goes elsewhere
 	var seek [8]byte
 	binary.BigEndian.PutUint64(seek[:], from)
 	for k, v := r.cursor.Seek(seek[:]); k != nil; k, v = r.cursor.Next() {

@@ -1,0 +1,224 @@
+package capycoin
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// TestIDIndex does the same to an index and to a map, with few hashes, so that
+// most ids are not where they belong.
+func TestIDIndex(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var x idIndex
+	slots := slotList{new([slabSlots]slot), new([slabSlots]slot)}
+	want := make(map[uuid.UUID]uint32)
+	var free []uint32
+	for i := range uint32(2 * slabSlots) {
+		free = append(free, i)
+	}
+	for range 50_000 {
+		var id uuid.UUID
+		// Ids that differ in these bytes alone have one hash in 256.
+		binary.LittleEndian.PutUint32(id[:], uint32(rng.IntN(700)))
+		slot, there := want[id]
+		switch got, ok := x.find(&id, &slots); {
+		case ok != there || ok && got != slot:
+			t.Fatalf("find %s: got %d, %v, want %d, %v", id, got, ok, slot, there)
+		case !there && len(free) > 0:
+			slot, free = free[len(free)-1], free[:len(free)-1]
+			slots.at(slot).id = id
+			x.add(&id, slot)
+			want[id] = slot
+		case there:
+			x.remove(&id, slot)
+			delete(want, id)
+			free = append(free, slot)
+		}
+		if x.n != len(want) {
+			t.Fatalf("it has %d ids, want %d", x.n, len(want))
+		}
+	}
+	for id, slot := range want {
+		if got, ok := x.find(&id, &slots); !ok || got != slot {
+			t.Errorf("find %s in the end: got %d, %v, want %d", id, got, ok, slot)
+		}
+	}
+}
+
+// TestKeyTable does the same to a table and to a list.
+func TestKeyTable(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	var table keyTable
+	var want []keyEntry
+	for n := range 50_000 {
+		h := keyHash(rng.IntN(40)) << rng.IntN(3)
+		got := table.find(h, nil)
+		var positions []uint64
+		for _, e := range want {
+			if e.hash == h {
+				positions = append(positions, e.position)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(positions)
+		if !slices.Equal(got, positions) {
+			t.Fatalf("find %d: got %v, want %v", h, got, positions)
+		}
+		if len(want) > 0 && rng.IntN(100) < len(want) {
+			i := rng.IntN(len(want))
+			table.remove(want[i])
+			want = slices.Delete(want, i, i+1)
+		} else {
+			e := keyEntry{h, uint64(n + 1)}
+			table.put(e)
+			want = append(want, e)
+		}
+	}
+	got := table.entries(nil)
+	slices.SortFunc(got, keyEntry.compare)
+	slices.SortFunc(want, keyEntry.compare)
+	if !slices.Equal(got, want) {
+		t.Errorf("entries: got %v, want %v", got, want)
+	}
+}
+
+// TestKeyFilter makes sure that a filter has what was put in, and little else.
+func TestKeyFilter(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, n := range []int{0, 1, 40, 10_000} {
+		var entries []keyEntry
+		for range n {
+			entries = append(entries, keyEntry{hash: keyHash(rng.Uint64())})
+		}
+		f := newKeyFilter(entries)
+		for _, e := range entries {
+			if !f.mayHave(e.hash) {
+				t.Fatalf("of %d keys %x is missing", n, e.hash)
+			}
+		}
+		wrong := 0
+		for range 100_000 {
+			if f.mayHave(keyHash(rng.Uint64())) {
+				wrong++
+			}
+		}
+		if wrong > 1000 {
+			t.Errorf("a filter of %d keys takes %d of 100,000 others for its own, want at most 1,000", n, wrong)
+		}
+	}
+}
+
+// TestSlots puts accounts with long chains and tokens into a cache, changes
+// and evicts them.
+func TestSlots(t *testing.T) {
+	c := newCache(16)
+	rng := rand.New(rand.NewPCG(7, 8))
+	make1 := func(id byte) *account {
+		a := &account{id: uuid.UUID{id}, created: rng.Int64N(maxTime), asOf: rng.Uint64N(1 << 60), funds: Coins(rng.Int64N(int64(MaxSupply)))}
+		at := uint64(0)
+		for range rng.IntN(60) {
+			at += 1 + rng.Uint64N(1<<rng.IntN(50))
+			a.roots = append(a.roots, at)
+		}
+		for range rng.IntN(3) {
+			a.tokens = append(a.tokens, tokenRef{position: rng.Uint64N(1000)})
+		}
+		return a
+	}
+	want := make(map[uuid.UUID]*account)
+	for range 20_000 {
+		a := make1(byte(rng.IntN(200)))
+		i, ok := c.find(&a.id)
+		switch was := want[a.id]; {
+		case ok != (was != nil):
+			t.Fatalf("find %s: %v", a.id, ok)
+		case !ok:
+			c.add(a)
+		default:
+			var got account
+			c.account(i, &got)
+			if fmt.Sprint(got) != fmt.Sprint(*was) {
+				t.Fatalf("account %s: got %+v, want %+v", a.id, got, *was)
+			}
+			if head := c.head(i); len(was.roots) > 0 && head != was.roots[len(was.roots)-1] || len(was.roots) == 0 && head != 0 {
+				t.Fatalf("account %s: its head is %d, its roots %v", a.id, head, was.roots)
+			}
+			a.created = was.created
+			c.set(i, a)
+		}
+		want[a.id] = a
+		if rng.IntN(10) == 0 {
+			c.evict()
+			for id := range want {
+				if _, ok := c.index.find(&id, &c.slots); !ok {
+					delete(want, id)
+				}
+			}
+			if len(want) != c.index.n || len(c.long) > c.index.n || len(c.tokens) > c.index.n {
+				t.Fatalf("after evicting: %d accounts, %d of them known, %d long chains, %d with tokens", c.index.n, len(want), len(c.long), len(c.tokens))
+			}
+		}
+	}
+}
+
+// TestInterruptedMerge opens a ledger whose runs were being merged when the
+// process ended, and finds each key once, whatever part of it was done.
+func TestInterruptedMerge(t *testing.T) {
+	ctx := context.Background()
+	defer TuneFolding(40, 8)()
+	path := filepath.Join(t.TempDir(), "coins.db")
+	clock := func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }
+	led, err := Open(path, &Options{Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := led.OpenAccount(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	merging, n := 0, 0
+	for ; n < 4000; n++ {
+		tr := Transfer{Sender: DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(n)}
+		if _, err := led.Transfer(ctx, tr); err != nil {
+			t.Fatal(err)
+		}
+		if m := led.folder.merge; m == nil || m.part < 100 || m.part > foldParts-100 {
+			continue
+		}
+		if merging++; merging > 5 {
+			break
+		}
+	}
+	if merging == 0 {
+		t.Fatal("no merge was going on")
+	}
+	if err := led.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if led, err = Open(path, &Options{Clock: clock}); err != nil {
+		t.Fatal(err)
+	}
+	defer led.Close()
+	if m := led.keys.findMerge(); m == nil || !slices.Contains(led.keys.runs, m.into) {
+		t.Fatalf("the merge is not gone on with: %+v", m)
+	}
+	for i := range 2 * n {
+		tr := Transfer{Sender: DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(i)}
+		rcpt, err := led.Transfer(ctx, tr)
+		if err != nil || rcpt.Replayed != (i <= n) {
+			t.Fatalf("key %d of %d: %+v, %v", i, n, rcpt, err)
+		}
+	}
+	rep, err := led.Audit(ctx, nil)
+	if err != nil || rep.Err() != nil || rep.Keys != int64(2*n) {
+		t.Errorf("audit: %v, %v, %d keys, want %d", err, rep.Err(), rep.Keys, 2*n)
+	}
+}
