@@ -65,17 +65,22 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 	mu.RLock()
 	runs, moves := k.runs, k.moves
 	mu.RUnlock()
+	// Some thousand keys at once, from all runs, are worth a read each.
+	const atOnce = 1 << 16
+	parts := int(min(foldParts, max(1, foldParts*atOnce/max(1, a.report.Keys))))
 	var entries []keyEntry
-	for part := range foldParts {
+	for first := 0; first < foldParts; first += parts {
 		entries = entries[:0]
 		mu.RLock()
-		entries = k.fresh.parts[part].entries(entries)
-		if k.old != nil {
-			entries = k.old.parts[part].entries(entries)
+		for part := first; part < min(first+parts, foldParts); part++ {
+			entries = k.fresh.parts[part].entries(entries)
+			if k.old != nil {
+				entries = k.old.parts[part].entries(entries)
+			}
 		}
 		mu.RUnlock()
 		for _, run := range runs {
-			if entries, _, err = k.readPart(ctx, run, part, entries); err != nil {
+			if entries, _, err = k.readParts(ctx, run, first, parts, entries); err != nil {
 				return sum, false, err
 			}
 		}
@@ -86,7 +91,7 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 				sum.add(e)
 			}
 		}
-		if err := a.progress(ctx, "keys", uint64(part)*uint64(a.report.Keys)/foldParts, uint64(a.report.Keys)); err != nil {
+		if err := a.progress(ctx, "keys", uint64(first)*uint64(a.report.Keys)/foldParts, uint64(a.report.Keys)); err != nil {
 			return sum, false, err
 		}
 	}

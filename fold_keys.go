@@ -96,7 +96,7 @@ func (l *Ledger) stageMerge(ctx context.Context, records int) error {
 		for _, run := range m.from {
 			var rows [][]byte
 			var err error
-			if entries, rows, err = k.readPart(ctx, run, m.part, entries); err != nil {
+			if entries, rows, err = k.readParts(ctx, run, m.part, 1, entries); err != nil {
 				f.rows = f.rows[:0]
 				return err
 			}

@@ -74,7 +74,7 @@ func (k *keyIndex) find(ctx context.Context, h keyHash, list []uint64) ([]uint64
 	for _, run := range k.runs {
 		f := run.filters[h.part()]
 		if f == nil {
-			entries, _, err := k.readPart(ctx, run, h.part(), k.scratch[:0])
+			entries, _, err := k.readParts(ctx, run, h.part(), 1, k.scratch[:0])
 			if err != nil {
 				return list, err
 			}
@@ -109,13 +109,12 @@ func (k *keyIndex) inRun(ctx context.Context, run *keyRun, h keyHash, list []uin
 	return list, err
 }
 
-// readPart appends the keys of a part of a run to a list, and their rows' keys
-// to another.
-func (k *keyIndex) readPart(ctx context.Context, run *keyRun, part int, list []keyEntry) (_ []keyEntry, rows [][]byte, err error) {
+// readParts appends the keys of some parts of a run, from the first one on, to a
+// list, and returns their rows' keys.
+func (k *keyIndex) readParts(ctx context.Context, run *keyRun, first, parts int, list []keyEntry) (_ []keyEntry, rows [][]byte, err error) {
 	var bad error
-	first := keyHash(part) << (64 - foldBits)
-	err = k.scanRun(ctx, run, first, func(key []byte, entries []keyEntry) bool {
-		if entries[0].hash.part() != part {
+	err = k.scanRun(ctx, run, keyHash(first)<<(64-foldBits), func(key []byte, entries []keyEntry) bool {
+		if entries[0].hash.part() >= first+parts {
 			return false
 		}
 		list = append(list, entries...)
