@@ -258,10 +258,13 @@ func (l *Ledger) tryCommit(batch []*op) error {
 // has written to the log since.
 func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error) {
 	l.overlay.reset(&l.books, l.now())
-	for _, o := range batch {
-		if err := l.judge(ctx, o); err != nil {
-			return false, l.refused(err)
-		}
+	folded := l.foldAhead(ctx, batch)
+	err = l.judgeAll(ctx, batch)
+	if folded != nil {
+		err = errors.Join(err, <-folded)
+	}
+	if err != nil {
+		return false, l.refused(err)
 	}
 	if len(l.overlay.ends) == 0 {
 		// All refused or replayed: no append tells whether the log has gone on.
@@ -274,8 +277,10 @@ func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error
 		l.cache.evict() // accounts may have been read
 		return tail == l.books.position, nil
 	}
-	if err := l.stageFolds(ctx, len(l.overlay.ends)); err != nil {
-		return false, l.refused(err)
+	if folded == nil {
+		if err := l.stageFolds(ctx, len(l.overlay.ends)); err != nil {
+			return false, l.refused(err)
+		}
 	}
 	l.recordList = l.overlay.records(l.recordList)
 	start := time.Now()
@@ -292,6 +297,35 @@ func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error
 		l.stop(err)
 		return false, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
+}
+
+func (l *Ledger) judgeAll(ctx context.Context, batch []*op) error {
+	for _, o := range batch {
+		if err := l.judge(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// foldAhead makes the rows of a sweep that go with a large commit while that is
+// judged: both work on the committed state. The channel gives the error; nil if
+// they are to be made afterwards.
+func (l *Ledger) foldAhead(ctx context.Context, batch []*op) chan error {
+	f := &l.folder
+	if f.stage != foldAccounts && f.stage != foldKeys || f.handed || len(f.rows) > 0 {
+		return nil
+	}
+	records := 0
+	for _, o := range batch {
+		records += o.records
+	}
+	if records < f.ahead {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- l.stageFolds(ctx, records) }()
+	return done
 }
 
 // refused says that nothing was written because of err. Damage stops the

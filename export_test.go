@@ -16,6 +16,6 @@ func OpenBoltForTest(path string) (Log, Folds, func() error, error) {
 // records and write at least slice rows with each commit, until the function
 // it returns is called.
 func TuneFolding(lag uint64, slice int) (restore func()) {
-	foldTuning = func(f *folder) { f.lag, f.slice = lag, slice }
+	foldTuning = func(f *folder) { f.lag, f.slice, f.ahead = lag, slice, 1 }
 	return func() { foldTuning = nil }
 }

@@ -19,6 +19,8 @@ const (
 	// defaultFoldSlice is the fewest accounts worth a commit's while: a few
 	// cost almost as many pages as a few dozen.
 	defaultFoldSlice = 64
+	// defaultFoldAhead is how many records of a commit are worth a goroutine.
+	defaultFoldAhead = 1024
 	// expirySweep is how many rows of tokens a sweep looks at for expired ones.
 	expirySweep = 4096
 )
@@ -50,6 +52,7 @@ const (
 type folder struct {
 	lag    uint64
 	slice  int
+	ahead  int    // records of a commit whose rows are made while it is judged
 	folded uint64 // the fold position: rows hold every effect up to it
 
 	stage  int
@@ -68,6 +71,7 @@ type folder struct {
 	arena   []byte // of the rows
 	entries []byte // of the row in the making,
 	ends    []int  // and where its entries end
+	keys    []keyEntry
 }
 
 // stageFolds hands Folds the slice of rows that goes with a commit of so many

@@ -26,6 +26,9 @@ func (l *Ledger) stageAccounts(ctx context.Context, n int) error {
 		}
 		l.mu.Unlock()
 	}
+	// The writer may be bringing accounts into the cache.
+	l.mu.RLock()
+	defer l.mu.RUnlock()
 	for list := f.staged; len(list) > 0; {
 		rest, err := l.foldAccounts(ctx, list)
 		if err != nil {

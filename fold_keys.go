@@ -10,11 +10,11 @@ import (
 func (l *Ledger) stageKeys(n int) (staged int) {
 	f := &l.folder
 	for staged < n && f.part < foldParts {
-		entries := l.keys.old.parts[f.part].entries(l.keys.scratch[:0])
+		entries := l.keys.old.parts[f.part].entries(f.keys[:0])
 		slices.SortFunc(entries, keyEntry.compare)
 		f.putKeys(f.run, entries)
 		f.run.filters[f.part] = newKeyFilter(entries)
-		l.keys.scratch = entries
+		f.keys = entries
 		staged += len(entries)
 		f.part++
 	}
@@ -92,7 +92,7 @@ func (l *Ledger) stageMerge(ctx context.Context, records int) error {
 	}
 	m := f.merge
 	for f.credit += mergePace * records; f.credit > 0 && m.part < foldParts && len(f.rows) == 0; m.part++ {
-		entries := k.scratch[:0]
+		entries := f.keys[:0]
 		for _, run := range m.from {
 			var rows [][]byte
 			var err error
@@ -104,7 +104,7 @@ func (l *Ledger) stageMerge(ctx context.Context, records int) error {
 				f.delete(TableKeys, key)
 			}
 		}
-		k.scratch = entries
+		f.keys = entries
 		f.credit -= len(entries) + 16
 		if len(entries) == 0 {
 			continue

@@ -108,7 +108,7 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		closing:  make(chan struct{}),
 		finished: make(chan struct{}),
 		stopped:  make(chan struct{}),
-		folder:   folder{lag: defaultFoldLag, slice: defaultFoldSlice},
+		folder:   folder{lag: defaultFoldLag, slice: defaultFoldSlice, ahead: defaultFoldAhead},
 		cache:    newCache(o.AccountCache),
 		keys:     newKeyIndex(folds),
 	}
