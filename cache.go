@@ -1,6 +1,8 @@
 package capycoin
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"sync/atomic"
@@ -224,11 +226,8 @@ func (c *cache) sortByID(list []uint32) {
 		items[n] = item{binary.BigEndian.Uint64(c.at(i).id[:]), i}
 	}
 	slices.SortFunc(items, func(x, y item) int {
-		switch {
-		case x.half < y.half:
-			return -1
-		case x.half > y.half:
-			return 1
+		if c := cmp.Compare(x.half, y.half); c != 0 {
+			return c
 		}
 		return compareIDs(&c.at(x.slot).id, &c.at(y.slot).id)
 	})
@@ -237,19 +236,7 @@ func (c *cache) sortByID(list []uint32) {
 	}
 }
 
-func compareIDs(a, b *uuid.UUID) int {
-	x, y := binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:])
-	if x == y {
-		x, y = binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[8:])
-	}
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return 0
-}
+func compareIDs(a, b *uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
 
 // evict drops accounts that are as their rows are until the bound holds. A
 // call looks at a bounded number of them: the rest is left to the next one.

@@ -146,6 +146,24 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 	return l.handOver(ctx)
 }
 
+// put adds a row to those handed over, with copies of key and value.
+func (f *folder) put(table Table, key, value []byte) {
+	start := len(f.arena)
+	f.arena = append(f.arena, key...)
+	end := len(f.arena)
+	f.arena = append(f.arena, 0, 0, 0, 0)
+	f.arena = append(f.arena, value...)
+	f.arena = sealRow(f.arena, end, f.arena[start:end])
+	f.rows = append(f.rows, Row{table, f.arena[start:end:end], f.arena[end:len(f.arena):len(f.arena)]})
+}
+
+// delete adds the deletion of a row.
+func (f *folder) delete(table Table, key []byte) {
+	start := len(f.arena)
+	f.arena = append(f.arena, key...)
+	f.rows = append(f.rows, Row{table, f.arena[start:len(f.arena):len(f.arena)], nil})
+}
+
 // handOver gives Folds the rows that have been made.
 func (l *Ledger) handOver(ctx context.Context) error {
 	f := &l.folder

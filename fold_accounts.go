@@ -121,21 +121,3 @@ func (l *Ledger) mergeAccounts(key, value []byte, list []uint32) error {
 	}
 	return nil
 }
-
-// put adds a row to those handed over, with copies of key and value.
-func (f *folder) put(table Table, key, value []byte) {
-	start := len(f.arena)
-	f.arena = append(f.arena, key...)
-	end := len(f.arena)
-	f.arena = append(f.arena, 0, 0, 0, 0)
-	f.arena = append(f.arena, value...)
-	f.arena = sealRow(f.arena, end, f.arena[start:end])
-	f.rows = append(f.rows, Row{table, f.arena[start:end:end], f.arena[end:len(f.arena):len(f.arena)]})
-}
-
-// delete adds the deletion of a row.
-func (f *folder) delete(table Table, key []byte) {
-	start := len(f.arena)
-	f.arena = append(f.arena, key...)
-	f.rows = append(f.rows, Row{table, f.arena[start:len(f.arena):len(f.arena)], nil})
-}

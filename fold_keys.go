@@ -27,9 +27,8 @@ func (l *Ledger) stageKeys(n int) (staged int) {
 type keyMerge struct {
 	into   *keyRun
 	from   []*keyRun
-	part   int // the next one
-	filter keyFilter
-	moving bool // the part before has been handed over
+	part   int       // the next one
+	filter keyFilter // of the part before, which has been handed over; or nil
 }
 
 // findMerge returns a merge that was begun, or is due; nil if there is none.
@@ -112,7 +111,7 @@ func (l *Ledger) stageMerge(ctx context.Context, records int) error {
 		slices.SortFunc(entries, keyEntry.compare)
 		entries = slices.Compact(entries) // a run that a crash cut short has some again
 		f.putKeys(m.into, entries)
-		m.filter, m.moving = newKeyFilter(entries), true
+		m.filter = newKeyFilter(entries)
 	}
 	if len(f.rows) > 0 {
 		l.mu.Lock()
@@ -131,12 +130,12 @@ func (l *Ledger) settleMerge() {
 	if m == nil {
 		return
 	}
-	if m.moving {
+	if m.filter != nil {
 		m.into.filters[m.part-1] = m.filter
 		for _, run := range m.from {
 			run.filters[m.part-1] = keyFilter{}
 		}
-		m.filter, m.moving = nil, false
+		m.filter = nil
 		k.moves++
 	}
 	if m.part == foldParts {

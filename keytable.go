@@ -1,6 +1,7 @@
 package capycoin
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 
@@ -29,13 +30,10 @@ type keyEntry struct {
 
 // compare orders by hash, then by position.
 func (e keyEntry) compare(f keyEntry) int {
-	switch {
-	case e.hash < f.hash || e.hash == f.hash && e.position < f.position:
-		return -1
-	case e == f:
-		return 0
+	if c := cmp.Compare(e.hash, f.hash); c != 0 {
+		return c
 	}
-	return 1
+	return cmp.Compare(e.position, f.position)
 }
 
 // keyTable is a hash table of entries, of which several may have one hash:
