@@ -15,23 +15,23 @@ const (
 // docs/performance.md says more about each.
 var benchCases = []benchCase{
 	{name: "callers-1", about: "one caller, one transfer after the other", limit: "bbolt, commits of 1", target: 0.9,
-		setUp: callersCase(1, 1)},
+		setUp: againstBolt(1, callersOf(1))},
 	{name: "callers-64", about: "64 callers", limit: "bbolt, commits of 32", target: 0.75,
-		setUp: callersCase(64, 32)},
+		setUp: againstBolt(32, callersOf(64))},
 	{name: "callers-1024", about: "1,024 callers", limit: "bbolt, commits of 512", target: 0.6,
-		setUp: callersCase(1024, 512)},
+		setUp: againstBolt(512, callersOf(1024))},
 	{name: "batch-8192", about: "two callers, batches of 8,192 transfers", limit: "bbolt, commits of 8192", target: 0.9,
-		setUp: batchCase},
+		setUp: againstBolt(benchBatch, batchersOf)},
 	{name: "hot-1024", about: "callers-1024, all paying from one account", limit: "callers-1024", target: 0.9,
 		setUp: hotCase},
 	{name: "keys-1024", about: "callers-1024, a fresh key each, 5,000,000 keys there already", limit: "callers-1024", target: 0.5,
 		setUp: keysCase},
 	{name: "million-batch-8192", about: "batch-8192 among 1,000,000 accounts at random", limit: "batch-8192", target: 0.45,
-		setUp: millionCase},
+		setUp: amongMillion(batchersOf)},
 	{name: "grown", about: "batch-8192 after 10,000,000 transfers", limit: "bbolt, after as many rows", target: 0.85, long: true,
 		setUp: grownCase},
 	{name: "million-callers-64", about: "callers-64 among 1,000,000 accounts at random", limit: "callers-64", long: true,
-		setUp: millionCallersCase},
+		setUp: amongMillion(callersOf(64))},
 	{name: "account", about: "two readers of random accounts, callers-64 beside them", perSecond: 1_000_000,
 		setUp: accountCase},
 	{name: "page", about: "a page of 100 at a random date, of an account with 1,000,000", limit: "of one with 1,000", target: 0.5,
@@ -51,12 +51,19 @@ func (b *bench) plainWorld(ctx context.Context) (*world, error) {
 	return b.world(ctx, "plain", benchAccounts)
 }
 
-func (b *bench) millionWorld(ctx context.Context) (*world, error) {
-	return b.world(ctx, "million", 1_000_000)
+// loadOf makes a load of plain transfers on a ledger.
+type loadOf func(ctx context.Context, b *bench, w *world) load
+
+func callersOf(n int) loadOf {
+	return func(ctx context.Context, b *bench, w *world) load { return b.callers(ctx, w, n, plainPayment) }
 }
 
-// callersCase is so many callers against raw bbolt in commits of so many.
-func callersCase(callers, rows int) func(context.Context, *bench) (load, load, error) {
+func batchersOf(ctx context.Context, b *bench, w *world) load {
+	return b.batchers(ctx, w, benchBatch, plainPayment)
+}
+
+// againstBolt is a load against raw bbolt in commits of so many rows.
+func againstBolt(rows int, of loadOf) func(context.Context, *bench) (load, load, error) {
 	return func(ctx context.Context, b *bench) (c, limit load, err error) {
 		w, err := b.plainWorld(ctx)
 		if err != nil {
@@ -66,20 +73,23 @@ func callersCase(callers, rows int) func(context.Context, *bench) (load, load, e
 		if err != nil {
 			return c, limit, err
 		}
-		return b.callers(ctx, w, callers, plainPayment), r.load(rows), nil
+		return of(ctx, b, w), r.load(rows), nil
 	}
 }
 
-func batchCase(ctx context.Context, b *bench) (c, limit load, err error) {
-	w, err := b.plainWorld(ctx)
-	if err != nil {
-		return c, limit, err
+// amongMillion is a load among a million accounts against the same among few.
+func amongMillion(of loadOf) func(context.Context, *bench) (load, load, error) {
+	return func(ctx context.Context, b *bench) (c, limit load, err error) {
+		plain, err := b.plainWorld(ctx)
+		if err != nil {
+			return c, limit, err
+		}
+		w, err := b.world(ctx, "million", 1_000_000)
+		if err != nil {
+			return c, limit, err
+		}
+		return of(ctx, b, w), of(ctx, b, plain), nil
 	}
-	r, err := b.raw("raw")
-	if err != nil {
-		return c, limit, err
-	}
-	return b.batchers(ctx, w, benchBatch, plainPayment), r.load(benchBatch), nil
 }
 
 func hotCase(ctx context.Context, b *bench) (c, limit load, err error) {
@@ -103,30 +113,6 @@ func keysCase(ctx context.Context, b *bench) (c, limit load, err error) {
 		return c, limit, err
 	}
 	return b.callers(ctx, w, 1024, keyedPayment), b.callers(ctx, plain, 1024, plainPayment), nil
-}
-
-func millionCase(ctx context.Context, b *bench) (c, limit load, err error) {
-	plain, err := b.plainWorld(ctx)
-	if err != nil {
-		return c, limit, err
-	}
-	w, err := b.millionWorld(ctx)
-	if err != nil {
-		return c, limit, err
-	}
-	return b.batchers(ctx, w, benchBatch, plainPayment), b.batchers(ctx, plain, benchBatch, plainPayment), nil
-}
-
-func millionCallersCase(ctx context.Context, b *bench) (c, limit load, err error) {
-	plain, err := b.plainWorld(ctx)
-	if err != nil {
-		return c, limit, err
-	}
-	w, err := b.millionWorld(ctx)
-	if err != nil {
-		return c, limit, err
-	}
-	return b.callers(ctx, w, 64, plainPayment), b.callers(ctx, plain, 64, plainPayment), nil
 }
 
 func grownCase(ctx context.Context, b *bench) (c, limit load, err error) {
