@@ -50,7 +50,10 @@ type Ledger struct {
 	recordList [][]byte
 	scratch    record
 	work       account
-	found      []uint64 // positions under a key's hash
+	found      []uint64      // positions under a key's hash
+	expected   int           // operations of the next commit,
+	lingerFor  time.Duration // and how long it waits for them
+	linger     *time.Timer
 
 	// mu guards the committed state. Only the writer changes it, so only
 	// other goroutines need the lock to read it.
@@ -113,6 +116,7 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		keys:     newKeyIndex(folds),
 	}
 	l.overlay = newOverlay(l.cache)
+	l.linger = time.NewTimer(maxLinger)
 	l.bolt, _ = log.(*boltStore)
 	if foldTuning != nil {
 		foldTuning(&l.folder)
