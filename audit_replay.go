@@ -138,12 +138,12 @@ func (a *auditor) record(r *record) {
 	touched := [2]uint32{noSlot, noSlot}
 	switch r.kind {
 	case kindGenesis:
-		touched[0] = a.open(r, account{id: a.l.genesis.seed, created: seedCreated, funds: r.genesis.supply}, link{ordinal: 1})
+		touched[0] = a.open(r, state{id: a.l.genesis.seed, created: seedCreated, funds: r.genesis.supply}, link{ordinal: 1})
 		if r.genesis != a.l.genesis {
 			a.fault(r.position, uuid.UUID{}, FaultBooks, "the genesis is not the one the ledger was opened with")
 		}
 	case kindAccount:
-		touched[0] = a.open(r, account{id: r.account.id, created: r.time}, r.account.link)
+		touched[0] = a.open(r, state{id: r.account.id, created: r.time}, r.account.link)
 	case kindTransfer:
 		a.transfer(r, &touched)
 	case kindToken:
@@ -192,7 +192,7 @@ func (a *auditor) compareBooks() {
 	}
 }
 
-func (a *auditor) open(r *record, acct account, l link) (slot uint32) {
+func (a *auditor) open(r *record, acct state, l link) (slot uint32) {
 	b := &a.books
 	if _, ok := a.accounts.find(&acct.id); ok {
 		a.fault(r.position, acct.id, FaultAccount, "it is opened again")
@@ -205,7 +205,7 @@ func (a *auditor) open(r *record, acct account, l link) (slot uint32) {
 		a.fault(r.position, acct.id, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)
 	}
 	acct.asOf = r.position
-	slot = a.accounts.add(&acct)
+	slot = a.accounts.add(&account{state: acct})
 	for int(slot) >= len(a.atFold) {
 		a.atFold, a.rows = append(a.atFold, 0), append(a.rows, false)
 	}
@@ -257,13 +257,10 @@ func (a *auditor) moved(r *record, slot uint32, p *party, change Coins) {
 		a.fault(r.position, acct.id, FaultFunds, "it has %d after it, should have %d", p.funds, funds)
 	}
 	acct.funds = p.funds
-	var want link
-	want, acct.roots = pushRoot(acct.roots, acct.count, r.position)
-	acct.count++
+	want := acct.push(r.position)
 	if p.link != want {
 		a.fault(r.position, acct.id, FaultChain, "it is linked by %s, should be by %s", p.link, want)
 	}
-	acct.asOf = r.position
 	a.accounts.set(slot, acct)
 }
 

@@ -206,11 +206,13 @@ func TestAuditFinds(t *testing.T) {
 			w.row(t, w.b, func(a *account) { a.funds++ })
 		}, FaultAccount, nil},
 		"a row with another time of opening": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *account) { a.created++ }) }, FaultAccount, nil},
-		"a row with another chain":           {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.roots[0]-- }) }, FaultAccount, nil},
-		"a row without its tokens":           {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.tokens = nil }) }, FaultAccount, nil},
-		"a row with another expiry":          {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.tokens[1].expires++ }) }, FaultAccount, nil},
+		"a row with another chain": {func(t *testing.T, w *auditWorld) {
+			w.row(t, w.b, func(a *account) { roots := a.roots(); roots[0]--; a.setRoots(roots) })
+		}, FaultAccount, nil},
+		"a row without its tokens":  {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.tokens = nil }) }, FaultAccount, nil},
+		"a row with another expiry": {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.tokens[1].expires++ }) }, FaultAccount, nil},
 		"an old row": {func(t *testing.T, w *auditWorld) {
-			w.row(t, w.a, func(a *account) { a.asOf, a.funds, a.count, a.roots = 4, 1000, 1, []uint64{4} })
+			w.row(t, w.a, func(a *account) { a.asOf, a.funds, a.count = 4, 1000, 1; a.setRoots([]uint64{4}) })
 		}, FaultAccount, nil},
 		"a row from the future": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *account) { a.asOf += 5 }) }, FaultAccount, nil},
 		"a row too few": {func(t *testing.T, w *auditWorld) {
@@ -220,7 +222,7 @@ func TestAuditFinds(t *testing.T) {
 		}, FaultAccount, nil},
 		"a row too many": {func(t *testing.T, w *auditWorld) {
 			w.rows(t, func(all []account) []account {
-				all = append(all, account{id: uuid.New(), created: 1, asOf: 3, funds: 5})
+				all = append(all, account{state: state{id: uuid.New(), created: 1, asOf: 3, funds: 5}})
 				slices.SortFunc(all, func(a, b account) int { return compareIDs(&a.id, &b.id) })
 				return all
 			})

@@ -2,7 +2,6 @@ package capycoin
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"slices"
 	"sync/atomic"
@@ -10,34 +9,73 @@ import (
 	"github.com/google/uuid"
 )
 
-// account is the state of an account after the record at position asOf.
-type account struct {
+// state is an account after the record at position asOf, but for its tokens and
+// a long chain.
+type state struct {
 	id      uuid.UUID
 	created int64 // µs since 1970
 	asOf    uint64
 	funds   Coins
-	count   int64      // of its transactions
-	roots   []uint64   // of its chain, head last (see history.go)
-	tokens  []tokenRef // never changed in place
+	count   int64 // of its transactions
+	packed  uint8 // how many bytes of room are in use; longRoots: they are elsewhere
+	room    [47]byte
+}
+
+// account is a copy of an account.
+type account struct {
+	state
+	long   []byte     // packed roots of its chain that do not fit into room
+	tokens []tokenRef // never changed in place
+}
+
+// packedRoots returns the roots of an account's chain.
+func (a *account) packedRoots() []byte {
+	if a.packed == longRoots {
+		return a.long
+	}
+	return a.room[:a.packed]
+}
+
+func (a *account) roots() []uint64 { return unpackRoots(a.packedRoots()) }
+
+func (a *account) setRoots(roots []uint64) { a.setPacked(appendRoots(nil, roots)) }
+
+func (a *account) setPacked(b []byte) {
+	if len(b) <= len(a.room) {
+		a.packed = uint8(copy(a.room[:], b))
+	} else {
+		a.packed, a.long = longRoots, append(a.long[:0], b...)
+	}
+}
+
+// push makes the record at a position the account's next transaction.
+func (a *account) push(position uint64) link {
+	l, packed := pushPacked(a.packedRoots(), a.count, position)
+	if a.packed != longRoots && len(packed) <= len(a.room) {
+		a.packed = uint8(len(packed)) // they are in there
+	} else {
+		a.setPacked(packed)
+	}
+	a.count++
+	a.asOf = position
+	return l
+}
+
+func (s *state) view() Account {
+	return Account{ID: s.id, Created: timeOf(s.created), Funds: s.funds, Transactions: s.count}
 }
 
 // slot holds an account in the cache. It has no pointer, or the garbage
 // collector would look at each of a million of them over and over. Of its 112
 // bytes those in use are in two lines of the processor's cache, mostly.
 type slot struct {
-	id      uuid.UUID
-	created int64
-	asOf    uint64
-	funds   Coins
-	count   int64
+	state
 	touched uint32      // the writer's alone: its place in the overlay, from 1
 	used    atomic.Bool // since the clock's hand last passed
 	live    bool        // it holds an account
 	dirty   bool        // changed since its row was last handed to Folds
 	folding bool        // its row is on its way to the disk
 	owner   bool        // of tokens, which are in cache.tokens
-	packed  uint8       // how many bytes of roots are in use; longRoots: cache.long has them
-	roots   [51]byte    // as in rows
 }
 
 const longRoots = 255
@@ -71,7 +109,7 @@ type cache struct {
 	hand   uint32
 	long   map[uint32][]byte // packed roots that do not fit into a slot
 	tokens map[uint32][]tokenRef
-	dirty  [foldParts][]uint32
+	dirty  [foldParts][]uint64 // see dirtyEntry
 	dirtyN int
 }
 
@@ -115,7 +153,7 @@ func (c *cache) hint(id *uuid.UUID) (slot uint32, sum uint64) {
 		return noSlot, 0
 	}
 	s := c.at(slot)
-	return slot, s.asOf + uint64(s.roots[len(s.roots)/2])
+	return slot, s.asOf + uint64(s.room[len(s.room)/2])
 }
 
 const noSlot = ^uint32(0)
@@ -125,20 +163,16 @@ func (c *cache) packedRoots(i uint32) []byte {
 	if s.packed == longRoots {
 		return c.long[i]
 	}
-	return s.roots[:s.packed]
+	return s.room[:s.packed]
 }
 
-// head returns the position of an account's last transaction, 0 for none.
-func (c *cache) head(i uint32) uint64 {
-	head, _ := binary.Uvarint(c.packedRoots(i))
-	return head
-}
-
-// account copies what a slot holds; the room for roots is used again.
+// account copies what a slot holds; the room of a long chain is used again.
 func (c *cache) account(i uint32, a *account) {
 	s := c.at(i)
-	a.id, a.created, a.asOf, a.funds, a.count = s.id, s.created, s.asOf, s.funds, s.count
-	a.roots, a.tokens = unpackRoots(a.roots[:0], c.packedRoots(i)), nil
+	a.state, a.tokens = s.state, nil
+	if s.packed == longRoots {
+		a.long = append(a.long[:0], c.long[i]...)
+	}
 	if s.owner {
 		a.tokens = c.tokens[i]
 	}
@@ -157,7 +191,7 @@ func (c *cache) add(a *account) uint32 {
 	c.free = c.free[:len(c.free)-1]
 	c.index.add(&a.id, i)
 	s := c.at(i)
-	s.id, s.created, s.live = a.id, a.created, true
+	s.live = true
 	c.set(i, a)
 	return i
 }
@@ -165,18 +199,12 @@ func (c *cache) add(a *account) uint32 {
 // set changes an account to a newer state.
 func (c *cache) set(i uint32, a *account) {
 	s := c.at(i)
-	s.asOf, s.funds, s.count = a.asOf, a.funds, a.count
-	var buf [len(s.roots) + 16]byte
-	packed := appendRoots(buf[:0], a.roots)
-	if len(packed) <= len(s.roots) {
-		if s.packed == longRoots {
-			delete(c.long, i)
-		}
-		s.packed = uint8(copy(s.roots[:], packed))
-	} else {
-		s.packed = longRoots
-		c.long[i] = append(c.long[i][:0], packed...)
+	if a.packed == longRoots {
+		c.long[i] = append(c.long[i][:0], a.long...)
+	} else if s.packed == longRoots {
+		delete(c.long, i)
 	}
+	s.state = a.state
 	if len(a.tokens) > 0 {
 		s.owner = true
 		c.tokens[i] = a.tokens
@@ -194,46 +222,36 @@ func (c *cache) changed(i uint32) {
 	}
 	s.dirty = true
 	part := foldPart(&s.id)
-	c.dirty[part] = append(c.dirty[part], i)
+	c.dirty[part] = append(c.dirty[part], dirtyEntry(&s.id, i))
 	c.dirtyN++
+}
+
+// dirtyEntry is a slot in a part's list: what sorts it there, the 32 bits of its
+// id that follow those of the part, and the slot itself. So a list is sorted
+// without a look at the slots.
+func dirtyEntry(id *uuid.UUID, i uint32) uint64 {
+	return binary.BigEndian.Uint64(id[:])<<foldBits&^(1<<32-1) | uint64(i)
 }
 
 // take moves up to n changed accounts of a part to a list, in order of their
 // ids, and marks them as folding; more says whether the part has others left.
 func (c *cache) take(part, n int, list []uint32) (_ []uint32, more bool) {
 	all := c.dirty[part]
-	c.sortByID(all)
+	slices.Sort(all)
 	n = min(n, len(all))
-	for _, i := range all[:n] {
+	for _, entry := range all[:n] {
+		i := uint32(entry)
 		s := c.at(i)
 		s.dirty, s.folding = false, true
+		list = append(list, i)
+		// Ids with the same 32 bits are rare.
+		for j := len(list) - 1; j > 0 && compareIDs(&c.at(list[j-1]).id, &s.id) > 0; j-- {
+			list[j], list[j-1] = list[j-1], list[j]
+		}
 	}
-	list = append(list, all[:n]...)
 	c.dirtyN -= n
 	c.dirty[part] = append(all[:0], all[n:]...)
 	return list, n < len(all)
-}
-
-// sortByID sorts slots by the ids in them.
-func (c *cache) sortByID(list []uint32) {
-	// By the first half, which nearly always tells, without a look at the slots.
-	type item struct {
-		half uint64
-		slot uint32
-	}
-	items := make([]item, len(list))
-	for n, i := range list {
-		items[n] = item{binary.BigEndian.Uint64(c.at(i).id[:]), i}
-	}
-	slices.SortFunc(items, func(x, y item) int {
-		if c := cmp.Compare(x.half, y.half); c != 0 {
-			return c
-		}
-		return compareIDs(&c.at(x.slot).id, &c.at(y.slot).id)
-	})
-	for n := range items {
-		list[n] = items[n].slot
-	}
 }
 
 func compareIDs(a, b *uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

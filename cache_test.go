@@ -122,12 +122,14 @@ func TestSlots(t *testing.T) {
 	c := newCache(16)
 	rng := rand.New(rand.NewPCG(7, 8))
 	make1 := func(id byte) *account {
-		a := &account{id: uuid.UUID{id}, created: rng.Int64N(maxTime), asOf: rng.Uint64N(1 << 60), funds: Coins(rng.Int64N(int64(MaxSupply)))}
+		a := &account{state: state{id: uuid.UUID{id}, created: rng.Int64N(maxTime), asOf: rng.Uint64N(1 << 60), funds: Coins(rng.Int64N(int64(MaxSupply)))}}
 		at := uint64(0)
+		var roots []uint64
 		for range rng.IntN(60) {
 			at += 1 + rng.Uint64N(1<<rng.IntN(50))
-			a.roots = append(a.roots, at)
+			roots = append(roots, at)
 		}
+		a.setRoots(roots)
 		for range rng.IntN(3) {
 			a.tokens = append(a.tokens, tokenRef{position: rng.Uint64N(1000)})
 		}
@@ -145,11 +147,12 @@ func TestSlots(t *testing.T) {
 		default:
 			var got account
 			c.account(i, &got)
-			if fmt.Sprint(got) != fmt.Sprint(*was) {
+			if !sameAccount(&got, was) {
 				t.Fatalf("account %s: got %+v, want %+v", a.id, got, *was)
 			}
-			if head := c.head(i); len(was.roots) > 0 && head != was.roots[len(was.roots)-1] || len(was.roots) == 0 && head != 0 {
-				t.Fatalf("account %s: its head is %d, its roots %v", a.id, head, was.roots)
+			head, roots := headOf(c.packedRoots(i)), was.roots()
+			if len(roots) > 0 && head != roots[len(roots)-1] || len(roots) == 0 && head != 0 {
+				t.Fatalf("account %s: its head is %d, its roots %v", a.id, head, roots)
 			}
 			a.created = was.created
 			c.set(i, a)
@@ -166,6 +169,54 @@ func TestSlots(t *testing.T) {
 				t.Fatalf("after evicting: %d accounts, %d of them known, %d long chains, %d with tokens", c.index.n, len(want), len(c.long), len(c.tokens))
 			}
 		}
+	}
+}
+
+// sameAccount compares what accounts hold, not what their room has beside it.
+func sameAccount(a, b *account) bool {
+	return a.view() == b.view() && a.asOf == b.asOf && slices.Equal(a.roots(), b.roots()) && slices.Equal(a.tokens, b.tokens)
+}
+
+// TestChain makes a chain of records packed and not, in rooms of all sizes.
+func TestChain(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	for room := range 80 {
+		var roots []uint64
+		packed := make([]byte, 0, room)
+		position := uint64(0)
+		for n := range int64(3000) {
+			position += 1 + rng.Uint64N(1<<rng.IntN(40))
+			var want, got link
+			want, roots = pushRoot(roots, n, position)
+			got, packed = pushPacked(packed, n, position)
+			if got != want || !slices.Equal(unpackRoots(packed), roots) {
+				t.Fatalf("record %d at %d: got %+v and %v, want %+v and %v", n+1, position, got, unpackRoots(packed), want, roots)
+			}
+			if !slices.Equal(packed, appendRoots(nil, roots)) {
+				t.Fatalf("record %d: roots %v are packed as %x", n+1, roots, packed)
+			}
+		}
+	}
+	// The same in an account, whose room is too small now and then.
+	var a account
+	var roots []uint64
+	long, short := 0, 0
+	for n := range int64(100_000) {
+		var want link
+		position := uint64(n+1) << 20
+		want, roots = pushRoot(roots, n, position)
+		was := a.packed
+		if got := a.push(position); got != want || a.count != n+1 || a.asOf != position || !slices.Equal(a.roots(), roots) {
+			t.Fatalf("record %d of an account: got %+v and %v, want %+v and %v", n+1, got, a.roots(), want, roots)
+		}
+		if a.packed == longRoots {
+			long++
+		} else if was == longRoots {
+			short++
+		}
+	}
+	if long == 0 || short == 0 {
+		t.Errorf("the chain was too long for its room %d times, and back in it %d times", long, short)
 	}
 }
 

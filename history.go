@@ -109,10 +109,6 @@ type snapshot struct {
 	tokens []tokenRef // never changed in place
 }
 
-func (a *account) view() Account {
-	return Account{ID: a.id, Created: timeOf(a.created), Funds: a.funds, Transactions: a.count}
-}
-
 // snapshot returns the committed state of an account. Only the writer brings
 // accounts into memory: readers of many would push out those that are paid.
 func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
@@ -125,8 +121,7 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	l.mu.RLock()
 	if i, ok := l.cache.find(&id); ok {
 		a := l.cache.at(i)
-		s := snapshot{head: l.cache.head(i), Account: Account{
-			ID: id, Created: timeOf(a.created), Funds: a.funds, Transactions: a.count}}
+		s := snapshot{Account: a.view(), head: headOf(l.cache.packedRoots(i))}
 		if a.owner {
 			s.tokens = l.cache.tokens[i]
 		}
@@ -142,11 +137,7 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	if a == nil {
 		return snapshot{}, ErrAccountNotFound
 	}
-	s := snapshot{Account: a.view(), tokens: a.tokens}
-	if len(a.roots) > 0 {
-		s.head = a.roots[len(a.roots)-1]
-	}
-	return s, nil
+	return snapshot{Account: a.view(), head: headOf(a.packedRoots()), tokens: a.tokens}, nil
 }
 
 // walkPage is how many records of a chain are read in one View. They lie

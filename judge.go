@@ -215,8 +215,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 	ov.books.accounts++
 	n := ov.newTouched()
 	n.opened = true
-	n.id, n.created, n.asOf, n.funds, n.count = o.account.id, r.time, r.position, 0, 0
-	n.roots, n.tokens = n.roots[:0], nil
+	n.state, n.tokens = state{id: o.account.id, created: r.time, asOf: r.position}, nil
 	ov.opened[n.id] = n
 	o.account.Account = n.view()
 	if o.withToken {

@@ -6,23 +6,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// pushRoot adds a record at a position to a chain that has n records before
-// it, and returns the record's link and the chain's new roots. The roots are
-// changed in place.
-func pushRoot(roots []uint64, n int64, position uint64) (link, []uint64) {
-	l := link{ordinal: n + 1}
-	if len(roots) > 0 {
-		l.prev = roots[len(roots)-1]
-	}
-	if treeSize(n+1) > 1 {
-		roots = roots[:len(roots)-2] // two trees of one size become this one's
-	}
-	if len(roots) > 0 {
-		l.jump = roots[len(roots)-1]
-	}
-	return l, append(roots, position)
-}
-
 // touched is an account in the overlay: its state after the operations judged
 // so far.
 type touched struct {
@@ -39,6 +22,7 @@ type overlay struct {
 	cache   *cache
 	books   books
 	touched []*touched
+	spare   []*touched // of earlier commits, to be used again
 	opened  map[uuid.UUID]*touched
 	keys    keyTable
 	keyLog  []keyEntry
@@ -46,7 +30,6 @@ type overlay struct {
 	arena   []byte
 	ends    []int // of the records in the arena
 	first   uint64
-	spare   []*touched // of earlier commits, to be used again
 
 	save   savepoint
 	saving bool
@@ -62,11 +45,9 @@ type savepoint struct {
 }
 
 type savedAccount struct {
-	t     *touched
-	funds Coins
-	count int64
-	asOf  uint64
-	roots []uint64
+	t *touched
+	state
+	long []byte
 }
 
 func newOverlay(c *cache) *overlay {
@@ -98,7 +79,6 @@ func (o *overlay) drop() {
 			o.cache.at(t.slot).touched = 0
 		}
 	}
-	o.spare = append(o.spare, o.touched...)
 	o.touched = o.touched[:0]
 }
 
@@ -121,13 +101,14 @@ func (o *overlay) touch(slot uint32) *touched {
 }
 
 func (o *overlay) newTouched() *touched {
-	var t *touched
-	if n := len(o.spare); n > 0 {
-		t, o.spare = o.spare[n-1], o.spare[:n-1]
-		t.saved = 0
-	} else {
-		t = new(touched)
+	n := len(o.touched)
+	if n == len(o.spare) {
+		for slab := new([256]touched); len(o.spare) < n+len(slab); {
+			o.spare = append(o.spare, &slab[len(o.spare)-n])
+		}
 	}
+	t := o.spare[n]
+	t.saved = 0
 	o.touched = append(o.touched, t)
 	return t
 }
@@ -138,8 +119,7 @@ func (o *overlay) keep(t *touched) {
 		return
 	}
 	t.saved = o.saves
-	o.save.copies = append(o.save.copies,
-		savedAccount{t, t.funds, t.count, t.asOf, slices.Clone(t.roots)})
+	o.save.copies = append(o.save.copies, savedAccount{t, t.state, slices.Clone(t.long)})
 }
 
 func (o *overlay) savepoint() {
@@ -166,8 +146,7 @@ func (o *overlay) rollback() {
 	o.arena = o.arena[:o.end(len(o.ends))]
 	for i := range o.save.copies {
 		c := &o.save.copies[i]
-		c.t.funds, c.t.count, c.t.asOf = c.funds, c.count, c.asOf
-		c.t.roots = append(c.t.roots[:0], c.roots...)
+		c.t.state, c.t.long = c.state, c.long
 	}
 }
 
@@ -208,9 +187,7 @@ func (o *overlay) records(into [][]byte) [][]byte {
 // moved is the effect of a transfer's record on one of its accounts. The rest
 // of the record's effect is in the funds that the caller has set.
 func (t *touched) moved(position uint64) (p party) {
-	p.link, t.roots = pushRoot(t.roots, t.count, position)
-	t.count++
-	t.asOf = position
+	p.link = t.push(position)
 	p.funds = t.funds
 	return p
 }

@@ -155,10 +155,11 @@ func FuzzRecord(f *testing.F) {
 
 // FuzzRows does the same for the rows of Folds.
 func FuzzRows(f *testing.F) {
-	acct := account{id: DefaultSeedAccount(), created: seedCreated, asOf: 9, funds: 7, count: 4, roots: []uint64{5, 9},
+	acct := account{state: state{id: DefaultSeedAccount(), created: seedCreated, asOf: 9, funds: 7, count: 4},
 		tokens: []tokenRef{{position: 3, expires: 10}}}
+	acct.setRoots([]uint64{5, 9})
 	key := acct.id
-	other := account{id: uuid.UUID{1}, created: 5, asOf: 2}
+	other := account{state: state{id: uuid.UUID{1}, created: 5, asOf: 2}}
 	f.Add(byte(0), accountRowForTest(lastAccount[:], other, acct))
 	keys := []keyEntry{{7, 5}, {7, 9}, {9, 300}}
 	f.Add(byte(1), keyRowForTest(keys))

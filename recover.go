@@ -282,7 +282,7 @@ func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID) erro
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !there {
-		a := account{id: id, created: r.time, asOf: r.position}
+		a := account{state: state{id: id, created: r.time, asOf: r.position}}
 		if r.kind == kindGenesis {
 			a.created, a.funds = seedCreated, l.genesis.supply
 		}
@@ -337,12 +337,12 @@ func (l *Ledger) follow(slot uint32, r *record, p *party, change Coins) error {
 	a := &l.work
 	l.cache.account(slot, a)
 	funds := a.funds + change
-	want, roots := pushRoot(a.roots, a.count, r.position)
+	want := a.push(r.position)
 	if p.link != want || p.funds != funds {
 		return fmt.Errorf("%w: record %d leaves account %s with %+v, it follows %+v", ErrCorrupt,
 			r.position, a.id, *p, party{want, funds})
 	}
-	a.roots, a.count, a.funds, a.asOf = roots, a.count+1, funds, r.position
+	a.funds = funds
 	l.cache.set(slot, a)
 	l.cache.changed(slot)
 	return nil

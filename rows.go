@@ -141,12 +141,13 @@ func accountsIn(key, value []byte, fn func(id uuid.UUID, entry, state []byte) bo
 // decodeAccount decodes what a row says of an account.
 func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 	d := decoder{b: state}
-	a := &account{id: id}
+	a := new(account)
+	a.id = id
 	a.asOf = d.uvarint(maxOrdinal)
 	a.created = int64(d.uint64(maxTime))
 	a.funds = Coins(d.uvarint(uint64(MaxSupply)))
 	a.count = int64(d.uvarint(maxOrdinal))
-	a.roots = d.roots(a.count)
+	a.setRoots(d.roots(a.count))
 	n := int(d.byte())
 	d.check(n <= MaxTokens)
 	for range n {
@@ -177,33 +178,6 @@ func (l *Ledger) accountRow(ctx context.Context, id uuid.UUID) (a *account, err 
 		return false
 	})
 	return a, errors.Join(err, bad)
-}
-
-func appendRoots(b []byte, roots []uint64) []byte {
-	for i := len(roots) - 1; i >= 0; i-- {
-		if i == len(roots)-1 {
-			b = binary.AppendUvarint(b, roots[i])
-		} else {
-			b = binary.AppendUvarint(b, roots[i+1]-roots[i])
-		}
-	}
-	return b
-}
-
-// unpackRoots decodes what appendRoots made.
-func unpackRoots(into []uint64, b []byte) []uint64 {
-	at := uint64(0)
-	for len(b) > 0 {
-		v, n := binary.Uvarint(b)
-		if b = b[n:]; len(into) == 0 {
-			at = v
-		} else {
-			at -= v
-		}
-		into = append(into, at)
-	}
-	slices.Reverse(into)
-	return into
 }
 
 // roots reads the roots of a chain of n records; n tells how many there are.
