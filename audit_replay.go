@@ -66,9 +66,8 @@ func (a *auditor) prefetch(page []record) {
 	}
 	for i := range page {
 		if r := &page[i]; r.kind == kindTransfer {
-			_, from := a.accounts.hint(&r.transfer.sender)
-			_, to := a.accounts.hint(&r.transfer.receiver)
-			a.warmth += from + to
+			t := &r.transfer
+			a.warmth += a.accounts.warm(a.accounts.hint(&t.sender)) + a.accounts.warm(a.accounts.hint(&t.receiver))
 		}
 	}
 }

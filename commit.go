@@ -43,7 +43,6 @@ type op struct {
 	err       error
 	records   int // at most so many records,
 	bytes     int // of at most so many bytes
-	warmth    uint64
 	state     atomic.Int32
 	done      chan struct{} // has room for one
 
@@ -118,10 +117,7 @@ func (l *Ledger) hint(o *op) {
 		}
 		for i := first; i < min(first+atOnce, len(o.transfers)); i++ {
 			t := &o.transfers[i]
-			from, a := l.cache.hint(&t.Sender)
-			to, b := l.cache.hint(&t.Receiver)
-			o.hints = append(o.hints, [2]uint32{from, to})
-			o.warmth += a + b // or the compiler would leave the reads out
+			o.hints = append(o.hints, [2]uint32{l.cache.hint(&t.Sender), l.cache.hint(&t.Receiver)})
 		}
 		l.mu.RUnlock()
 	}
@@ -378,9 +374,14 @@ func (l *Ledger) publish(took time.Duration) {
 	opened := l.books.opened
 	l.books = o.books
 	o.books.opened = opened
-	for _, t := range o.touched {
+	for n, t := range o.touched {
+		if n%(2*readAhead) == 0 {
+			for _, t := range o.touched[n:min(n+2*readAhead, len(o.touched))] {
+				l.warmth += l.cache.warm(t.slot)
+			}
+		}
 		i := t.slot
-		if t.opened {
+		if t.slot == noSlot {
 			i = l.cache.add(&t.account)
 		} else {
 			l.cache.set(i, &t.account)

@@ -11,11 +11,11 @@ import (
 // all that has changed, in key order; when its last row is durable, every
 // effect of the records up to there is in the rows.
 const (
-	// defaultFoldLag is how many records may be unfolded before a sweep
-	// begins. A sweep is through within about half as many more, which bounds
-	// the replay after a crash and the fresh keys in memory; so many keys fill
-	// two thirds of 1,024 cells in each of their tables.
-	defaultFoldLag = 700_000
+	// defaultFoldLag is how many records may be unfolded before a sweep begins,
+	// where one with a key counts twice: it takes longer to replay, and room in
+	// memory; half as many keys fill two thirds of 1,024 cells in each of their
+	// tables. A sweep is through within about half as many more.
+	defaultFoldLag = 1_200_000
 	// defaultFoldSlice is the fewest accounts worth a commit's while: a few
 	// cost almost as many pages as a few dozen.
 	defaultFoldSlice = 64
@@ -84,9 +84,10 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 	if len(f.rows) > 0 {
 		return l.handOver(ctx) // Folds did not take them
 	}
-	crowded := l.cache.limit - l.cache.limit/4
+	// With room for all accounts they need not make any.
+	crowded := l.cache.index.n >= l.cache.limit && l.cache.dirtyN > l.cache.limit-l.cache.limit/4
 	if f.stage == foldIdle {
-		if l.books.position-f.folded < f.lag && l.cache.dirtyN <= crowded {
+		if l.books.position-f.folded+uint64(l.keys.fresh.n) < f.lag && !crowded {
 			return l.stageMerge(ctx, records)
 		}
 		l.beginSweep(l.books.position)

@@ -1,7 +1,6 @@
 package capycoin
 
 import (
-	"bytes"
 	"context"
 	"errors"
 
@@ -48,7 +47,7 @@ func (l *Ledger) foldAccounts(ctx context.Context, list []uint32) ([]uint32, err
 	first := l.cache.at(list[0]).id
 	err := l.folds.Scan(ctx, TableAccounts, first[:], func(key, value []byte) bool {
 		n := 0
-		for n < len(list) && bytes.Compare(l.cache.at(list[n]).id[:], key) <= 0 {
+		for n < len(list) && compareIDs(&l.cache.at(list[n]).id, (*uuid.UUID)(key)) <= 0 {
 			n++
 		}
 		if n == 0 {

@@ -38,6 +38,11 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 		*res = Result{}
 		hints := [2]uint32{noSlot, noSlot}
 		if i < len(o.hints) {
+			if i%readAhead == 0 {
+				for _, h := range o.hints[i:min(i+readAhead, len(o.hints))] {
+					l.warmth += l.cache.warm(h[0]) + l.cache.warm(h[1])
+				}
+			}
 			hints = o.hints[i]
 		}
 		refusal, err := l.judgeTransfer(ctx, &o.transfers[i], hints, &res.Receipt)
@@ -214,7 +219,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 	ov.append(r)
 	ov.books.accounts++
 	n := ov.newTouched()
-	n.opened = true
+	n.slot = noSlot
 	n.state, n.tokens = state{id: o.account.id, created: r.time, asOf: r.position}, nil
 	ov.opened[n.id] = n
 	o.account.Account = n.view()

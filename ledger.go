@@ -51,6 +51,7 @@ type Ledger struct {
 	scratch    record
 	work       account
 	found      []uint64      // positions under a key's hash
+	warmth     uint64        // of [cache.warm], or the compiler would leave the reads out
 	expected   int           // operations of the next commit,
 	lingerFor  time.Duration // and how long it waits for them
 	linger     *time.Timer

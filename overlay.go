@@ -10,9 +10,8 @@ import (
 // so far.
 type touched struct {
 	account
-	slot   uint32 // where the cache has the committed one
-	opened bool   // or it is opened in this commit
-	saved  uint64 // the savepoint that has a copy of it
+	slot  uint32 // where the cache has the committed one; noSlot: it is opened in this commit
+	saved uint64 // the savepoint that has a copy of it
 }
 
 // overlay is the state that the operations of one commit are judged on: what
@@ -75,7 +74,7 @@ func (o *overlay) reset(b *books, now int64) {
 // drop lets go of the accounts.
 func (o *overlay) drop() {
 	for _, t := range o.touched {
-		if !t.opened {
+		if t.slot != noSlot {
 			o.cache.at(t.slot).touched = 0
 		}
 	}
@@ -94,7 +93,7 @@ func (o *overlay) copied(slot uint32) *touched {
 // touch makes a copy of a committed account that has none.
 func (o *overlay) touch(slot uint32) *touched {
 	t := o.newTouched()
-	t.slot, t.opened = slot, false
+	t.slot = slot
 	o.cache.account(slot, &t.account)
 	o.cache.at(slot).touched = uint32(len(o.touched))
 	return t
