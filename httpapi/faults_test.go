@@ -332,6 +332,7 @@ func panics(t *testing.T, c *client, r route, own owner) reply {
 func TestPanic(t *testing.T) {
 	w := newWorld(t, setup{})
 	own := w.open(10)
+	restore := w.api.WaitWith(panicking{context.Background()})
 	for _, c := range []*client{w.pub, w.tru} {
 		for _, r := range routesOf(t, c.side) {
 			if slices.Contains(withoutLedger, r) {
@@ -347,5 +348,6 @@ func TestPanic(t *testing.T) {
 			}
 		}
 	}
+	restore()
 	w.pub.get(own.path(""), own.token).ok()
 }

@@ -38,35 +38,37 @@ type Options struct {
 	// Tokens are never in it. Nil: nothing is logged.
 	Logger *slog.Logger
 	// Wait is how long a request waits for its turn in a full queue, or for a
-	// token to be hashed, before it is answered 503; 1 ms to 1 min. Zero: 2 s.
+	// token to be hashed, before it is answered 503; 1 ms to 1 min. It may be an
+	// eighth longer. Zero: 2 s.
 	Wait time.Duration
 }
 
 // API is a ledger's two handlers and what they share.
 type API struct {
-	led     *capycoin.Ledger
-	iss     *capycoin.TokenIssuer
-	logger  *slog.Logger
-	wait    time.Duration
-	metrics *metrics
-	public  *side
-	trusted *side
-	drained atomic.Bool
+	led      *capycoin.Ledger
+	iss      *capycoin.TokenIssuer
+	logger   *slog.Logger
+	patience patience
+	metrics  *metrics
+	public   *side
+	trusted  *side
+	drained  atomic.Bool
 }
 
 // New makes the handlers of a ledger. The error is a [*capycoin.OptionError].
 func New(led *capycoin.Ledger, iss *capycoin.TokenIssuer, opts *Options) (*API, error) {
-	a := &API{led: led, iss: iss, logger: slog.New(slog.DiscardHandler), wait: 2 * time.Second}
+	a := &API{led: led, iss: iss, logger: slog.New(slog.DiscardHandler)}
+	a.patience.wait = 2 * time.Second
 	if opts != nil {
 		if opts.Logger != nil {
 			a.logger = opts.Logger
 		}
 		if opts.Wait != 0 {
-			a.wait = opts.Wait
+			a.patience.wait = opts.Wait
 		}
 	}
-	if a.wait < time.Millisecond || a.wait > time.Minute {
-		return nil, &capycoin.OptionError{Field: "Wait", Value: a.wait, Allowed: "1ms to 1m, or 0 for the default"}
+	if a.patience.wait < time.Millisecond || a.patience.wait > time.Minute {
+		return nil, &capycoin.OptionError{Field: "Wait", Value: a.patience.wait, Allowed: "1ms to 1m, or 0 for the default"}
 	}
 	a.metrics = newMetrics(led, iss)
 	a.public = newSide(a, "public", publicRoutes)

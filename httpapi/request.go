@@ -133,9 +133,7 @@ func (x *exchange) authorize() error {
 	case !ok:
 		return errNoToken
 	}
-	ctx, cancel := x.patience()
-	defer cancel()
-	tok, err := x.iss.Verify(ctx, token)
+	tok, err := x.iss.Verify(x.patience.begin(), token)
 	if err != nil {
 		return err
 	}
@@ -145,56 +143,30 @@ func (x *exchange) authorize() error {
 	return nil
 }
 
-// patience returns the request's context, cut to how long it may wait for its
-// turn.
-func (x *exchange) patience() (context.Context, context.CancelFunc) {
-	return newPatience(x.r.Context(), x.wait)
-}
-
-// patience is a context with a timeout that begins when somebody waits for it.
-// Timers are dear, and most calls never wait: a token that is remembered, say,
-// is verified at once.
+// patience is how long a request waits for its turn, as a context. One for each
+// request would be a timer for each; those of a moment share one.
 type patience struct {
-	context.Context
 	wait time.Duration
 
 	mu     sync.Mutex
-	timed  context.Context // set when somebody waits
-	cancel context.CancelFunc
+	shared context.Context
+	until  time.Time // when the next one is made
+	end    context.CancelFunc
 }
 
-func newPatience(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
-	p := &patience{Context: ctx, wait: wait}
-	return p, p.end
-}
-
-// Done implements [context.Context].
-func (p *patience) Done() <-chan struct{} {
+// begin returns a context that ends after the wait, or up to an eighth later. It
+// does not end with the request: what is in the queue then is carried out,
+// whether or not somebody still waits for the answer.
+func (p *patience) begin() context.Context {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.timed == nil {
-		p.timed, p.cancel = context.WithTimeout(p.Context, p.wait)
+	if now := time.Now(); now.After(p.until) {
+		// end is never called, as the last request may begin any moment: the
+		// timer runs out.
+		p.shared, p.end = context.WithTimeout(context.Background(), p.wait+p.wait/8)
+		p.until = now.Add(p.wait / 8)
 	}
-	return p.timed.Done()
-}
-
-// Err implements [context.Context].
-func (p *patience) Err() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.timed == nil {
-		return p.Context.Err()
-	}
-	return p.timed.Err()
-}
-
-// end lets go of the timer.
-func (p *patience) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cancel != nil {
-		p.cancel()
-	}
+	return p.shared
 }
 
 // The largest bodies, in bytes.

@@ -5,48 +5,39 @@ import (
 	"io"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// TestPatience checks that a request waits as long as it may from when it
-// begins to wait, and no longer than its client does.
+// TestPatience checks that a request waits as long as it may and little longer,
+// whenever it begins to, and that those of a moment share a timer.
 func TestPatience(t *testing.T) {
 	const wait = 2 * time.Second
 	synctest.Test(t, func(t *testing.T) {
-		ctx, end := newPatience(context.Background(), wait)
-		time.Sleep(2 * wait)
-		if err := ctx.Err(); err != nil {
-			t.Errorf("before anybody waits: got %v, want nil", err)
+		p := patience{wait: wait}
+		made := make(map[context.Context]bool)
+		var waiting sync.WaitGroup
+		for range 1000 {
+			ctx := p.begin()
+			made[ctx] = true
+			if err := ctx.Err(); err != nil {
+				t.Fatalf("a request that begins now: %v", err)
+			}
+			start := time.Now()
+			waiting.Go(func() {
+				<-ctx.Done()
+				if waited := time.Since(start); waited < wait || waited > wait*9/8 || ctx.Err() != context.DeadlineExceeded {
+					t.Errorf("got %v after %v, want %v after %v to %v", ctx.Err(), waited, context.DeadlineExceeded, wait, wait*9/8)
+				}
+			})
+			time.Sleep(10 * time.Millisecond)
 		}
-		start := time.Now()
-		<-ctx.Done()
-		if waited := time.Since(start); waited != wait || ctx.Err() != context.DeadlineExceeded {
-			t.Errorf("got %v after %v, want %v after %v", ctx.Err(), waited, context.DeadlineExceeded, wait)
+		waiting.Wait()
+		if len(made) > 50 {
+			t.Errorf("1000 requests in 10 s had %d contexts, want about 40", len(made))
 		}
-		end()
-	})
-	synctest.Test(t, func(t *testing.T) {
-		request, cancel := context.WithCancel(context.Background())
-		ctx, end := newPatience(request, wait)
-		done := ctx.Done()
-		cancel()
-		<-done
-		if err := ctx.Err(); err != context.Canceled {
-			t.Errorf("the client has gone: got %v, want %v", err, context.Canceled)
-		}
-		end()
-	})
-	synctest.Test(t, func(t *testing.T) {
-		request, cancel := context.WithCancel(context.Background())
-		ctx, end := newPatience(request, wait)
-		cancel()
-		if err := ctx.Err(); err != context.Canceled {
-			t.Errorf("the client has gone, nobody waits: got %v, want %v", err, context.Canceled)
-		}
-		<-ctx.Done()
-		end()
 	})
 }
 

@@ -48,8 +48,7 @@ func serveOpenAccount(x *exchange) error {
 }
 
 func (x *exchange) openAccount(withToken bool) error {
-	ctx, cancel := x.patience()
-	defer cancel()
+	ctx := x.patience.begin()
 	if !withToken {
 		acct, err := x.led.OpenAccount(ctx)
 		if err != nil {
@@ -103,8 +102,7 @@ func serveIssueToken(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := x.patience()
-	defer cancel()
+	ctx := x.patience.begin()
 	tok, err := x.iss.Issue(ctx, x.account, req)
 	if err != nil {
 		return err
@@ -138,8 +136,7 @@ func serveTokens(x *exchange) error {
 }
 
 func serveRevokeToken(x *exchange) error {
-	ctx, cancel := x.patience()
-	defer cancel()
+	ctx := x.patience.begin()
 	if err := x.iss.Revoke(ctx, x.account, x.object); err != nil {
 		return err
 	}

@@ -92,8 +92,7 @@ func serveTransfer(x *exchange) error {
 		return badBody(err)
 	}
 	t.Key = x.key
-	ctx, cancel := x.patience()
-	defer cancel()
+	ctx := x.patience.begin()
 	receipt, err := x.led.Transfer(ctx, t)
 	if err != nil {
 		return err
@@ -160,8 +159,7 @@ func serveBatch(x *exchange) error {
 	if err != nil {
 		return badBody(err)
 	}
-	ctx, cancel := x.patience()
-	defer cancel()
+	ctx := x.patience.begin()
 	results, err := x.led.TransferBatch(ctx, transfers, mode)
 	if err != nil {
 		return err
