@@ -259,11 +259,11 @@ func (k *keyIndex) nextNumber() (n uint64) {
 
 // keyFilter is a blocked Bloom filter (Putze, Sanders and Singler, JEA 14,
 // 2009): a key's bits are all in one block of 64 bytes, a line of the
-// processor's cache. With 12 bits a key it is wrong about 1 new key in 200.
+// processor's cache. With 16 bits a key it is wrong about 1 new key in 700.
 type keyFilter [][8]uint64
 
 const (
-	filterBits   = 12 // of the filter, for each key
+	filterBits   = 16 // of the filter, for each key
 	filterProbes = 7  // bits that a key sets
 )
 

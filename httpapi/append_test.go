@@ -1,0 +1,35 @@
+package httpapi
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// TestAppend compares what is written by hand with what the packages write that
+// define it.
+func TestAppend(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		id := uuid.New()
+		if got, want := string(appendID([]byte("x"), id)), "x"+id.String(); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	}
+	last := time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
+	check := func(at time.Time) {
+		t.Helper()
+		got, want := string(appendTime([]byte("x"), at)), "x"+at.UTC().Format("2006-01-02T15:04:05.000000Z")
+		if got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	}
+	check(time.Unix(0, 0))
+	check(last)
+	check(time.Date(2024, 2, 29, 0, 0, 0, 1_999, time.FixedZone("", 3600)))
+	for range 100_000 {
+		check(time.UnixMicro(rng.Int64N(last.UnixMicro() + 1)))
+	}
+}
