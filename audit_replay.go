@@ -43,7 +43,7 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 		if p.err != nil {
 			return p.err
 		}
-		a.prefetch(p.records)
+		a.warmth += a.accounts.prefetch(p.records)
 		for i := range p.records {
 			if r := &p.records[i]; r.kind != 0 {
 				a.record(r)
@@ -57,19 +57,6 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 		}
 	}
 	return nil
-}
-
-// prefetch reads from the accounts of a page's transfers: see [Ledger.hint].
-func (a *auditor) prefetch(page []record) {
-	if a.accounts.index.n < farAccounts {
-		return
-	}
-	for i := range page {
-		if r := &page[i]; r.kind == kindTransfer {
-			t := &r.transfer
-			a.warmth += a.accounts.warm(a.accounts.hint(&t.sender)) + a.accounts.warm(a.accounts.hint(&t.receiver))
-		}
-	}
 }
 
 // readPages reads a part of the journal into pages that are free, and passes

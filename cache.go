@@ -90,10 +90,12 @@ const foldBits = 10
 func foldPart(id *uuid.UUID) int { return int(id[0])<<2 | int(id[1])>>6 }
 
 // slotList is all slots, which never move.
-type slotList []*[slabSlots]slot
+type slotList []*slab
 
-// slabSlots is how many slots are allocated at once.
-const slabSlots = 256
+// slab is slots that are allocated at once.
+type slab [slabSlots]slot
+
+const slabSlots = 4096
 
 func (l slotList) at(i uint32) *slot { return &l[i/slabSlots][i%slabSlots] }
 
@@ -105,6 +107,8 @@ type cache struct {
 	limit  int
 	index  idIndex
 	slots  slotList
+	slabs  *mappedSlabs
+	top    uint32 // slots from here on were never used
 	free   []uint32
 	hand   uint32
 	long   map[uint32][]byte // packed roots that do not fit into a slot
@@ -114,7 +118,9 @@ type cache struct {
 }
 
 func newCache(limit int) *cache {
-	return &cache{limit: limit, long: make(map[uint32][]byte), tokens: make(map[uint32][]tokenRef)}
+	c := &cache{limit: limit, long: make(map[uint32][]byte), tokens: make(map[uint32][]tokenRef)}
+	c.slabs = newMappedSlabs(c)
+	return c
 }
 
 func (c *cache) at(i uint32) *slot { return c.slots.at(i) }
@@ -167,6 +173,19 @@ func (c *cache) warm(slot uint32) uint64 {
 	return s.asOf + uint64(s.touched) // of both lines
 }
 
+// prefetch is warm for the accounts of a page of records.
+func (c *cache) prefetch(page []record) (sum uint64) {
+	if c.index.n < farAccounts {
+		return 0
+	}
+	for i := range page {
+		if r := &page[i]; r.kind == kindTransfer {
+			sum += c.warm(c.hint(&r.transfer.sender)) + c.warm(c.hint(&r.transfer.receiver))
+		}
+	}
+	return sum
+}
+
 const noSlot = ^uint32(0)
 
 func (c *cache) packedRoots(i uint32) []byte {
@@ -191,15 +210,15 @@ func (c *cache) account(i uint32, a *account) {
 
 // add takes in an account that is not there yet.
 func (c *cache) add(a *account) uint32 {
-	if len(c.free) == 0 {
-		first := uint32(len(c.slots) * slabSlots)
-		c.slots = append(c.slots, new([slabSlots]slot))
-		for i := range uint32(slabSlots) {
-			c.free = append(c.free, first+slabSlots-1-i)
+	i := c.top
+	if n := len(c.free); n > 0 {
+		i, c.free = c.free[n-1], c.free[:n-1]
+	} else {
+		if int(i) == len(c.slots)*slabSlots {
+			c.slots = append(c.slots, c.slabs.next())
 		}
+		c.top++
 	}
-	i := c.free[len(c.free)-1]
-	c.free = c.free[:len(c.free)-1]
 	c.index.add(&a.id, i)
 	s := c.at(i)
 	s.live = true
@@ -277,9 +296,8 @@ func compareIDs(a, b *uuid.UUID) int {
 // call looks at a bounded number of them: the rest is left to the next one.
 func (c *cache) evict() {
 	over := c.index.n - c.limit
-	slots := uint32(len(c.slots) * slabSlots)
 	for looked := 0; over > 0 && looked < 4*over+64; looked++ {
-		c.hand = (c.hand + 1) % slots
+		c.hand = (c.hand + 1) % c.top
 		s := c.at(c.hand)
 		if !s.live || s.dirty || s.folding || s.touched != 0 || s.used.Swap(false) {
 			continue

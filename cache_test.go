@@ -18,10 +18,10 @@ import (
 func TestIDIndex(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var x idIndex
-	slots := slotList{new([slabSlots]slot), new([slabSlots]slot)}
+	slots := slotList{new(slab)}
 	want := make(map[uuid.UUID]uint32)
 	var free []uint32
-	for i := range uint32(2 * slabSlots) {
+	for i := range uint32(512) {
 		free = append(free, i)
 	}
 	for range 50_000 {

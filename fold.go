@@ -14,7 +14,7 @@ const (
 	// defaultFoldLag is how many records may be unfolded before a sweep begins,
 	// where one with a key counts twice: it takes longer to replay, and room in
 	// memory; half as many keys fill two thirds of 1,024 cells in each of their
-	// tables. A sweep is through within about half as many more.
+	// tables. A sweep is through within half as many more, counted the same.
 	defaultFoldLag = 1_200_000
 	// defaultFoldSlice is the fewest accounts worth a commit's while: a few
 	// cost almost as many pages as a few dozen.
@@ -59,6 +59,7 @@ type folder struct {
 	upTo   uint64 // what folded will be
 	part   int
 	total  int      // accounts and keys of the sweep, roughly
+	span   uint64   // for how many records it may go on
 	staged []uint32 // accounts handed over, or about to be
 	run    *keyRun  // of the sweep's keys
 	expiry []byte   // where the search for expired tokens goes on
@@ -84,15 +85,15 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 	if len(f.rows) > 0 {
 		return l.handOver(ctx) // Folds did not take them
 	}
-	// With room for all accounts they need not make any.
-	crowded := l.cache.index.n >= l.cache.limit && l.cache.dirtyN > l.cache.limit-l.cache.limit/4
 	if f.stage == foldIdle {
+		// With room for all accounts they need not make any.
+		crowded := l.cache.index.n >= l.cache.limit && l.cache.dirtyN > l.cache.limit-l.cache.limit/4
 		if l.books.position-f.folded+uint64(l.keys.fresh.n) < f.lag && !crowded {
 			return l.stageMerge(ctx, records)
 		}
 		l.beginSweep(l.books.position)
 	}
-	n := max(f.slice, 2*int(uint64(f.total)*uint64(records)/f.lag))
+	n := max(f.slice, int(uint64(f.total)*uint64(records)/f.span))
 	if l.cache.dirtyN > l.cache.limit {
 		n = max(n, 4*records)
 	}
@@ -110,6 +111,8 @@ func (l *Ledger) beginSweep(upTo uint64) {
 	}
 	t.old, t.cur = t.cur, make(map[[16]byte]tokenRow)
 	f.total = l.cache.dirtyN + k.unfolded() + len(t.old)
+	unfolded := upTo - f.folded
+	f.span = max(1, f.lag/2*unfolded/max(1, unfolded+uint64(f.total-l.cache.dirtyN)))
 }
 
 // stageRows hands over what the sweep has of about n accounts and keys.

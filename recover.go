@@ -10,7 +10,7 @@ import (
 
 const (
 	// replayPage is how many records are read in one View while replaying.
-	replayPage = 1024
+	replayPage = 256
 	// replayFold is how many records are replayed before they are folded, so
 	// that a journal whose rows were lost is replayed in bounded memory.
 	replayFold = 1 << 20
@@ -158,6 +158,7 @@ func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) e
 		if err != nil {
 			return err
 		}
+		l.warmth += l.cache.prefetch(page[:n])
 		for i := range page[:n] {
 			if err := l.apply(ctx, &page[i]); err != nil {
 				return err
