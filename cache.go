@@ -159,9 +159,9 @@ func (c *cache) hint(id *uuid.UUID) uint32 {
 	return noSlot
 }
 
-// readAhead is of how many transfers the accounts are read from memory at once.
-// Among a million of them, to take one after the other would be to wait for the
-// memory each time.
+// readAhead is for how many transfers accounts are read from memory at once. Among
+// a million of them, to take one after the other is to wait for the memory each
+// time.
 const readAhead = 32
 
 // warm reads from a slot; what it returns means nothing.
