@@ -155,8 +155,8 @@ type patience struct {
 }
 
 // begin returns a context that ends after the wait, or up to an eighth later. It
-// does not end with the request: what is in the queue then is carried out,
-// whether or not somebody still waits for the answer.
+// does not end with the request: a transfer that is in the queue then is carried
+// out, whether or not somebody still waits for the answer.
 func (p *patience) begin() context.Context {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,6 +167,14 @@ func (p *patience) begin() context.Context {
 		p.until = now.Add(p.wait / 8)
 	}
 	return p.shared
+}
+
+// hashing returns the shared context cut to the request's own, for what hashes a new
+// token: for somebody who has left that would be a token that nobody has.
+func (x *exchange) hashing() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(x.patience.begin())
+	stop := context.AfterFunc(x.r.Context(), cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // The largest bodies, in bytes.

@@ -48,7 +48,8 @@ func serveOpenAccount(x *exchange) error {
 }
 
 func (x *exchange) openAccount(withToken bool) error {
-	ctx := x.patience.begin()
+	ctx, end := x.hashing()
+	defer end()
 	if !withToken {
 		acct, err := x.led.OpenAccount(ctx)
 		if err != nil {
@@ -102,7 +103,8 @@ func serveIssueToken(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	ctx := x.patience.begin()
+	ctx, end := x.hashing()
+	defer end()
 	tok, err := x.iss.Issue(ctx, x.account, req)
 	if err != nil {
 		return err
