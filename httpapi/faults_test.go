@@ -351,3 +351,24 @@ func TestPanic(t *testing.T) {
 	restore()
 	w.pub.get(own.path(""), own.token).ok()
 }
+
+// TestHangUpWhileHashed has a client leave while its token is hashed: nothing is
+// recorded for it.
+func TestHangUpWhileHashed(t *testing.T) {
+	w := newWorld(t, setup{tokens: capycoin.TokenOptions{BcryptCost: 10}})
+	own := w.open(10)
+	w.pub.get(own.path(""), own.token).ok() // its token is remembered
+	for _, path := range []string{"/account", own.path("/token")} {
+		before := w.led.Stats().Position
+		ctx, hangUp := context.WithCancel(t.Context())
+		req := httptest.NewRequestWithContext(ctx, "POST", path, http.NoBody)
+		if path != "/account" {
+			req.Header.Set("Authorization", "Bearer "+own.token)
+		}
+		time.AfterFunc(10*time.Millisecond, hangUp)
+		w.api.Public().ServeHTTP(httptest.NewRecorder(), req)
+		if got := w.led.Stats().Position; got != before {
+			t.Errorf("POST %s: %d records were written for a client that had left", path, got-before)
+		}
+	}
+}
