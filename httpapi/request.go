@@ -151,7 +151,6 @@ type patience struct {
 	mu     sync.Mutex
 	shared context.Context
 	until  time.Time // when the next one is made
-	end    context.CancelFunc
 }
 
 // begin returns a context that ends after the wait, or up to an eighth later. It
@@ -161,10 +160,9 @@ func (p *patience) begin() context.Context {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := time.Now(); now.After(p.until) {
-		// end is never called, as the last request may begin any moment: the
-		// timer runs out.
-		p.shared, p.end = context.WithTimeout(context.Background(), p.wait+p.wait/8)
-		p.until = now.Add(p.wait / 8)
+		ctx, cancel := context.WithTimeout(context.Background(), p.wait+p.wait/8)
+		_ = cancel // the last request to wait is not known: the timer runs out
+		p.shared, p.until = ctx, now.Add(p.wait/8)
 	}
 	return p.shared
 }

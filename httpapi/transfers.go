@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"strconv"
 	"time"
@@ -120,46 +121,27 @@ func appendReceipt(b []byte, r *capycoin.Receipt) []byte {
 	return strconv.AppendInt(b, int64(r.Fee), 10)
 }
 
-// hexPairs are the two digits of each byte.
-var hexPairs = func() (pairs [256][2]byte) {
-	const digits = "0123456789abcdef"
-	for c := range pairs {
-		pairs[c] = [2]byte{digits[c>>4], digits[c&15]}
-	}
-	return pairs
-}()
-
-// appendID writes an id. A page has three of them a transaction.
 func appendID(b []byte, id uuid.UUID) []byte {
-	s := [36]byte{8: '-', 13: '-', 18: '-', 23: '-'}
-	for i, at := range [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} {
-		pair := &hexPairs[id[i]]
-		s[at], s[at+1] = pair[0], pair[1]
-	}
-	return append(b, s[:]...)
+	b = append(hex.AppendEncode(b, id[:4]), '-')
+	b = append(hex.AppendEncode(b, id[4:6]), '-')
+	b = append(hex.AppendEncode(b, id[6:8]), '-')
+	b = append(hex.AppendEncode(b, id[8:10]), '-')
+	return hex.AppendEncode(b, id[10:])
 }
 
-// appendTime writes an instant as RFC 3339 with microseconds, in UTC. Package
-// time would write as many decimals as it takes, or none, and take twice as long.
+// appendTime writes an instant with microseconds. Package time writes RFC 3339
+// quickly, but with as many decimals as it takes, or none.
 func appendTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	s := [27]byte{4: '-', 7: '-', 10: 'T', 13: ':', 16: ':', 19: '.', 26: 'Z'}
-	put := func(at, digits, n int) {
-		for i := at + digits - 1; i >= at; i-- {
-			s[i] = byte('0' + n%10)
-			n /= 10
-		}
+	b = t.AppendFormat(b, time.RFC3339)
+	b = b[:len(b)-len("Z")]
+	micros := t.Nanosecond() / 1000
+	decimals := [...]byte{'.', '0', '0', '0', '0', '0', '0', 'Z'}
+	for i := 6; i > 0; i-- {
+		decimals[i] += byte(micros % 10)
+		micros /= 10
 	}
-	put(0, 4, year) // ledger time is from 1970 to 9999
-	put(5, 2, int(month))
-	put(8, 2, day)
-	put(11, 2, hour)
-	put(14, 2, minute)
-	put(17, 2, second)
-	put(20, 6, t.Nanosecond()/1000)
-	return append(b, s[:]...)
+	return append(b, decimals[:]...)
 }
 
 func serveBatch(x *exchange) error {
