@@ -51,11 +51,7 @@ func (a *account) setPacked(b []byte) {
 // push makes the record at a position the account's next transaction.
 func (a *account) push(position uint64) link {
 	l, packed := pushPacked(a.packedRoots(), a.count, position)
-	if a.packed != longRoots && len(packed) <= len(a.room) {
-		a.packed = uint8(len(packed)) // they are in there
-	} else {
-		a.setPacked(packed)
-	}
+	a.setPacked(packed)
 	a.count++
 	a.asOf = position
 	return l
@@ -87,7 +83,7 @@ const foldParts = 1 << foldBits
 
 const foldBits = 10
 
-func foldPart(id *uuid.UUID) int { return int(id[0])<<2 | int(id[1])>>6 }
+func foldPart(id *uuid.UUID) int { return int(binary.BigEndian.Uint16(id[:]) >> (16 - foldBits)) }
 
 // slotList is all slots, which never move.
 type slotList []*slab
@@ -199,9 +195,9 @@ func (c *cache) packedRoots(i uint32) []byte {
 // account copies what a slot holds; the room of a long chain is used again.
 func (c *cache) account(i uint32, a *account) {
 	s := c.at(i)
-	a.state, a.tokens = s.state, nil
+	a.state, a.long, a.tokens = s.state, a.long[:0], nil
 	if s.packed == longRoots {
-		a.long = append(a.long[:0], c.long[i]...)
+		a.long = append(a.long, c.long[i]...)
 	}
 	if s.owner {
 		a.tokens = c.tokens[i]

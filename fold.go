@@ -13,8 +13,9 @@ import (
 const (
 	// defaultFoldLag is how many records may be unfolded before a sweep begins,
 	// where one with a key counts twice: it takes longer to replay, and room in
-	// memory; half as many keys fill two thirds of 1,024 cells in each of their
-	// tables. A sweep is through within half as many more, counted the same.
+	// memory; half as many keys leave each of their tables below the three
+	// quarters of 1,024 cells at which it grows. A sweep is through within half
+	// as many more, counted the same, unless many more accounts change meanwhile.
 	defaultFoldLag = 1_200_000
 	// defaultFoldSlice is the fewest accounts worth a commit's while: a few
 	// cost almost as many pages as a few dozen.
@@ -86,7 +87,7 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 		return l.handOver(ctx) // Folds did not take them
 	}
 	if f.stage == foldIdle {
-		// With room for all accounts they need not make any.
+		// While the cache is not full, changed accounts crowd nobody out.
 		crowded := l.cache.index.n >= l.cache.limit && l.cache.dirtyN > l.cache.limit-l.cache.limit/4
 		if l.books.position-f.folded+uint64(l.keys.fresh.n) < f.lag && !crowded {
 			return l.stageMerge(ctx, records)
@@ -110,9 +111,10 @@ func (l *Ledger) beginSweep(upTo uint64) {
 		f.run = &keyRun{number: k.nextNumber()}
 	}
 	t.old, t.cur = t.cur, make(map[[16]byte]tokenRow)
-	f.total = l.cache.dirtyN + k.unfolded() + len(t.old)
-	unfolded := upTo - f.folded
-	f.span = max(1, f.lag/2*unfolded/max(1, unfolded+uint64(f.total-l.cache.dirtyN)))
+	keys := k.unfolded() + len(t.old)
+	f.total = l.cache.dirtyN + keys
+	records := upTo - f.folded
+	f.span = max(1, f.lag/2*records/max(1, records+uint64(keys)))
 }
 
 // stageRows hands over what the sweep has of about n accounts and keys.

@@ -220,7 +220,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 	ov.books.accounts++
 	n := ov.newTouched()
 	n.slot = noSlot
-	n.state, n.tokens = state{id: o.account.id, created: r.time, asOf: r.position}, nil
+	n.account = account{state: state{id: o.account.id, created: r.time, asOf: r.position}}
 	ov.opened[n.id] = n
 	o.account.Account = n.view()
 	if o.withToken {

@@ -264,7 +264,7 @@ type keyFilter [][8]uint64
 
 const (
 	filterBits   = 16 // of the filter, for each key
-	filterProbes = 7  // bits that a key sets
+	filterProbes = 6  // bits that a key sets, by 9 of its hash each: the rest is its part
 )
 
 // newKeyFilter makes a filter, which is not nil.

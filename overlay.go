@@ -20,8 +20,8 @@ type touched struct {
 type overlay struct {
 	cache   *cache
 	books   books
-	touched []*touched
-	spare   []*touched // of earlier commits, to be used again
+	room    []*touched // to be used again by each commit
+	touched []*touched // the first ones of room
 	opened  map[uuid.UUID]*touched
 	keys    keyTable
 	keyLog  []keyEntry
@@ -101,14 +101,15 @@ func (o *overlay) touch(slot uint32) *touched {
 
 func (o *overlay) newTouched() *touched {
 	n := len(o.touched)
-	if n == len(o.spare) {
-		for slab := new([256]touched); len(o.spare) < n+len(slab); {
-			o.spare = append(o.spare, &slab[len(o.spare)-n])
+	if n == len(o.room) {
+		slab := new([256]touched)
+		for i := range slab {
+			o.room = append(o.room, &slab[i])
 		}
 	}
-	t := o.spare[n]
+	o.touched = o.room[:n+1]
+	t := o.room[n]
 	t.saved = 0
-	o.touched = append(o.touched, t)
 	return t
 }
 

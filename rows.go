@@ -147,7 +147,9 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 	a.created = int64(d.uint64(maxTime))
 	a.funds = Coins(d.uvarint(uint64(MaxSupply)))
 	a.count = int64(d.uvarint(maxOrdinal))
-	a.setRoots(d.roots(a.count))
+	packed := d.b
+	d.roots(a.count) // in memory they are as they are here
+	a.setPacked(packed[:len(packed)-len(d.b)])
 	n := int(d.byte())
 	d.check(n <= MaxTokens)
 	for range n {
