@@ -111,6 +111,9 @@ type cache struct {
 	tokens map[uint32][]tokenRef
 	dirty  [foldParts][]uint64 // see dirtyEntry
 	dirtyN int
+
+	sweeping []uint64 // of the part that a sweep goes through, in order,
+	swept    int      // and how many of them it has taken
 }
 
 func newCache(limit int) *cache {
@@ -261,11 +264,15 @@ func dirtyEntry(id *uuid.UUID, i uint32) uint64 {
 
 // take moves up to n changed accounts of a part to a list, in order of their
 // ids, and marks them as folding; more says whether the part has others left.
+// What changes after a sweep has come to a part is left to the next sweep: or
+// else a part might change as fast as it is swept.
 func (c *cache) take(part, n int, list []uint32) (_ []uint32, more bool) {
-	all := c.dirty[part]
-	slices.Sort(all)
-	n = min(n, len(all))
-	for _, entry := range all[:n] {
+	if c.swept == 0 {
+		c.sweeping, c.dirty[part] = c.dirty[part], c.sweeping[:0]
+		slices.Sort(c.sweeping)
+	}
+	n = min(n, len(c.sweeping)-c.swept)
+	for _, entry := range c.sweeping[c.swept:][:n] {
 		i := uint32(entry)
 		s := c.at(i)
 		s.dirty, s.folding = false, true
@@ -276,8 +283,24 @@ func (c *cache) take(part, n int, list []uint32) (_ []uint32, more bool) {
 		}
 	}
 	c.dirtyN -= n
-	c.dirty[part] = append(all[:0], all[n:]...)
-	return list, n < len(all)
+	if c.swept += n; c.swept < len(c.sweeping) {
+		return list, true
+	}
+	c.sweeping, c.swept = c.sweeping[:0], 0
+	return list, false
+}
+
+// left returns how many accounts a sweep has yet to take that has come to a
+// part.
+func (c *cache) left(part int) int {
+	n := len(c.sweeping) - c.swept
+	if c.swept > 0 {
+		part++ // its list is the next sweep's
+	}
+	for _, list := range c.dirty[part:] {
+		n += len(list)
+	}
+	return n
 }
 
 // compareIDs is bytes.Compare, without the call for what the first half tells.

@@ -15,7 +15,7 @@ const (
 	// where one with a key counts twice: it takes longer to replay, and room in
 	// memory; half as many keys leave each of their tables below the three
 	// quarters of 1,024 cells at which it grows. A sweep is through within half
-	// as many more, counted the same, unless many more accounts change meanwhile.
+	// as many more, counted the same.
 	defaultFoldLag = 1_200_000
 	// defaultFoldSlice is the fewest accounts worth a commit's while: a few
 	// cost almost as many pages as a few dozen.
@@ -59,8 +59,6 @@ type folder struct {
 	stage  int
 	upTo   uint64 // what folded will be
 	part   int
-	total  int      // accounts and keys of the sweep, roughly
-	span   uint64   // for how many records it may go on
 	staged []uint32 // accounts handed over, or about to be
 	run    *keyRun  // of the sweep's keys
 	expiry []byte   // where the search for expired tokens goes on
@@ -94,7 +92,7 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 		}
 		l.beginSweep(l.books.position)
 	}
-	n := max(f.slice, int(uint64(f.total)*uint64(records)/f.span))
+	n := max(f.slice, l.pace(uint64(records)))
 	if l.cache.dirtyN > l.cache.limit {
 		n = max(n, 4*records)
 	}
@@ -111,10 +109,31 @@ func (l *Ledger) beginSweep(upTo uint64) {
 		f.run = &keyRun{number: k.nextNumber()}
 	}
 	t.old, t.cur = t.cur, make(map[[16]byte]tokenRow)
-	keys := k.unfolded() + len(t.old)
-	f.total = l.cache.dirtyN + keys
-	records := upTo - f.folded
-	f.span = max(1, f.lag/2*records/max(1, records+uint64(keys)))
+}
+
+// pace returns how many accounts and keys have to go with so many records, for
+// the sweep to be through in time.
+func (l *Ledger) pace(records uint64) int {
+	f, k := &l.folder, &l.keys
+	var work int
+	switch f.stage {
+	case foldAccounts:
+		work = l.cache.left(f.part)
+		if k.old != nil {
+			work += k.old.n
+		}
+	case foldKeys:
+		if k.old != nil {
+			work = k.old.n * (foldParts - f.part) / foldParts
+		}
+	}
+	since := l.books.position - f.upTo
+	counted := since + uint64(k.fresh.n)
+	if since > 0 {
+		records = records * counted / since // most likely as many have keys
+	}
+	left := max(records, f.lag/2-min(counted, f.lag/2), 1)
+	return int(uint64(work) * records / left)
 }
 
 // stageRows hands over what the sweep has of about n accounts and keys.
