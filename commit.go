@@ -206,7 +206,11 @@ func (l *Ledger) gather(batch []*op, first *op) (_ []*op, next *op) {
 				return batch, nil
 			}
 			if late == nil {
-				l.linger.Reset(l.lingerFor)
+				rest := time.Until(l.lingerUntil)
+				if rest <= 0 {
+					return batch, nil
+				}
+				l.linger.Reset(rest)
 				late = l.linger.C
 			}
 			select {
@@ -231,19 +235,21 @@ const (
 	// for their callers. With fewer the processors may have nothing to do
 	// meanwhile, and then a timer is up to a millisecond late.
 	lingerFrom = 8
-	// maxLinger is the longest that it waits. On a disk it is hardly ever that.
+	// maxLinger is the longest that it waits, however slow the disk is.
 	maxLinger = 5 * time.Millisecond
 )
 
 // commit judges operations, appends their records, publishes their effects and
 // answers, in this order. Most callers that have their answer come again at
-// once, so the next commit expects as many, and waits for them a part of the
-// time that this one took: two commits of half as many would take longer.
+// once, so the next commit expects as many, and waits for them after the answers
+// for a part of the time that this one took: two commits of half as many would
+// take longer.
 func (l *Ledger) commit(batch []*op) {
 	l.alone.Store(len(batch) == 1)
 	start := time.Now()
 	err := l.tryCommit(batch)
-	l.expected, l.lingerFor = 0, min(time.Since(start)/2, maxLinger)
+	took := time.Since(start)
+	l.expected = 0
 	if len(batch) >= lingerFrom {
 		l.expected = len(batch) + len(l.queue)
 	}
@@ -253,6 +259,7 @@ func (l *Ledger) commit(batch []*op) {
 		}
 		o.done <- struct{}{}
 	}
+	l.lingerUntil = time.Now().Add(min(took/2, maxLinger))
 }
 
 // maxStale bounds how often a commit is judged again although nothing new was

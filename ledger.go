@@ -44,17 +44,17 @@ type Ledger struct {
 	alone   atomic.Bool // the last commit was of one operation
 
 	// They belong to it.
-	overlay    *overlay
-	folder     folder
-	batch      []*op
-	recordList [][]byte
-	scratch    record
-	work       account
-	found      []uint64      // positions under a key's hash
-	warmth     uint64        // of [cache.warm], or the compiler would leave the reads out
-	expected   int           // operations of the next commit,
-	lingerFor  time.Duration // and how long it waits for them
-	linger     *time.Timer
+	overlay     *overlay
+	folder      folder
+	batch       []*op
+	recordList  [][]byte
+	scratch     record
+	work        account
+	found       []uint64  // positions under a key's hash
+	warmth      uint64    // of [cache.warm], or the compiler would leave the reads out
+	expected    int       // operations of the next commit,
+	lingerUntil time.Time // and until when it waits for them
+	linger      *time.Timer
 
 	// mu guards the committed state. Only the writer changes it, so only
 	// other goroutines need the lock to read it.

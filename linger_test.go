@@ -17,9 +17,11 @@ type slowLog struct {
 	capycoin.Log
 	takes time.Duration
 	sizes []int // of the appends
+	began time.Time
 }
 
 func (l *slowLog) Append(ctx context.Context, after uint64, records [][]byte) error {
+	l.began = time.Now()
 	time.Sleep(l.takes)
 	l.sizes = append(l.sizes, len(records))
 	return l.Log.Append(ctx, after, records)
@@ -79,5 +81,22 @@ func TestLingerIsShort(t *testing.T) {
 		if took := time.Since(start); len(log.sizes) == 1 && took > takes*19/10 {
 			t.Errorf("%d callers waited %s for a commit of %s", callers, took, takes)
 		}
+	}
+}
+
+// TestLingerPasses: an operation long after a busy time waits for nobody.
+func TestLingerPasses(t *testing.T) {
+	const takes = 20 * time.Millisecond
+	led, log, id := openSlowLedger(t, takes)
+	least := time.Hour // of some tries: a busy machine may be late
+	for range 5 {
+		payRounds(t, led, id, 32, 2)
+		time.Sleep(2 * takes)
+		start := time.Now()
+		payRounds(t, led, id, 1, 1)
+		least = min(least, log.began.Sub(start))
+	}
+	if least > 4*time.Millisecond {
+		t.Errorf("the commit of a single operation began %s after its call", least)
 	}
 }
