@@ -3,6 +3,7 @@ package capycoin
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,9 +21,9 @@ type AuditOptions struct {
 	MaxFaults int
 }
 
-// AuditProgress says how far an audit is. The stages are "journal",
-// "accounts", "keys" and "tokens", in this order; Done and Total count what
-// the stage is about.
+// AuditProgress says how far an audit is. The stages are "rows" (of accounts),
+// "journal", "accounts", "keys" and "tokens", in this order; Done and Total
+// count what the stage is about.
 type AuditProgress struct {
 	Stage string
 	Done  uint64
@@ -98,7 +99,7 @@ const auditPage = 1024
 // funds of all accounts add up to the supply.
 //
 // The ledger goes on meanwhile: an audit reads in pages and never waits for
-// the writer, nor the writer for it. It holds an account in about 150 bytes of
+// the writer, nor the writer for it. It holds an account in about 170 bytes of
 // memory. Faults are in the report (see [AuditReport.Err]) and do not make
 // Audit fail; an error means that it did not get to the end.
 func (l *Ledger) Audit(ctx context.Context, opts *AuditOptions) (AuditReport, error) {
@@ -120,10 +121,12 @@ type auditor struct {
 
 	// The model.
 	books    books
-	folded   uint64   // the fold position when the audit began
-	accounts *cache   // all of them
-	atFold   []uint64 // of a slot: its asOf at the fold position; 0 if it was opened later
-	rows     []bool   // of a slot: it has a row
+	folded   uint64    // the fold position when the audit began
+	accounts *cache    // all of them; asOf is 0 until it is opened
+	rows     []rowMark // of a slot
+	checked  []bool    // of a slot that has a row: it has been compared
+	seed     maphash.Seed
+	entry    []byte
 	work     account
 	warmth   uint64
 	live     map[[16]byte]tokenRow // tokens that are neither revoked nor dropped
@@ -144,6 +147,7 @@ func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
 		waiting:  make(map[uuid.UUID][]*account),
 		doubts:   make(map[[16]byte]tokenRow),
 		keySum:   newKeySum(),
+		seed:     maphash.MakeSeed(),
 	}
 	if opts != nil {
 		a.opts = *opts
@@ -164,8 +168,9 @@ func (a *auditor) run(ctx context.Context) error {
 	a.liveBooks.opened = append([]uint64(nil), l.books.opened...)
 	l.mu.RUnlock()
 	stages := []func(context.Context) error{
+		a.readRows,
 		func(ctx context.Context) error { return a.replayTo(ctx, a.liveBooks.position) },
-		a.checkAccounts, a.checkAccountRows, a.checkKeys, a.checkTokens, a.checkTokenRows,
+		a.checkAccounts, a.checkKeys, a.checkTokens, a.checkTokenRows,
 		// What was newer than the model can be compared once that is as new.
 		func(ctx context.Context) error { return a.replayTo(ctx, l.position()) },
 	}
@@ -175,9 +180,10 @@ func (a *auditor) run(ctx context.Context) error {
 		}
 	}
 	a.settle()
+	a.settleRows()
 	a.report.Position = a.books.position
 	a.report.Accounts, a.report.Transactions = a.books.accounts, a.books.transactions
-	for i := range uint32(len(a.atFold)) {
+	for i := range uint32(len(a.rows)) {
 		a.report.Supply += a.accounts.at(i).funds
 	}
 	if a.report.Supply != l.genesis.supply {

@@ -5,24 +5,51 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
 )
 
-// copyAccount returns the committed state of an account as readers get it, nil
-// if there is none.
-func (l *Ledger) copyAccount(ctx context.Context, id uuid.UUID) (*account, error) {
+// copyCached copies the committed states of accounts that are in memory, and
+// says of which.
+func (l *Ledger) copyCached(ids []uuid.UUID, states *[readAhead]account, found *[readAhead]bool) (warmth uint64) {
 	l.mu.RLock()
-	if i, ok := l.cache.index.find(&id, &l.cache.slots); ok {
-		a := new(account)
-		l.cache.account(i, a)
-		l.mu.RUnlock()
-		return a, nil
+	defer l.mu.RUnlock()
+	var hints [readAhead]uint32
+	for i := range ids {
+		hints[i] = l.cache.hint(&ids[i])
 	}
-	l.mu.RUnlock()
-	return l.accountRow(ctx, id)
+	for _, hint := range hints[:len(ids)] {
+		warmth += l.cache.warm(hint)
+	}
+	for i := range ids {
+		slot, ok := l.cache.index.find(&ids[i], &l.cache.slots)
+		if found[i] = ok; ok {
+			l.cache.account(slot, &states[i])
+		}
+	}
+	return warmth
+}
+
+// copyRows is that for those that are not, and whose rows can be read; the ids
+// are in order.
+func (l *Ledger) copyRows(ctx context.Context, ids []uuid.UUID, states *[readAhead]account, found *[readAhead]bool) {
+	n := 0
+	// What can't be read is left to whoever reads it alone.
+	_ = l.folds.Scan(ctx, TableAccounts, ids[0][:], func(key, value []byte) bool {
+		err := accountsIn(key, value, func(id uuid.UUID, _, encoded []byte) bool {
+			for n < len(ids) && compareIDs(&ids[n], &id) < 0 {
+				n++
+			}
+			if n < len(ids) && ids[n] == id && !found[n] {
+				if row, err := decodeAccount(id, encoded); err == nil {
+					states[n], found[n] = *row, true
+				}
+			}
+			return n < len(ids)
+		})
+		return err == nil && n < len(ids) && string(key) < string(ids[len(ids)-1][:])
+	})
 }
 
 // sortByID sorts slots by the ids in them.
@@ -50,20 +77,38 @@ func (c *cache) sortByID(list []uint32) {
 // checkAccounts compares every account of the model with what the ledger
 // answers for it.
 func (a *auditor) checkAccounts(ctx context.Context) error {
-	list := make([]uint32, 0, a.accounts.index.n)
-	for i := range uint32(len(a.atFold)) {
-		list = append(list, i)
+	list := make([]uint32, 0, len(a.rows))
+	for i := range uint32(len(a.rows)) {
+		if a.accounts.at(i).asOf != 0 { // or else it has only a row
+			list = append(list, i)
+		}
 	}
 	a.accounts.sortByID(list)
-	var want account
+	var states [readAhead]account
+	var found [readAhead]bool
+	ids := make([]uuid.UUID, 0, readAhead)
+	want := &a.work
 	for i, slot := range list {
 		if i%auditPage == 0 {
 			if err := a.progress(ctx, "accounts", uint64(i), uint64(len(list))); err != nil {
 				return err
 			}
 		}
-		a.accounts.account(slot, &want)
-		got, err := a.l.copyAccount(ctx, want.id)
+		if i%readAhead == 0 {
+			ids = ids[:0]
+			for _, slot := range list[i:min(i+readAhead, len(list))] {
+				ids = append(ids, a.accounts.at(slot).id)
+			}
+			a.warmth += a.l.copyCached(ids, &states, &found)
+			if slices.Contains(found[:len(ids)], false) {
+				a.l.copyRows(ctx, ids, &states, &found)
+			}
+		}
+		a.accounts.account(slot, want)
+		got, err := &states[i%readAhead], error(nil)
+		if !found[i%readAhead] {
+			got, err = a.l.accountRow(ctx, want.id)
+		}
 		switch {
 		case errors.Is(err, ErrCorrupt):
 			a.fault(0, want.id, FaultAccount, "%v", err)
@@ -74,19 +119,15 @@ func (a *auditor) checkAccounts(ctx context.Context) error {
 		case got.asOf < want.asOf:
 			a.fault(want.asOf, want.id, FaultAccount, "the ledger has it as of record %d", got.asOf)
 		default:
-			a.compareOrWait(got, &want)
+			if got.asOf == want.asOf {
+				a.compare(got, want)
+				continue
+			}
+			later := &account{state: got.state, long: slices.Clone(got.long), tokens: got.tokens}
+			a.waiting[got.id] = append(a.waiting[got.id], later)
 		}
 	}
 	return a.progress(ctx, "accounts", uint64(len(list)), uint64(len(list)))
-}
-
-// compareOrWait compares a copy with the model's account, later if it is newer.
-func (a *auditor) compareOrWait(got, want *account) {
-	if got.asOf == want.asOf {
-		a.compare(got, want)
-		return
-	}
-	a.waiting[got.id] = append(a.waiting[got.id], got)
 }
 
 // compare reports the first difference between two states of an account as of
@@ -134,7 +175,9 @@ func (a *auditor) scan(ctx context.Context, stage string, table Table, total uin
 				return err
 			}
 		}
-		done += uint64(len(page))
+		if done += uint64(len(page)); !more {
+			total = done
+		}
 		if err := a.progress(ctx, stage, done, max(total, done)); err != nil {
 			return err
 		}
@@ -144,106 +187,6 @@ func (a *auditor) scan(ctx context.Context, stage string, table Table, total uin
 		}
 	}
 	return nil
-}
-
-// checkAccountRows compares the rows of accounts: they may lag behind the
-// model, though not behind the fold position, and be ahead of it.
-func (a *auditor) checkAccountRows(ctx context.Context) error {
-	last := uuid.UUID{}
-	err := a.scan(ctx, "accounts", TableAccounts, uint64(a.accounts.index.n/8), func(key, value []byte) error {
-		var rows []*account
-		err := accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
-			row, err := decodeAccount(id, state)
-			switch {
-			case err != nil:
-				a.fault(0, id, FaultAccount, "%v", err)
-			case compareIDs(&last, &id) >= 0:
-				a.fault(0, id, FaultAccount, "it is in the row %x, which is not its own", key)
-			default:
-				rows = append(rows, row)
-			}
-			return true
-		})
-		if err != nil {
-			a.fault(0, uuid.UUID{}, FaultAccount, "%v", err)
-		}
-		copy(last[:], key)
-		for _, row := range rows {
-			if err := a.checkAccountRow(ctx, row); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil && last != lastAccount && last != (uuid.UUID{}) {
-		a.fault(0, uuid.UUID{}, FaultAccount, "the last row of accounts is missing, they end with row %s", last)
-	}
-	if err != nil {
-		return err
-	}
-	for slot, atFold := range a.atFold {
-		if atFold != 0 && !a.rows[slot] {
-			a.fault(atFold, a.accounts.at(uint32(slot)).id, FaultAccount, "its row is missing")
-		}
-	}
-	return nil
-}
-
-func (a *auditor) checkAccountRow(ctx context.Context, row *account) error {
-	slot, ok := a.accounts.find(&row.id)
-	if !ok {
-		// Opened since, or it is there for no reason.
-		a.waiting[row.id] = append(a.waiting[row.id], row)
-		return nil
-	}
-	acct := &a.work
-	a.accounts.account(slot, acct)
-	a.rows[slot] = true
-	switch atFold := a.atFold[slot]; {
-	case row.asOf < atFold:
-		a.fault(atFold, row.id, FaultAccount, "its row is as of record %d, all up to record %d are said to be folded", row.asOf, a.folded)
-	case row.asOf < acct.asOf:
-		return a.checkOldRow(ctx, row)
-	default:
-		a.compareOrWait(row, acct)
-	}
-	return nil
-}
-
-// checkOldRow checks a row that the model has left behind against the records
-// that it names.
-func (a *auditor) checkOldRow(ctx context.Context, row *account) error {
-	err := a.l.log.View(ctx, func(lr LogReader) error {
-		r := reader{log: lr, id: row.id}
-		ordinal, roots := row.count, row.roots()
-		for i := len(roots) - 1; i >= 0; i-- {
-			l, err := r.step(roots[i], ordinal)
-			if err != nil {
-				return err
-			}
-			if funds := transactionOf(&r.rec, row.id).FundsAfter; i == len(roots)-1 && funds != row.funds {
-				return fmt.Errorf("%w: its row has funds %d, record %d says %d", ErrCorrupt, row.funds, roots[i], funds)
-			}
-			if i > 0 && l.jump != roots[i-1] {
-				return fmt.Errorf("%w: its row has record %d in its chain, record %d says %d", ErrCorrupt, roots[i-1], roots[i], l.jump)
-			}
-			ordinal -= treeSize(ordinal)
-		}
-		for _, ref := range row.tokens {
-			if err := recordAt(lr, ref.position, &r.rec); err != nil {
-				return err
-			}
-			if t := &r.rec.token; r.rec.kind != kindToken || t.account != row.id || t.selector != ref.selector || t.expires != ref.expires {
-				return fmt.Errorf("%w: its row names record %d as its token", ErrCorrupt, ref.position)
-			}
-		}
-		return nil
-	})
-	if errors.Is(err, ErrCorrupt) {
-		a.fault(row.asOf, row.id, FaultAccount, "%v", err)
-		return nil
-	}
-	return err
 }
 
 // checkTokens looks up every live token of the model.

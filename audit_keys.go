@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,13 @@ func (s *keySum) add(e keyEntry) {
 	for i, seed := range s.seed {
 		// The finalizer of MurmurHash3, twice.
 		s.sum[i] += mix64(uint64(e.hash) ^ mix64(e.position^seed))
+	}
+}
+
+// merge adds another sum with the same seed.
+func (s *keySum) merge(o keySum) {
+	for i := range s.sum {
+		s.sum[i] += o.sum[i]
 	}
 }
 
@@ -68,9 +76,12 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 	// Some thousand keys at once, from all runs, are worth a read each.
 	const atOnce = 1 << 16
 	parts := int(min(foldParts, max(1, foldParts*atOnce/max(1, a.report.Keys))))
-	var entries []keyEntry
+	// While some are sorted and summed, the next ones are read.
+	var next, summed []keyEntry
+	var summing sync.WaitGroup
+	defer summing.Wait()
 	for first := 0; first < foldParts; first += parts {
-		entries = entries[:0]
+		entries := next[:0]
 		mu.RLock()
 		for part := first; part < min(first+parts, foldParts); part++ {
 			entries = k.fresh.parts[part].entries(entries)
@@ -84,17 +95,22 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 				return sum, false, err
 			}
 		}
-		// What a crash cut short is there again.
-		slices.SortFunc(entries, keyEntry.compare)
-		for _, e := range slices.Compact(entries) {
-			if e.position <= a.liveBooks.position {
-				sum.add(e)
+		summing.Wait()
+		next, summed = summed, entries
+		summing.Go(func() {
+			// What a crash cut short is there again.
+			slices.SortFunc(entries, keyEntry.compare)
+			for _, e := range slices.Compact(entries) {
+				if e.position <= a.liveBooks.position {
+					sum.add(e)
+				}
 			}
-		}
+		})
 		if err := a.progress(ctx, "keys", uint64(first)*uint64(a.report.Keys)/foldParts, uint64(a.report.Keys)); err != nil {
 			return sum, false, err
 		}
 	}
+	summing.Wait()
 	mu.RLock()
 	defer mu.RUnlock()
 	return sum, moves%2 == 0 && k.moves == moves, nil

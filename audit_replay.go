@@ -14,18 +14,22 @@ import (
 type journalPage struct {
 	from    uint64
 	records []record // those that can't be read have kind 0
+	keys    int64    // of the records,
+	keySum  keySum   // and their sum
 	faults  []AuditFault
 	err     error
 }
 
 // replayTo brings the model up to a position of the journal. While it works
-// through a page, the next one is read and decoded.
+// through a page, the keys of the next one are summed, and one is read.
 func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 	ctx, cancel := context.WithCancel(ctx)
-	free, full := make(chan *journalPage, 2), make(chan *journalPage)
-	var reader sync.WaitGroup
-	reader.Go(func() { a.l.readPages(ctx, a.books.position+1, upTo, free, full) })
-	defer reader.Wait()
+	free, read, full := make(chan *journalPage, 3), make(chan *journalPage), make(chan *journalPage)
+	var readers sync.WaitGroup
+	from := a.books.position + 1
+	readers.Go(func() { a.l.readPages(ctx, from, upTo, free, read) })
+	readers.Go(func() { sumPages(ctx, read, full, a.keySum.seed) })
+	defer readers.Wait()
 	defer cancel()
 	for range cap(free) {
 		free <- &journalPage{records: make([]record, auditPage)}
@@ -43,11 +47,19 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 		if p.err != nil {
 			return p.err
 		}
-		a.warmth += a.accounts.prefetch(p.records)
+		var hints [readAhead][2]uint32
 		for i := range p.records {
-			if r := &p.records[i]; r.kind != 0 {
-				a.record(r)
+			if i%readAhead == 0 {
+				some := p.records[i:min(i+readAhead, len(p.records))]
+				a.warmth += a.accounts.prefetch(some, &hints) + a.warmRows(hints[:len(some)])
 			}
+			if r := &p.records[i]; r.kind != 0 {
+				a.record(ctx, r, hints[i%readAhead])
+			}
+		}
+		a.report.Keys += p.keys
+		if p.from <= a.liveBooks.position {
+			a.keySum.merge(p.keySum)
 		}
 		a.books.position = p.from + uint64(len(p.records)) - 1
 		a.report.Records += uint64(len(p.records))
@@ -59,9 +71,16 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 	return nil
 }
 
+// aheadFrom is for how many records the file is read ahead: fewer are few pages.
+const aheadFrom = 1 << 16
+
 // readPages reads a part of the journal into pages that are free, and passes
 // them on, until the context ends or one can't be read.
-func (l *Ledger) readPages(ctx context.Context, from, upTo uint64, free, full chan *journalPage) {
+func (l *Ledger) readPages(ctx context.Context, from, upTo uint64, free, read chan *journalPage) {
+	var ahead *fileAhead
+	if l.bolt != nil && upTo-from > aheadFrom {
+		ahead = l.bolt.ahead()
+	}
 	for from <= upTo {
 		var p *journalPage
 		select {
@@ -71,14 +90,40 @@ func (l *Ledger) readPages(ctx context.Context, from, upTo uint64, free, full ch
 		}
 		p.from, p.faults = from, p.faults[:0]
 		p.records = p.records[:min(uint64(cap(p.records)), upTo-from+1)]
+		ahead.to(from, upTo)
 		p.err = l.readJournal(ctx, p)
 		from += uint64(len(p.records))
 		select {
-		case full <- p:
+		case read <- p:
 		case <-ctx.Done():
 			return
 		}
 		if p.err != nil {
+			return
+		}
+	}
+}
+
+// sumPages sums the keys of pages that were read, and passes the pages on, until
+// the context ends.
+func sumPages(ctx context.Context, read, full chan *journalPage, seed [2]uint64) {
+	for {
+		var p *journalPage
+		select {
+		case p = <-read:
+		case <-ctx.Done():
+			return
+		}
+		p.keys, p.keySum = 0, keySum{seed: seed}
+		for i := range p.records {
+			if r := &p.records[i]; r.kind == kindTransfer && r.transfer.key != "" {
+				p.keys++
+				p.keySum.add(keyEntry{hashKey(r.transfer.sender, r.transfer.key), r.position})
+			}
+		}
+		select {
+		case full <- p:
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -114,7 +159,7 @@ func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 }
 
 // record checks a record against the model and applies it there.
-func (a *auditor) record(r *record) {
+func (a *auditor) record(ctx context.Context, r *record, hints [2]uint32) {
 	b := &a.books
 	if r.time < b.time {
 		a.fault(r.position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", timeOf(r.time), timeOf(b.time))
@@ -131,7 +176,7 @@ func (a *auditor) record(r *record) {
 	case kindAccount:
 		touched[0] = a.open(r, state{id: r.account.id, created: r.time}, r.account.link)
 	case kindTransfer:
-		a.transfer(r, &touched)
+		touched = a.transfer(r, hints)
 	case kindToken:
 		touched[0] = a.token(r)
 	case kindRevocation:
@@ -141,9 +186,7 @@ func (a *auditor) record(r *record) {
 		if slot == noSlot {
 			continue
 		}
-		if r.position <= a.folded {
-			a.atFold[slot] = r.position
-		}
+		a.passRow(ctx, slot, r.position)
 		if len(a.waiting) > 0 {
 			a.arrived(slot)
 		}
@@ -180,7 +223,8 @@ func (a *auditor) compareBooks() {
 
 func (a *auditor) open(r *record, acct state, l link) (slot uint32) {
 	b := &a.books
-	if _, ok := a.accounts.find(&acct.id); ok {
+	slot, listed := a.accounts.find(&acct.id)
+	if listed && a.accounts.at(slot).asOf != 0 {
 		a.fault(r.position, acct.id, FaultAccount, "it is opened again")
 		return noSlot
 	}
@@ -191,68 +235,66 @@ func (a *auditor) open(r *record, acct state, l link) (slot uint32) {
 		a.fault(r.position, acct.id, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)
 	}
 	acct.asOf = r.position
-	slot = a.accounts.add(&account{state: acct})
-	for int(slot) >= len(a.atFold) {
-		a.atFold, a.rows = append(a.atFold, 0), append(a.rows, false)
+	if listed {
+		a.accounts.set(slot, &account{state: acct})
+		return slot
 	}
+	return a.list(&account{state: acct}, rowMark{})
+}
+
+// list takes in an account.
+func (a *auditor) list(acct *account, row rowMark) (slot uint32) {
+	slot = a.accounts.add(acct) // one after the other, as none goes
+	a.rows = append(a.rows, row)
 	return slot
 }
 
 // party returns an account that a record names.
-func (a *auditor) party(r *record, id uuid.UUID) (slot uint32, ok bool) {
-	if slot, ok = a.accounts.find(&id); !ok {
+func (a *auditor) party(r *record, id uuid.UUID, hint uint32) (slot uint32, ok bool) {
+	if slot, ok = a.accounts.findAt(hint, &id); !ok || a.accounts.at(slot).asOf == 0 {
 		a.fault(r.position, id, FaultAccount, "it was never opened")
 		return noSlot, false
 	}
 	return slot, true
 }
 
-func (a *auditor) transfer(r *record, touched *[2]uint32) {
+func (a *auditor) transfer(r *record, hints [2]uint32) (touched [2]uint32) {
 	t := &r.transfer
+	from, isFrom := a.party(r, t.sender, hints[0])
+	to, isTo := a.party(r, t.receiver, hints[1])
 	a.books.transactions++
 	if t.fee != 0 {
 		a.fault(r.position, t.sender, FaultFunds, "it pays a fee of %d to nobody", t.fee)
 	}
-	if from, ok := a.party(r, t.sender); ok {
+	if isFrom {
 		if funds := a.accounts.at(from).funds; funds < t.amount+t.fee {
 			a.fault(r.position, t.sender, FaultFunds, "it pays %d out of %d", t.amount+t.fee, funds)
 		}
 		a.moved(r, from, &t.from, -t.amount-t.fee)
-		touched[0] = from
 	}
-	if to, ok := a.party(r, t.receiver); ok {
+	if isTo {
 		a.moved(r, to, &t.to, t.amount)
-		touched[1] = to
 	}
-	if t.key == "" {
-		return
-	}
-	a.report.Keys++
-	if r.position <= a.liveBooks.position {
-		a.keySum.add(keyEntry{hashKey(t.sender, t.key), r.position})
-	}
+	return [2]uint32{from, to}
 }
 
 // moved applies a transfer to one of its accounts. Where the record has other
 // funds, the model goes on with the record's: it is one fault, not one for
 // each transfer after it, and the supply tells in the end.
 func (a *auditor) moved(r *record, slot uint32, p *party, change Coins) {
-	acct := &a.work
-	a.accounts.account(slot, acct)
-	if funds := acct.funds + change; p.funds != funds {
-		a.fault(r.position, acct.id, FaultFunds, "it has %d after it, should have %d", p.funds, funds)
+	s := a.accounts.at(slot)
+	if funds := s.funds + change; p.funds != funds {
+		a.fault(r.position, s.id, FaultFunds, "it has %d after it, should have %d", p.funds, funds)
 	}
-	acct.funds = p.funds
-	want := acct.push(r.position)
-	if p.link != want {
-		a.fault(r.position, acct.id, FaultChain, "it is linked by %s, should be by %s", p.link, want)
+	s.funds = p.funds
+	if want := a.accounts.push(slot, r.position); p.link != want {
+		a.fault(r.position, s.id, FaultChain, "it is linked by %s, should be by %s", p.link, want)
 	}
-	a.accounts.set(slot, acct)
 }
 
 func (a *auditor) token(r *record) (slot uint32) {
 	t := &r.token
-	slot, ok := a.party(r, t.account)
+	slot, ok := a.party(r, t.account, noSlot)
 	if !ok {
 		return slot
 	}
@@ -276,7 +318,7 @@ func (a *auditor) token(r *record) (slot uint32) {
 }
 
 func (a *auditor) revocation(r *record) (slot uint32) {
-	slot, ok := a.party(r, r.revocation.account)
+	slot, ok := a.party(r, r.revocation.account, noSlot)
 	if !ok {
 		return slot
 	}

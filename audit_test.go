@@ -364,7 +364,7 @@ func TestAuditReport(t *testing.T) {
 		rep.Records != 15 || rep.Position != 15 || rep.Elapsed <= 0 {
 		t.Errorf("got %+v", rep)
 	}
-	for _, stage := range []string{"journal", "accounts", "keys", "tokens"} {
+	for _, stage := range []string{"rows", "journal", "accounts", "keys", "tokens"} {
 		if p := stages[stage]; p.Stage == "" || p.Done != p.Total {
 			t.Errorf("stage %s ended with %+v", stage, p)
 		}
@@ -412,5 +412,42 @@ func TestAuditOfFreshState(t *testing.T) {
 	}
 	if !kinds[FaultAccount] || !kinds[FaultKey] {
 		t.Errorf("got faults %v, want one of the account and one of the key", rep.Faults)
+	}
+}
+
+// TestAuditOfOldRows plants faults in the row of an account that changes again
+// afterwards: the row is compared with what the account was.
+func TestAuditOfOldRows(t *testing.T) {
+	for name, change := range map[string]func(*account){
+		"none":            func(*account) {},
+		"funds":           func(a *account) { a.funds++ },
+		"time of opening": func(a *account) { a.created++ },
+		"a token less":    func(a *account) { a.tokens = a.tokens[:1] },
+		"tokens":          func(a *account) { a.tokens[1].expires++ },
+		"chain":           func(a *account) { roots := a.roots(); roots[0]--; a.setRoots(roots) },
+		"as of":           func(a *account) { a.asOf-- },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newAuditWorld(t)
+			var asOf uint64
+			w.row(t, w.b, func(a *account) { asOf = a.asOf; change(a) })
+			led := w.open(t)
+			defer led.Close()
+			for range 3 {
+				if _, err := led.Transfer(t.Context(), Transfer{Sender: w.seed, Receiver: w.b, Amount: 1}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			rep, err := led.Audit(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := slices.ContainsFunc(rep.Faults, func(f AuditFault) bool {
+				return f.Account == w.b && f.Kind == FaultAccount && f.Position == asOf
+			})
+			if found != (name != "none") {
+				t.Errorf("got faults %v", rep.Faults)
+			}
+		})
 	}
 }

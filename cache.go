@@ -49,12 +49,26 @@ func (a *account) setPacked(b []byte) {
 }
 
 // push makes the record at a position the account's next transaction.
-func (a *account) push(position uint64) link {
-	l, packed := pushPacked(a.packedRoots(), a.count, position)
-	a.setPacked(packed)
-	a.count++
-	a.asOf = position
+func (a *account) push(position uint64) (l link) {
+	l, a.long = a.state.push(a.long, position)
 	return l
+}
+
+// push is that of an account, whose long roots it changes.
+func (s *state) push(long []byte, position uint64) (link, []byte) {
+	packed := long
+	if s.packed != longRoots {
+		packed = s.room[:s.packed]
+	}
+	l, packed := pushPacked(packed, s.count, position)
+	if len(packed) <= len(s.room) {
+		s.packed = uint8(copy(s.room[:], packed))
+	} else {
+		s.packed, long = longRoots, packed
+	}
+	s.count++
+	s.asOf = position
+	return l, long
 }
 
 func (s *state) view() Account {
@@ -172,15 +186,20 @@ func (c *cache) warm(slot uint32) uint64 {
 	return s.asOf + uint64(s.touched) // of both lines
 }
 
-// prefetch is warm for the accounts of a page of records.
-func (c *cache) prefetch(page []record) (sum uint64) {
+// prefetch finds out where the accounts of some transfers most likely are, and
+// warms them.
+func (c *cache) prefetch(records []record, hints *[readAhead][2]uint32) (sum uint64) {
+	for i := range records {
+		hints[i] = [2]uint32{noSlot, noSlot}
+		if r := &records[i]; r.kind == kindTransfer {
+			hints[i] = [2]uint32{c.hint(&r.transfer.sender), c.hint(&r.transfer.receiver)}
+		}
+	}
 	if c.index.n < farAccounts {
 		return 0
 	}
-	for i := range page {
-		if r := &page[i]; r.kind == kindTransfer {
-			sum += c.warm(c.hint(&r.transfer.sender)) + c.warm(c.hint(&r.transfer.receiver))
-		}
+	for i := range records {
+		sum += c.warm(hints[i][0]) + c.warm(hints[i][1])
 	}
 	return sum
 }
@@ -241,6 +260,23 @@ func (c *cache) set(i uint32, a *account) {
 		s.owner = false
 		delete(c.tokens, i)
 	}
+}
+
+// push makes the record at a position the next transaction of an account.
+func (c *cache) push(i uint32, position uint64) link {
+	s := c.at(i)
+	var long []byte
+	was := s.packed
+	if was == longRoots {
+		long = c.long[i]
+	}
+	l, long := s.push(long, position)
+	if s.packed == longRoots {
+		c.long[i] = long
+	} else if was == longRoots {
+		delete(c.long, i)
+	}
+	return l
 }
 
 // changed notes that an account is newer than its row.

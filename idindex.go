@@ -40,6 +40,9 @@ func (x *idIndex) find(id *uuid.UUID, slots *slotList) (slot uint32, ok bool) {
 
 // guess returns the slot that an account most likely has, without a look at it.
 func (x *idIndex) guess(id *uuid.UUID) (slot uint32, ok bool) {
+	if x.n == 0 {
+		return 0, false
+	}
 	h := hashID(id)
 	for i := int(h >> x.shift); x.cells[i] != 0; i = (i + 1) & (len(x.cells) - 1) {
 		if c := x.cells[i]; uint32(c>>32) == h {

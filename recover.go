@@ -158,9 +158,12 @@ func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) e
 		if err != nil {
 			return err
 		}
-		l.warmth += l.cache.prefetch(page[:n])
+		var hints [readAhead][2]uint32
 		for i := range page[:n] {
-			if err := l.apply(ctx, &page[i]); err != nil {
+			if i%readAhead == 0 {
+				l.warmth += l.cache.prefetch(page[i:min(i+readAhead, n)], &hints)
+			}
+			if err := l.apply(ctx, &page[i], hints[i%readAhead]); err != nil {
 				return err
 			}
 		}
@@ -229,7 +232,7 @@ func (l *Ledger) load(ctx context.Context, id uuid.UUID, hint uint32) (slot uint
 // apply brings the effect of a record of the journal into the committed state,
 // as one step for readers. What a row already has stays as it is. A record
 // that does not follow from the state is damage.
-func (l *Ledger) apply(ctx context.Context, r *record) error {
+func (l *Ledger) apply(ctx context.Context, r *record, hints [2]uint32) error {
 	var err error
 	switch r.kind {
 	case kindGenesis:
@@ -237,7 +240,7 @@ func (l *Ledger) apply(ctx context.Context, r *record) error {
 	case kindAccount:
 		err = l.applyAccount(ctx, r, r.account.id)
 	case kindTransfer:
-		err = l.applyTransfer(ctx, r)
+		err = l.applyTransfer(ctx, r, hints)
 	case kindToken:
 		err = l.applyToken(ctx, r)
 	case kindRevocation:
@@ -295,21 +298,21 @@ func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID) erro
 }
 
 // party loads an account that a record names, so that it has to be there.
-func (l *Ledger) party(ctx context.Context, r *record, id uuid.UUID) (slot uint32, err error) {
-	slot, ok, err := l.load(ctx, id, noSlot)
+func (l *Ledger) party(ctx context.Context, r *record, id uuid.UUID, hint uint32) (slot uint32, err error) {
+	slot, ok, err := l.load(ctx, id, hint)
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: record %d names account %s, which is not there", ErrCorrupt, r.position, id)
 	}
 	return slot, err
 }
 
-func (l *Ledger) applyTransfer(ctx context.Context, r *record) error {
+func (l *Ledger) applyTransfer(ctx context.Context, r *record, hints [2]uint32) error {
 	t := &r.transfer
-	from, err := l.party(ctx, r, t.sender)
+	from, err := l.party(ctx, r, t.sender, hints[0])
 	if err != nil {
 		return err
 	}
-	to, err := l.party(ctx, r, t.receiver)
+	to, err := l.party(ctx, r, t.receiver, hints[1])
 	if err != nil {
 		return err
 	}
@@ -351,7 +354,7 @@ func (l *Ledger) follow(slot uint32, r *record, p *party, change Coins) error {
 
 func (l *Ledger) applyToken(ctx context.Context, r *record) error {
 	t := &r.token
-	slot, err := l.party(ctx, r, t.account)
+	slot, err := l.party(ctx, r, t.account, noSlot)
 	if err != nil {
 		return err
 	}
@@ -373,7 +376,7 @@ func (l *Ledger) applyToken(ctx context.Context, r *record) error {
 }
 
 func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
-	slot, err := l.party(ctx, r, r.revocation.account)
+	slot, err := l.party(ctx, r, r.revocation.account, noSlot)
 	if err != nil {
 		return err
 	}
