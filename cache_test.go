@@ -220,6 +220,41 @@ func TestChain(t *testing.T) {
 	}
 }
 
+// TestMergesKeepUp: however many keys come, no level gathers more runs than make
+// the next merge while one goes on.
+func TestMergesKeepUp(t *testing.T) {
+	defer TuneFolding(20_000, 64)()
+	led, err := Open(filepath.Join(t.TempDir(), "coins.db"), &Options{Supply: MaxSupply})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer led.Close()
+	a, err := led.OpenAccount(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var most [3]int
+	batch := make([]Transfer, 200)
+	for n := range 6000 {
+		for i := range batch {
+			batch[i] = Transfer{Sender: DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(n*len(batch) + i)}
+		}
+		if _, err := led.TransferBatch(t.Context(), batch, EachAlone); err != nil {
+			t.Fatal(err)
+		}
+		var runs [3]int
+		for _, run := range led.keys.runs {
+			runs[run.level]++
+		}
+		for level := range runs {
+			most[level] = max(most[level], runs[level])
+		}
+	}
+	if most[0] >= 2*mergeRuns || most[1] >= 2*mergeRuns || most[2] == 0 {
+		t.Errorf("the levels have had %d runs, want fewer than %d, and one of the last level", most, 2*mergeRuns)
+	}
+}
+
 // TestInterruptedMerge opens a ledger whose runs were being merged when the
 // process ended, and finds each key once, whatever part of it was done.
 func TestInterruptedMerge(t *testing.T) {
@@ -241,7 +276,7 @@ func TestInterruptedMerge(t *testing.T) {
 		if _, err := led.Transfer(ctx, tr); err != nil {
 			t.Fatal(err)
 		}
-		if m := led.folder.merge; m == nil || m.part < 100 || m.part > foldParts-100 {
+		if merges := led.folder.merges; len(merges) == 0 || merges[0].part < 100 || merges[0].part > foldParts-100 {
 			continue
 		}
 		if merging++; merging > 5 {
@@ -258,8 +293,8 @@ func TestInterruptedMerge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer led.Close()
-	if m := led.keys.findMerge(); m == nil || !slices.Contains(led.keys.runs, m.into) {
-		t.Fatalf("the merge is not gone on with: %+v", m)
+	if merges := led.keys.findMerges(nil); len(merges) == 0 || !slices.Contains(led.keys.runs, merges[0].into) {
+		t.Fatalf("the merge is not gone on with: %+v", merges)
 	}
 	for i := range 2 * n {
 		tr := Transfer{Sender: DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(i)}

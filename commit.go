@@ -213,6 +213,9 @@ func (l *Ledger) gather(batch []*op, first *op) (_ []*op, next *op) {
 				l.linger.Reset(rest)
 				late = l.linger.C
 			}
+			if l.judgeEarly(batch) {
+				continue
+			}
 			select {
 			case o = <-l.queue:
 			case <-late:
@@ -228,6 +231,25 @@ func (l *Ledger) gather(batch []*op, first *op) (_ []*op, next *op) {
 		}
 		batch = append(batch, o)
 	}
+}
+
+// judgeEarly judges the first operation of a commit that has not been judged
+// yet, while others of it are awaited. It returns false if there is none.
+func (l *Ledger) judgeEarly(batch []*op) bool {
+	if l.judged < 0 || l.judged == len(batch) {
+		return false
+	}
+	if l.judged == 0 {
+		l.overlay.reset(&l.books, l.now())
+	} else {
+		l.overlay.goOn(l.now())
+	}
+	if err := l.judge(context.Background(), batch[l.judged]); err != nil {
+		l.judged = -1 // it will be told when all are judged again
+		return false
+	}
+	l.judged++
+	return true
 }
 
 const (
@@ -289,9 +311,16 @@ func (l *Ledger) tryCommit(batch []*op) error {
 // tryOnce judges operations and commits them; done is false if another ledger
 // has written to the log since.
 func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error) {
-	l.overlay.reset(&l.books, l.now())
+	rest := batch
+	if l.judged > 0 {
+		l.overlay.goOn(l.now())
+		rest = batch[l.judged:]
+	} else {
+		l.overlay.reset(&l.books, l.now())
+	}
+	l.judged = 0
 	folded := l.foldAhead(ctx, batch)
-	err = l.judgeAll(ctx, batch)
+	err = l.judgeAll(ctx, rest)
 	if folded != nil {
 		err = errors.Join(err, <-folded)
 	}

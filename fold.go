@@ -63,8 +63,7 @@ type folder struct {
 	run    *keyRun  // of the sweep's keys
 	expiry []byte   // where the search for expired tokens goes on
 
-	merge  *keyMerge // of runs of keys, between sweeps
-	credit int       // how many keys it may move
+	merges []*keyMerge // of runs of keys, between sweeps
 
 	rows    []Row
 	handed  bool   // rows were given to Folds, and may not be durable yet
@@ -88,7 +87,7 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 		// While the cache is not full, changed accounts crowd nobody out.
 		crowded := l.cache.index.n >= l.cache.limit && l.cache.dirtyN > l.cache.limit-l.cache.limit/4
 		if l.books.position-f.folded+uint64(l.keys.fresh.n) < f.lag && !crowded {
-			return l.stageMerge(ctx, records)
+			return l.stageMerges(ctx, records)
 		}
 		l.beginSweep(l.books.position)
 	}
@@ -250,7 +249,7 @@ func (l *Ledger) settleFolds() {
 		l.cache.at(i).folding = false
 	}
 	clear(f.rows)
-	l.settleMerge()
+	l.settleMerges()
 	f.staged, f.rows, f.arena, f.handed = f.staged[:0], f.rows[:0], f.arena[:0], false
 	if f.stage == foldDone {
 		f.stage, f.folded = foldIdle, f.upTo

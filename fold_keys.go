@@ -21,19 +21,29 @@ func (l *Ledger) stageKeys(n int) (staged int) {
 	return staged
 }
 
-// keyMerge makes one run of several, a part at a time: in one step with a part
-// of the new run the same part of the others goes. So a merge that was cut
-// short is found in the rows, and goes on.
+// keyMerge makes one run of several of the level below, a part at a time: in one
+// step with a part of the new run the same part of the others goes. So a merge
+// that was cut short is found in the rows, and goes on.
 type keyMerge struct {
-	into   *keyRun
-	from   []*keyRun
-	part   int       // the next one
-	filter keyFilter // of the part before, which has been handed over; or nil
+	into    *keyRun
+	from    []*keyRun
+	credit  int         // how many keys it may move
+	part    int         // the next one
+	filters []keyFilter // of the parts before, which have been handed over; nil for an empty one
 }
 
-// findMerge returns a merge that was begun, or is due; nil if there is none.
-func (k *keyIndex) findMerge() *keyMerge {
+// findMerges returns merges that were begun, or are due, of levels that are not
+// being merged.
+func (k *keyIndex) findMerges(going []*keyMerge) (found []*keyMerge) {
+	var busy [256]bool
+	making := make(map[*keyRun]bool)
+	for _, m := range going {
+		busy[m.into.level-1], making[m.into] = true, true
+	}
 	for _, into := range k.runs {
+		if making[into] {
+			continue
+		}
 		m := &keyMerge{into: into}
 		for _, run := range k.runs {
 			if run.level+1 == into.level && run.number <= into.number {
@@ -41,17 +51,18 @@ func (k *keyIndex) findMerge() *keyMerge {
 			}
 		}
 		if len(m.from) > 0 {
-			return m
+			found = append(found, m)
+			busy[into.level-1], making[into] = true, true
 		}
 	}
 	var levels [256][]*keyRun
 	for _, run := range k.runs {
-		if run.level < 255 {
+		if !making[run] {
 			levels[run.level] = append(levels[run.level], run)
 		}
 	}
-	for level, from := range levels {
-		if len(from) < mergeRuns {
+	for level, from := range levels[:255] {
+		if busy[level] || len(from) < mergeRuns {
 			continue
 		}
 		into := &keyRun{level: byte(level + 1)}
@@ -61,85 +72,110 @@ func (k *keyIndex) findMerge() *keyMerge {
 		for part := range into.filters {
 			into.filters[part] = keyFilter{}
 		}
-		return &keyMerge{into: into, from: from}
+		found = append(found, &keyMerge{into: into, from: from})
 	}
-	return nil
+	return found
 }
 
-// mergePace is how many keys are merged for each record committed: more than
-// there are levels, so that merges keep up.
-const mergePace = 8
+// mergePace is how many keys of a level are merged for each record committed. A
+// key is merged once on its way through a level, and merges rest during sweeps,
+// a third of the time: so it is twice what it takes to keep up, and the commits
+// that merge are not much larger than the others.
+const mergePace = 3
 
-// stageMerge moves a part if enough records have been committed since the
-// last one.
-func (l *Ledger) stageMerge(ctx context.Context, records int) error {
+// stageMerges goes on with the merges of all levels.
+func (l *Ledger) stageMerges(ctx context.Context, records int) error {
 	f, k := &l.folder, &l.keys
-	if k.tidy {
+	if !k.tidy {
+		found := k.findMerges(f.merges)
+		l.mu.Lock()
+		for _, m := range found {
+			if !slices.Contains(k.runs, m.into) {
+				k.add(m.into)
+			}
+		}
+		l.mu.Unlock()
+		f.merges = append(f.merges, found...)
+		k.tidy = true
+	}
+	if len(f.merges) == 0 {
 		return nil
 	}
-	if f.merge == nil {
-		if f.merge = k.findMerge(); f.merge == nil {
-			k.tidy = true
-			return nil
-		}
-		f.credit = 0
-		if !slices.Contains(k.runs, f.merge.into) {
-			l.mu.Lock()
-			k.add(f.merge.into)
-			l.mu.Unlock()
-		}
-	}
-	m := f.merge
-	for f.credit += mergePace * records; f.credit > 0 && m.part < foldParts && len(f.rows) == 0; m.part++ {
-		entries := f.keys[:0]
-		for _, run := range m.from {
-			var rows [][]byte
-			var err error
-			if entries, rows, err = k.readParts(ctx, run, m.part, 1, entries); err != nil {
-				f.rows = f.rows[:0]
+	for _, m := range f.merges {
+		for m.credit += mergePace * records; m.credit > 0 && m.part < foldParts; m.part++ {
+			rows := len(f.rows)
+			if err := l.movePart(ctx, m); err != nil {
+				if f.rows = f.rows[:rows]; rows > 0 {
+					break // those before it can go
+				}
 				return err
 			}
-			for _, key := range rows {
-				f.delete(TableKeys, key)
-			}
 		}
-		f.keys = entries
-		f.credit -= len(entries) + 16
-		if len(entries) == 0 {
-			continue
+	}
+	l.mu.Lock()
+	if len(f.rows) == 0 {
+		l.settleMerges()
+	} else {
+		k.moves++
+	}
+	l.mu.Unlock()
+	return l.handOver(ctx)
+}
+
+// movePart makes the rows that move the next part of a merge.
+func (l *Ledger) movePart(ctx context.Context, m *keyMerge) error {
+	f := &l.folder
+	entries := f.keys[:0]
+	for _, run := range m.from {
+		var rows [][]byte
+		var err error
+		if entries, rows, err = l.keys.readParts(ctx, run, m.part, 1, entries); err != nil {
+			return err
 		}
+		for _, key := range rows {
+			f.delete(TableKeys, key)
+		}
+	}
+	f.keys = entries
+	m.credit -= len(entries) + 16
+	var filter keyFilter
+	if len(entries) > 0 {
 		slices.SortFunc(entries, keyEntry.compare)
 		entries = slices.Compact(entries) // a run that a crash cut short has some again
 		f.putKeys(m.into, entries)
-		m.filter = newKeyFilter(entries)
+		filter = newKeyFilter(entries)
 	}
-	if len(f.rows) > 0 {
-		l.mu.Lock()
-		k.moves++
-		l.mu.Unlock()
-		return l.handOver(ctx)
-	}
-	l.settleMerge()
+	m.filters = append(m.filters, filter)
 	return nil
 }
 
-// settleMerge notes what has been moved. Its caller holds the lock where
-// something has.
-func (l *Ledger) settleMerge() {
-	k, m := &l.keys, l.folder.merge
-	if m == nil {
-		return
-	}
-	if m.filter != nil {
-		m.into.filters[m.part-1] = m.filter
-		for _, run := range m.from {
-			run.filters[m.part-1] = keyFilter{}
+// settleMerges notes what has been moved. The caller holds the lock.
+func (l *Ledger) settleMerges() {
+	k, f := &l.keys, &l.folder
+	moved, done := false, false
+	for _, m := range f.merges {
+		for i, filter := range m.filters {
+			if filter == nil {
+				continue
+			}
+			part := m.part - len(m.filters) + i
+			m.into.filters[part] = filter
+			for _, run := range m.from {
+				run.filters[part] = keyFilter{}
+			}
+			moved = true
 		}
-		m.filter = nil
+		m.filters = m.filters[:0]
+		if m.part == foldParts {
+			k.runs = slices.DeleteFunc(slices.Clone(k.runs), func(run *keyRun) bool { return slices.Contains(m.from, run) })
+			done = true
+		}
+	}
+	if moved {
 		k.moves++
 	}
-	if m.part == foldParts {
-		k.runs = slices.DeleteFunc(slices.Clone(k.runs), func(run *keyRun) bool { return slices.Contains(m.from, run) })
-		l.folder.merge = nil
+	if done {
+		f.merges = slices.DeleteFunc(f.merges, func(m *keyMerge) bool { return m.part == foldParts })
+		k.tidy = false
 	}
 }

@@ -232,7 +232,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 
 // refuseToken says why a token can't be issued, leaving its account aside.
 func (l *Ledger) refuseToken(ctx context.Context, t *tokenRecord) (refusal, err error) {
-	if t.expires <= l.overlay.books.time || t.expires > maxTime {
+	if t.expires <= l.overlay.now || t.expires > maxTime {
 		return ErrBadExpiry, nil
 	}
 	row, ok := l.overlay.tokens[t.selector]
@@ -265,7 +265,7 @@ func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
 	}
 	live := 0
 	for i := range t.tokens {
-		if t.tokens[i].expires > l.overlay.books.time {
+		if t.tokens[i].expires > l.overlay.now {
 			live++
 		}
 	}
@@ -310,7 +310,7 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 	}
 	live := false
 	for i := range t.tokens {
-		live = live || (t.tokens[i].position == position && t.tokens[i].expires > l.overlay.books.time)
+		live = live || (t.tokens[i].position == position && t.tokens[i].expires > l.overlay.now)
 	}
 	if !live {
 		return nil

@@ -47,6 +47,7 @@ type Ledger struct {
 	overlay     *overlay
 	folder      folder
 	batch       []*op
+	judged      int // of the batch, while it was gathered; -1: it can't be
 	recordList  [][]byte
 	scratch     record
 	work        account

@@ -20,6 +20,7 @@ type touched struct {
 type overlay struct {
 	cache   *cache
 	books   books
+	now     int64      // the time of the next record
 	room    []*touched // to be used again by each commit
 	touched []*touched // the first ones of room
 	opened  map[uuid.UUID]*touched
@@ -63,13 +64,17 @@ func (o *overlay) reset(b *books, now int64) {
 	opened := append(o.books.opened[:0], b.opened...)
 	o.books = *b
 	o.books.opened = opened
-	o.books.time = max(b.time, now)
+	o.now = max(b.time, now)
 	clear(o.opened)
 	o.keys.clear()
 	clear(o.tokens)
 	o.keyLog, o.ends, o.arena = o.keyLog[:0], o.ends[:0], o.arena[:0]
 	o.first = b.position + 1
 }
+
+// goOn makes what follows be of a time that is not before now, nor before what
+// there is. The books are of the time of their last record.
+func (o *overlay) goOn(now int64) { o.now = max(o.now, o.books.time, now) }
 
 // drop lets go of the accounts.
 func (o *overlay) drop() {
@@ -159,14 +164,14 @@ func (o *overlay) end(n int) int {
 
 // next begins a record: its position and time.
 func (o *overlay) next(r *record, kind byte) {
-	r.kind, r.position, r.time = kind, o.books.position+1, o.books.time
+	r.kind, r.position, r.time = kind, o.books.position+1, o.now
 }
 
 // append encodes a record that next began.
 func (o *overlay) append(r *record) {
 	o.arena = appendRecord(o.arena, r)
 	o.ends = append(o.ends, len(o.arena))
-	o.books.position = r.position
+	o.books.position, o.books.time = r.position, r.time
 }
 
 // record returns the encoding of a record of this commit.
