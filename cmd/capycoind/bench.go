@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +28,11 @@ func newBench(s *settings) *cobra.Command {
 	var f benchFlags
 	var list strings.Builder
 	for _, c := range benchCases {
-		fmt.Fprintf(&list, "  %-20s%s\n", c.name, c.about)
+		star := ""
+		if c.long {
+			star = " *"
+		}
+		fmt.Fprintf(&list, "  %-20s%s%s\n", c.name, c.about, star)
 	}
 	cmd := &cobra.Command{
 		Use:   "bench [CASE...]",
@@ -40,7 +46,8 @@ func newBench(s *settings) *cobra.Command {
 			"takes, of a batch the whole batch. \"Per second\" counts transfers where there are\n" +
 			"any, otherwise answers.\n\n" +
 			"Everything is in a folder of its own, which is removed at the end, after an audit\n" +
-			"of each ledger in it. Without a CASE it runs all but those of --long:\n\n" + list.String(),
+			"of each ledger in it; it takes a few gigabytes at most. Without a CASE it runs all\n" +
+			"but those with a star:\n\n" + list.String(),
 		Args: func(_ *cobra.Command, args []string) error {
 			for _, name := range args {
 				if !slices.Contains(caseNames(), name) {
@@ -120,9 +127,19 @@ func runBench(cmd *cobra.Command, s *settings, f *benchFlags, names []string) (e
 	if err != nil {
 		return hint(err, "choose a folder that this user may write to with --dir")
 	}
+	// A reader of the progress that goes away ends the bench in order: what it has
+	// made is gigabytes.
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
 	b := &bench{
 		dir: dir, seed: f.seed, time: time.Duration(f.seconds * float64(time.Second)),
-		step:  func(format string, args ...any) { cmd.PrintErrf(format+"\n", args...) },
+		step: func(format string, args ...any) {
+			if _, err := fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...); err != nil {
+				cancel(fmt.Errorf("telling the progress: %w", err))
+			}
+		},
 		watch: newProgress(cmd, s), raws: make(map[string]*rawLog),
 	}
 	defer func() { err = errors.Join(err, b.close(), os.RemoveAll(dir)) }()
@@ -132,13 +149,16 @@ func runBench(cmd *cobra.Command, s *settings, f *benchFlags, names []string) (e
 		// What was measured is worth showing whatever comes after it.
 		defer func() { err = errors.Join(err, printResults(cmd, results)) }()
 	}
-	below, err := b.runAll(cmd.Context(), f, f.chosen(names), func(r benchResult) error {
+	below, err := b.runAll(ctx, f, f.chosen(names), func(r benchResult) error {
 		results = append(results, r)
 		if s.json {
 			return printJSON(cmd, r)
 		}
 		return nil
 	})
+	if cause := context.Cause(ctx); cause != nil && cmd.Context().Err() == nil {
+		return cause
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -36,6 +38,25 @@ func wantEmpty(t *testing.T, dir string) {
 	for _, e := range left {
 		t.Errorf("bench left %s in its folder", e.Name())
 	}
+}
+
+// closedPipe is a reader that has gone away.
+type closedPipe struct{}
+
+func (closedPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// TestBenchUnread: when nobody reads the progress any more, it ends in order.
+func TestBenchUnread(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start := time.Now()
+	if status := run([]string{"bench", "--dir", dir, "--seconds", "60", "callers-64"}, io.Discard, closedPipe{}); status != 1 {
+		t.Errorf("status %d, want 1", status)
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("it went on for %s", took)
+	}
+	wantEmpty(t, dir)
 }
 
 // TestBench runs a case of each sort for a moment.

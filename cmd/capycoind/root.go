@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -67,6 +68,12 @@ func newRoot() *cobra.Command {
 	root.Flags().AddFlagSet(serve.Flags())
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(serve, newGrant(&s), newStipend(&s), newAccounts(&s), newAccount(&s), newToken(&s), newSupply(&s), newAudit(&s), newBench(&s), newVersion(&s))
+	root.InitDefaultCompletionCmd("completion")
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" { // a shell that it does not know got its help
+			cmd.Args, cmd.RunE = noCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
 }
 
@@ -99,6 +106,10 @@ var negative = regexp.MustCompile(`^unknown shorthand flag: .* in (-\d+)$`)
 func flagError(cmd *cobra.Command, err error) error {
 	if m := negative.FindStringSubmatch(err.Error()); m != nil {
 		return hint(fmt.Errorf("%s is negative", m[1]), "numbers here are whole and not negative")
+	}
+	if bad := (*pflag.InvalidValueError)(nil); errors.As(err, &bad) && errors.As(err, new(*strconv.NumError)) {
+		_, usage := pflag.UnquoteUsage(bad.GetFlag())
+		return hint(fmt.Errorf("--%s is %q, which is no such number", bad.GetFlag().Name, bad.GetValue()), "it says %s", usage)
 	}
 	return hint(err, "%s --help shows how it is used", cmd.CommandPath())
 }

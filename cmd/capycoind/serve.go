@@ -83,24 +83,7 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 		return err
 	}
 
-	led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, Logger: logger})
-	if err != nil {
-		return openError(err)
-	}
-	defer func() { err = errors.Join(err, led.Close(), stopCause(led)) }()
-	return serveLedger(cmd, s, f, led, logger, tlsConfig)
-}
-
-// serveLedger serves an open ledger until a signal or a fault ends that.
-func serveLedger(cmd *cobra.Command, s *settings, f *serveFlags, led *capycoin.Ledger, logger *slog.Logger, tlsConfig *tls.Config) error {
-	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: f.bcryptCost})
-	if err != nil {
-		return err
-	}
-	api, err := httpapi.New(led, iss, &httpapi.Options{Logger: logger})
-	if err != nil {
-		return err
-	}
+	// Before the file, which may be made: its supply is settled then.
 	unix, err := listenUnix(s.socketPath())
 	if err != nil {
 		return err
@@ -111,11 +94,30 @@ func serveLedger(cmd *cobra.Command, s *settings, f *serveFlags, led *capycoin.L
 		return hint(err, "choose another address with --listen")
 	}
 	defer tcp.Close()
+
+	led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, Logger: logger})
+	if err != nil {
+		return openError(err)
+	}
+	defer func() { err = errors.Join(err, led.Close(), stopCause(led)) }()
+	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: f.bcryptCost})
+	if err != nil {
+		return err
+	}
+	api, err := httpapi.New(led, iss, &httpapi.Options{Logger: logger})
+	if err != nil {
+		return err
+	}
 	scheme := "http"
 	if tlsConfig != nil {
 		tcp, scheme = tls.NewListener(tcp, tlsConfig), "https"
 	}
+	logger.Info("serving", "url", scheme+"://"+tcp.Addr().String(), "socket", s.socketPath(), "db", s.db)
+	return serveLedger(cmd, led, api, tcp, unix, logger)
+}
 
+// serveLedger serves an open ledger until a signal or a fault ends that.
+func serveLedger(cmd *cobra.Command, led *capycoin.Ledger, api *httpapi.API, tcp, unix net.Listener, logger *slog.Logger) (err error) {
 	errorLog := log.New(serverLog{logger}, "", 0)
 	public := publicServer(api.Public(), errorLog)
 	trusted := &http.Server{
@@ -125,7 +127,6 @@ func serveLedger(cmd *cobra.Command, s *settings, f *serveFlags, led *capycoin.L
 	failed := make(chan error, 2)
 	go func() { failed <- public.Serve(tcp) }()
 	go func() { failed <- trusted.Serve(unix) }()
-	logger.Info("serving", "url", scheme+"://"+tcp.Addr().String(), "socket", s.socketPath(), "db", s.db)
 
 	select {
 	case <-cmd.Context().Done(): // a signal
