@@ -99,7 +99,7 @@ const auditPage = 1024
 // funds of all accounts add up to the supply.
 //
 // The ledger goes on meanwhile: an audit reads in pages and never waits for
-// the writer, nor the writer for it. It holds an account in about 170 bytes of
+// the writer, nor the writer for it. It holds an account in about 200 bytes of
 // memory. Faults are in the report (see [AuditReport.Err]) and do not make
 // Audit fail; an error means that it did not get to the end.
 func (l *Ledger) Audit(ctx context.Context, opts *AuditOptions) (AuditReport, error) {
@@ -131,6 +131,7 @@ type auditor struct {
 	warmth   uint64
 	live     map[[16]byte]tokenRow // tokens that are neither revoked nor dropped
 	keySum   keySum                // of the keys up to liveBooks
+	twice    map[uint64]bool       // records whose key another one has had, by position
 
 	// What the ledger had that the model is not up to yet.
 	liveBooks books
@@ -147,6 +148,7 @@ func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
 		waiting:  make(map[uuid.UUID][]*account),
 		doubts:   make(map[[16]byte]tokenRow),
 		keySum:   newKeySum(),
+		twice:    make(map[uint64]bool),
 		seed:     maphash.MakeSeed(),
 	}
 	if opts != nil {

@@ -80,6 +80,7 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 	var next, summed []keyEntry
 	var summing sync.WaitGroup
 	defer summing.Wait()
+	var alike [][2]uint64 // positions of keys with one hash
 	for first := 0; first < foldParts; first += parts {
 		entries := next[:0]
 		mu.RLock()
@@ -100,10 +101,15 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 		summing.Go(func() {
 			// What a crash cut short is there again.
 			slices.SortFunc(entries, keyEntry.compare)
+			last := keyEntry{}
 			for _, e := range slices.Compact(entries) {
 				if e.position <= a.liveBooks.position {
 					sum.add(e)
 				}
+				if e.hash == last.hash && last.position != 0 {
+					alike = append(alike, [2]uint64{last.position, e.position})
+				}
+				last = e
 			}
 		})
 		if err := a.progress(ctx, "keys", uint64(first)*uint64(a.report.Keys)/foldParts, uint64(a.report.Keys)); err != nil {
@@ -111,9 +117,33 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 		}
 	}
 	summing.Wait()
+	for _, pair := range alike {
+		if err := a.checkAlike(ctx, pair); err != nil {
+			return sum, false, err
+		}
+	}
 	mu.RLock()
 	defer mu.RUnlock()
 	return sum, moves%2 == 0 && k.moves == moves, nil
+}
+
+// checkAlike makes sure that two records whose keys have one hash do not have
+// one key: that would have paid twice.
+func (a *auditor) checkAlike(ctx context.Context, positions [2]uint64) error {
+	var first, second record
+	err := errors.Join(a.l.readRecord(ctx, positions[0], &first), a.l.readRecord(ctx, positions[1], &second))
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat) {
+		return nil // it has been told of
+	}
+	if err != nil {
+		return err
+	}
+	t, u := &first.transfer, &second.transfer
+	if first.kind == kindTransfer && second.kind == kindTransfer && t.key != "" && t.sender == u.sender && t.key == u.key && !a.twice[positions[1]] {
+		a.twice[positions[1]] = true
+		a.fault(positions[1], u.sender, FaultKey, "its key %q was that of record %d", u.key, positions[0])
+	}
+	return nil
 }
 
 // lookUpKeys looks up the key of each transfer up to where the audit began.
@@ -191,10 +221,15 @@ func (a *auditor) checkKeyRows(ctx context.Context) error {
 	})
 }
 
+// lookFor is how many milliseconds a key is looked for while others are on their
+// way and nothing else happens: the commit that moves them may have failed, and
+// no other have come.
+const lookFor = 1000
+
 // look returns the positions under a hash for somebody who is not the writer,
 // and expects a certain one among them.
 func (k *keyIndex) look(ctx context.Context, l *Ledger, h keyHash, want uint64) ([]uint64, error) {
-	for {
+	for stuck := 0; ; stuck++ {
 		l.mu.RLock()
 		list, runs, before := k.inMemory(h, nil), k.runs, k.moves
 		l.mu.RUnlock()
@@ -206,8 +241,11 @@ func (k *keyIndex) look(ctx context.Context, l *Ledger, h keyHash, want uint64) 
 		}
 		l.mu.RLock()
 		still := before%2 == 0 && k.moves == before
+		if k.moves != before {
+			stuck = 0
+		}
 		l.mu.RUnlock()
-		if still || slices.Contains(list, want) {
+		if still || stuck == lookFor || slices.Contains(list, want) {
 			return list, nil
 		}
 		// It may have been on its way from one run to another.

@@ -79,7 +79,7 @@ const aheadFrom = 1 << 16
 func (l *Ledger) readPages(ctx context.Context, from, upTo uint64, free, read chan *journalPage) {
 	var ahead *fileAhead
 	if l.bolt != nil && upTo-from > aheadFrom {
-		ahead = l.bolt.ahead()
+		ahead = l.bolt.ahead(from-1, upTo)
 	}
 	for from <= upTo {
 		var p *journalPage
@@ -90,7 +90,7 @@ func (l *Ledger) readPages(ctx context.Context, from, upTo uint64, free, read ch
 		}
 		p.from, p.faults = from, p.faults[:0]
 		p.records = p.records[:min(uint64(cap(p.records)), upTo-from+1)]
-		ahead.to(from, upTo)
+		ahead.to(ctx, from, upTo)
 		p.err = l.readJournal(ctx, p)
 		from += uint64(len(p.records))
 		select {

@@ -228,6 +228,10 @@ func TestAuditFinds(t *testing.T) {
 			})
 		}, FaultAccount, nil},
 		"a damaged row": {func(t *testing.T, w *auditWorld) { w.put(t, TableAccounts, lastAccount[:], []byte("damaged row")) }, FaultAccount, nil},
+		"a key that paid twice": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.plain.Position, func(r *record) { r.transfer.key = "k" })
+			w.keys(t, func(all []keyEntry) []keyEntry { return append(all, keyEntry{hashKey(w.a, "k"), w.plain.Position}) })
+		}, FaultKey, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"a key without a row": {func(t *testing.T, w *auditWorld) { w.keys(t, func([]keyEntry) []keyEntry { return nil }) }, FaultKey,
 			func(w *auditWorld) uint64 { return w.keyed.Position }},
 		"a key that leads elsewhere": {func(t *testing.T, w *auditWorld) {

@@ -177,13 +177,13 @@ func (c *cache) hint(id *uuid.UUID) uint32 {
 // time.
 const readAhead = 32
 
-// warm reads from a slot; what it returns means nothing.
+// warm reads from a slot what the lock guards; what it returns means nothing.
 func (c *cache) warm(slot uint32) uint64 {
 	if slot == noSlot {
 		return 0
 	}
 	s := c.at(slot)
-	return s.asOf + uint64(s.touched) // of both lines
+	return s.asOf + uint64(s.room[len(s.room)-1]) // of both lines
 }
 
 // prefetch finds out where the accounts of some transfers most likely are, and

@@ -213,6 +213,11 @@ func (l *Ledger) gather(batch []*op, first *op) (_ []*op, next *op) {
 				l.linger.Reset(rest)
 				late = l.linger.C
 			}
+			select {
+			case <-late:
+				return batch, nil
+			default:
+			}
 			if l.judgeEarly(batch) {
 				continue
 			}

@@ -72,6 +72,9 @@ func TestEarlyFenced(t *testing.T) {
 	if paid.Load() != funded || refused.Load() == 0 {
 		t.Errorf("%d coins were paid of %d, %d transfers refused", paid.Load(), funded, refused.Load())
 	}
+	// The first one learns of what the other wrote last when it writes itself.
+	pay(t, leds[0], capycoin.Transfer{Sender: to, Receiver: from, Amount: 1})
+	pay(t, leds[0], capycoin.Transfer{Sender: from, Receiver: to, Amount: 1})
 	if got := funds(t, leds[0], to); got != funded {
 		t.Errorf("%d coins have come", got)
 	}

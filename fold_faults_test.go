@@ -76,3 +76,57 @@ func TestFoldsPut(t *testing.T) {
 		}
 	}
 }
+
+// TestMergeFaults fails a commit whose rows move keys from run to run, on Folds
+// that write at once: the keys have gone from where they were, and are found
+// where they are now.
+func TestMergeFaults(t *testing.T) {
+	defer capycoin.TuneFolding(1500, 64)()
+	for _, fault := range []struct {
+		op    storetest.Op
+		fault storetest.Fault
+	}{{storetest.OpAppend, storetest.NotWritten}, {storetest.OpAppend, storetest.Fenced}, {storetest.OpPut, storetest.YetDone}} {
+		t.Run(fmt.Sprint(fault), func(t *testing.T) {
+			f := storetest.NewFaulty(storetest.NewMemory(), storetest.NewFolds())
+			led, err := capycoin.OpenStore(t.Context(), f, f, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer led.Close()
+			to := openAccount(t, led, 0)
+			var paid []capycoin.Transfer
+			for n := range 120 {
+				batch := make([]capycoin.Transfer, 300)
+				for i := range batch {
+					batch[i] = capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: to, Amount: 1}
+					if i < 50 {
+						batch[i].Key = fmt.Sprint(n, "-", i)
+					}
+				}
+				if n > 55 && n%3 == 0 {
+					f.Fail(fault.op, 1, fault.fault)
+				}
+				_, err := led.TransferBatch(t.Context(), batch, capycoin.Atomic)
+				f.Heal()
+				if err == nil {
+					paid = append(paid, batch[:50]...)
+				}
+				if n <= 55 || n%3 != 0 {
+					continue
+				}
+				results, err := led.TransferBatch(t.Context(), paid, capycoin.EachAlone)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, r := range results {
+					if r.Err != nil || !r.Receipt.Replayed {
+						t.Fatalf("batch %d: key %s of %d paid again: %+v", n, paid[i].Key, len(paid), r)
+					}
+				}
+			}
+			if rep, err := led.Audit(t.Context(), nil); err != nil || rep.Err() != nil {
+				t.Error(err, rep.Err())
+			}
+		})
+	}
+}

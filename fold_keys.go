@@ -25,11 +25,11 @@ func (l *Ledger) stageKeys(n int) (staged int) {
 // step with a part of the new run the same part of the others goes. So a merge
 // that was cut short is found in the rows, and goes on.
 type keyMerge struct {
-	into    *keyRun
-	from    []*keyRun
-	credit  int         // how many keys it may move
-	part    int         // the next one
-	filters []keyFilter // of the parts before, which have been handed over; nil for an empty one
+	into   *keyRun
+	from   []*keyRun
+	credit int    // how many keys it may move
+	part   int    // the next one
+	moved  []bool // of the parts before, which have been handed over: there were keys in it
 }
 
 // findMerges returns merges that were begun, or are due, of levels that are not
@@ -138,14 +138,15 @@ func (l *Ledger) movePart(ctx context.Context, m *keyMerge) error {
 	}
 	f.keys = entries
 	m.credit -= len(entries) + 16
-	var filter keyFilter
+	m.moved = append(m.moved, len(entries) > 0)
 	if len(entries) > 0 {
 		slices.SortFunc(entries, keyEntry.compare)
 		entries = slices.Compact(entries) // a run that a crash cut short has some again
 		f.putKeys(m.into, entries)
-		filter = newKeyFilter(entries)
+		// Folds may write at once, whatever becomes of the commit: so the keys are
+		// looked for in both places until it is known where they are.
+		m.into.filters[m.part] = newKeyFilter(entries)
 	}
-	m.filters = append(m.filters, filter)
 	return nil
 }
 
@@ -154,18 +155,16 @@ func (l *Ledger) settleMerges() {
 	k, f := &l.keys, &l.folder
 	moved, done := false, false
 	for _, m := range f.merges {
-		for i, filter := range m.filters {
-			if filter == nil {
+		for i, some := range m.moved {
+			if !some {
 				continue
 			}
-			part := m.part - len(m.filters) + i
-			m.into.filters[part] = filter
 			for _, run := range m.from {
-				run.filters[part] = keyFilter{}
+				run.filters[m.part-len(m.moved)+i] = keyFilter{}
 			}
 			moved = true
 		}
-		m.filters = m.filters[:0]
+		m.moved = m.moved[:0]
 		if m.part == foldParts {
 			k.runs = slices.DeleteFunc(slices.Clone(k.runs), func(run *keyRun) bool { return slices.Contains(m.from, run) })
 			done = true

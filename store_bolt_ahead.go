@@ -1,6 +1,9 @@
 package capycoin
 
-import "os"
+import (
+	"context"
+	"os"
+)
 
 // fileAhead reads a file ahead of whoever goes through its pages about in the
 // order in which they were written. bbolt maps the file for access at random, so
@@ -19,23 +22,31 @@ const (
 	aheadPiece = 1 << 20
 )
 
-// ahead returns nil where the size of the file can't be told.
-func (s *boltStore) ahead() *fileAhead {
+// ahead is for somebody who has gone so much of the way; nil where the size of
+// the file can't be told.
+func (s *boltStore) ahead(done, total uint64) *fileAhead {
 	info, err := s.file.Stat()
 	if err != nil {
 		return nil
 	}
-	return &fileAhead{file: s.file, size: info.Size(), buf: make([]byte, aheadPiece)}
+	f := &fileAhead{file: s.file, size: info.Size(), buf: make([]byte, aheadPiece)}
+	f.at = max(0, f.offset(done, total)-aheadBy)
+	return f
 }
 
-// to is told how much of its way the other one has gone. What can't be read is
-// left to that one to find. f may be nil.
-func (f *fileAhead) to(done, total uint64) {
+// offset is about where somebody is who has gone so much of the way.
+func (f *fileAhead) offset(done, total uint64) int64 {
+	return int64(float64(f.size) * (float64(done) / float64(total)))
+}
+
+// to is told how much of the way has been gone. What can't be read is left to
+// the other one to find. f may be nil.
+func (f *fileAhead) to(ctx context.Context, done, total uint64) {
 	if f == nil {
 		return
 	}
-	end := min(f.size, int64(float64(f.size)*(float64(done)/float64(total)))+aheadBy)
-	for f.at < end {
+	end := min(f.size, f.offset(done, total)+aheadBy)
+	for f.at < end && ctx.Err() == nil {
 		n, err := f.file.ReadAt(f.buf, f.at)
 		if err != nil {
 			f.at = f.size
