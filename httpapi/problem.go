@@ -70,10 +70,10 @@ var problems = []struct {
 	{capycoin.ErrTransactionNotFound, problem{404, "transaction_not_found", transactionError, "TransactionDoesNotExist", "There is no such transaction, or the account is no party to it.", nil, nil, nil}},
 	{capycoin.ErrTokenNotFound, problem{404, "token_not_found", "", "", "The account has no such live token.", nil, nil, nil}},
 	{capycoin.ErrAccountNotFound, problem{404, "account_not_found", accountError, "AccountDoesNotExist", "There is no account with this id.", nil, nil, nil}},
-	{capycoin.ErrBadCursor, badRequest("cursor", "It is not a cursor of this listing; take it from next_cursor, with the same order, start and end or none.")},
+	{capycoin.ErrBadCursor, badRequest("cursor", "cursor is not one of this listing; take it from next_cursor, with the same order, start and end or none.")},
 	{capycoin.ErrBadRange, badRequest("end", "The range ends before it starts.")},
 	{capycoin.ErrBadLabel, badRequest("label", "A label has at most 64 characters, none of them a control character.")},
-	{capycoin.ErrBadExpiry, badRequest("expires", "It has to be after now and at most 30 days off.")},
+	{capycoin.ErrBadExpiry, badRequest("expires", "expires has to be after now and at most 30 days off.")},
 	// Certainly nothing was applied. Damage stops the ledger, so who finds it is
 	// told what later callers are.
 	{capycoin.ErrStopped, unavailable(stopped)},

@@ -48,7 +48,7 @@ func serveProfile(x *exchange) error {
 	if s := query.Get("debug"); s != "" {
 		var err error
 		if debug, err = strconv.Atoi(s); err != nil || debug < 0 || debug > 2 {
-			return badForm("debug", "It has to be 0, 1 or 2.")
+			return badForm("debug", "debug has to be 0, 1 or 2.")
 		}
 	}
 	contentType := "application/octet-stream"
@@ -64,7 +64,7 @@ func (x *exchange) record(s string, seconds int, start func() error, stop func()
 	if s != "" {
 		var err error
 		if seconds, err = strconv.Atoi(s); err != nil || seconds < 1 || seconds > 300 {
-			return badForm("seconds", "It has to be a whole number, 1 to 300.")
+			return badForm("seconds", "seconds has to be a whole number, 1 to 300.")
 		}
 	}
 	took := time.Duration(seconds) * time.Second

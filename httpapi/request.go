@@ -31,7 +31,7 @@ func parseID(s string) (uuid.UUID, bool) {
 }
 
 func badID(name string) error {
-	return badForm(name, "It has to be a UUID, 32 hexadecimal digits with dashes or without.")
+	return badForm(name, "%s has to be a UUID, 32 hexadecimal digits with dashes or without.", name)
 }
 
 // parseIDs reads the ids of the path.
@@ -94,13 +94,13 @@ func (x *exchange) parseKey() error {
 		key = key[1 : len(key)-1]
 	}
 	if !capycoin.ValidKey(key) {
-		return badForm(name, "%s", keyForm)
+		return badForm(name, "%s %s", name, keyForm)
 	}
 	x.key = key
 	return nil
 }
 
-const keyForm = `It has to be 1 to 255 characters 0x21 to 0x7E without " and \.`
+const keyForm = `has to be 1 to 255 characters 0x21 to 0x7E without " and \.`
 
 // bearer returns the token of a request. What has another scheme, or none, is
 // no token.
@@ -263,7 +263,7 @@ func (x *exchange) limit() (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > capycoin.MaxPage || s[0] == '+' {
-		return 0, badForm("limit", "It has to be a whole number, 1 to %d.", capycoin.MaxPage)
+		return 0, badForm("limit", "limit has to be a whole number, 1 to %d.", capycoin.MaxPage)
 	}
 	return n, nil
 }
@@ -294,7 +294,7 @@ func (x *exchange) timeRange() (r capycoin.Range, err error) {
 	case order == "desc":
 		r.Order = capycoin.NewestFirst
 	case ok:
-		return r, badForm("order", "It has to be asc or desc.")
+		return r, badForm("order", "order has to be asc or desc.")
 	}
 	endDay := false
 	start, hasStart := x.query["start"]
@@ -332,7 +332,7 @@ func bound(t time.Time) time.Time {
 }
 
 func badTime(name string) error {
-	return badForm(name, "It has to be a day such as 2022-08-15 or an instant such as 2022-08-15T13:24:23Z.")
+	return badForm(name, "%s has to be a day such as 2022-08-15 or an instant such as 2022-08-15T13:24:23Z.", name)
 }
 
 var instantForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,20})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)

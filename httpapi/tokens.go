@@ -91,7 +91,7 @@ func serveIssueToken(x *exchange) error {
 			}
 			var ok bool
 			if req.Expires, ok = parseInstant(s); !ok {
-				return badForm("expires", "It has to be an instant such as 2022-08-15T13:24:23Z.")
+				return badForm("expires", "expires has to be an instant such as 2022-08-15T13:24:23Z.")
 			}
 			if req.Expires.IsZero() {
 				return capycoin.ErrBadExpiry // the library takes this for none

@@ -30,7 +30,7 @@ func (x *exchange) parseTransfer(p *parser, inBatch bool) (t capycoin.Transfer, 
 			t.Amount, amount = capycoin.Coins(n), true
 		case string(name) == "key" && inBatch:
 			if t.Key, err = p.string(); err == nil && !capycoin.ValidKey(t.Key) {
-				err = badForm("key", "%s", keyForm)
+				err = badForm("key", "key %s", keyForm)
 			}
 		default:
 			err = p.bad("there is no member %.40q; there are %s", name, x.transferMembers(inBatch))

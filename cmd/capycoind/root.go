@@ -105,7 +105,7 @@ var negative = regexp.MustCompile(`^unknown shorthand flag: .* in (-\d+)$`)
 // flagError explains what a negative number is taken for.
 func flagError(cmd *cobra.Command, err error) error {
 	if m := negative.FindStringSubmatch(err.Error()); m != nil {
-		return hint(fmt.Errorf("%s is negative", m[1]), "numbers here are whole and not negative")
+		return hint(fmt.Errorf("%s is negative", m[1]), "numbers here are whole, 1 or more; %s --help shows how it is used", cmd.CommandPath())
 	}
 	if bad := (*pflag.InvalidValueError)(nil); errors.As(err, &bad) && errors.As(err, new(*strconv.NumError)) {
 		_, usage := pflag.UnquoteUsage(bad.GetFlag())
