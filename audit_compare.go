@@ -118,11 +118,9 @@ func (a *auditor) checkAccounts(ctx context.Context) error {
 			a.fault(want.asOf, want.id, FaultAccount, "the ledger does not know it")
 		case got.asOf < want.asOf:
 			a.fault(want.asOf, want.id, FaultAccount, "the ledger has it as of record %d", got.asOf)
+		case got.asOf == want.asOf:
+			a.compare(got, want)
 		default:
-			if got.asOf == want.asOf {
-				a.compare(got, want)
-				continue
-			}
 			later := &account{state: got.state, long: slices.Clone(got.long), tokens: got.tokens}
 			a.waiting[got.id] = append(a.waiting[got.id], later)
 		}

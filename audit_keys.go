@@ -139,7 +139,9 @@ func (a *auditor) checkAlike(ctx context.Context, positions [2]uint64) error {
 		return err
 	}
 	t, u := &first.transfer, &second.transfer
-	if first.kind == kindTransfer && second.kind == kindTransfer && t.key != "" && t.sender == u.sender && t.key == u.key && !a.twice[positions[1]] {
+	_, isFirst := first.keyEntry()
+	_, isSecond := second.keyEntry()
+	if isFirst && isSecond && t.sender == u.sender && t.key == u.key && !a.twice[positions[1]] {
 		a.twice[positions[1]] = true
 		a.fault(positions[1], u.sender, FaultKey, "its key %q was that of record %d", u.key, positions[0])
 	}
@@ -179,11 +181,12 @@ func (a *auditor) lookUpKeys(ctx context.Context) error {
 }
 
 func (a *auditor) lookUpKey(ctx context.Context, r *record) error {
-	t := &r.transfer
-	if r.kind != kindTransfer || t.key == "" {
+	e, ok := r.keyEntry()
+	if !ok {
 		return nil
 	}
-	positions, err := a.l.keys.look(ctx, a.l, hashKey(t.sender, t.key), r.position)
+	t := &r.transfer
+	positions, err := a.l.keys.look(ctx, a.l, e.hash, r.position)
 	switch {
 	case errors.Is(err, ErrCorrupt):
 		a.fault(r.position, t.sender, FaultKey, "%v", err)
@@ -207,12 +210,13 @@ func (a *auditor) checkKeyRows(ctx context.Context) error {
 		return a.l.log.View(ctx, func(lr LogReader) error {
 			for _, e := range entries {
 				err := recordAt(lr, e.position, &r)
+				got, ok := r.keyEntry()
 				switch {
 				case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
 					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
 				case err != nil:
 					return err
-				case r.kind != kindTransfer || r.transfer.key == "" || hashKey(r.transfer.sender, r.transfer.key) != e.hash:
+				case !ok || got.hash != e.hash:
 					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x leads to it, which has not that key", key)
 				}
 			}

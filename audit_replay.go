@@ -116,9 +116,9 @@ func sumPages(ctx context.Context, read, full chan *journalPage, seed [2]uint64)
 		}
 		p.keys, p.keySum = 0, keySum{seed: seed}
 		for i := range p.records {
-			if r := &p.records[i]; r.kind == kindTransfer && r.transfer.key != "" {
+			if e, ok := p.records[i].keyEntry(); ok {
 				p.keys++
-				p.keySum.add(keyEntry{hashKey(r.transfer.sender, r.transfer.key), r.position})
+				p.keySum.add(e)
 			}
 		}
 		select {

@@ -114,17 +114,11 @@ func (l *Ledger) beginSweep(upTo uint64) {
 // the sweep to be through in time.
 func (l *Ledger) pace(records uint64) int {
 	f, k := &l.folder, &l.keys
-	var work int
-	switch f.stage {
-	case foldAccounts:
-		work = l.cache.left(f.part)
-		if k.old != nil {
-			work += k.old.n
-		}
-	case foldKeys:
-		if k.old != nil {
-			work = k.old.n * (foldParts - f.part) / foldParts
-		}
+	work := k.unfolded() - k.fresh.n
+	if f.stage == foldAccounts {
+		work += l.cache.left(f.part)
+	} else {
+		work = work * (foldParts - f.part) / foldParts
 	}
 	since := l.books.position - f.upTo
 	counted := since + uint64(k.fresh.n)

@@ -165,7 +165,7 @@ func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool
 		if err != nil {
 			return false, err
 		}
-		if r.kind != kindTransfer || r.transfer.key == "" || hashKey(r.transfer.sender, r.transfer.key) != h {
+		if e, ok := r.keyEntry(); !ok || e.hash != h {
 			return false, fmt.Errorf("%w: the index of keys names record %d, which has not that key", ErrCorrupt, position)
 		}
 		if r.transfer.sender == t.Sender && r.transfer.key == t.Key {

@@ -20,6 +20,14 @@ func hashKey(sender uuid.UUID, key string) keyHash {
 	return keyHash(binary.BigEndian.Uint64(sum[:]))
 }
 
+// keyEntry returns that of a transfer with a key; ok is false of any other record.
+func (r *record) keyEntry() (e keyEntry, ok bool) {
+	if r.kind != kindTransfer || r.transfer.key == "" {
+		return keyEntry{}, false
+	}
+	return keyEntry{hashKey(r.transfer.sender, r.transfer.key), r.position}, true
+}
+
 func (h keyHash) part() int { return int(h >> (64 - foldBits)) }
 
 // keyEntry says which record used a key.

@@ -72,9 +72,9 @@ func (o *overlay) reset(b *books, now int64) {
 	o.first = b.position + 1
 }
 
-// goOn makes what follows be of a time that is not before now, nor before what
-// there is. The books are of the time of their last record.
-func (o *overlay) goOn(now int64) { o.now = max(o.now, o.books.time, now) }
+// goOn makes what follows be of a time that is not before now. The books are of
+// the time of their last record, which is never after it.
+func (o *overlay) goOn(now int64) { o.now = max(o.now, now) }
 
 // drop lets go of the accounts.
 func (o *overlay) drop() {

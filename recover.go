@@ -327,8 +327,8 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record, hints [2]uint32) 
 	if err := l.follow(to, r, &t.to, t.amount); err != nil {
 		return err
 	}
-	if t.key != "" {
-		l.keys.fresh.put(keyEntry{hashKey(t.sender, t.key), r.position})
+	if e, ok := r.keyEntry(); ok {
+		l.keys.fresh.put(e)
 	}
 	return nil
 }
