@@ -190,103 +190,20 @@ func (l *Ledger) wait() *op {
 	}
 }
 
-// gather adds to an operation what else is queued by now, as much as fits into
-// one commit, and what is about to come. It returns the first that does not
-// fit, too.
-func (l *Ledger) gather(batch []*op, first *op) (_ []*op, next *op) {
-	batch = append(batch, first)
-	records, bytes := first.records, first.bytes
-	var late <-chan time.Time
-	for {
-		var o *op
-		select {
-		case o = <-l.queue:
-		default:
-			if len(batch) >= l.expected {
-				return batch, nil
-			}
-			if late == nil {
-				rest := time.Until(l.lingerUntil)
-				if rest <= 0 {
-					return batch, nil
-				}
-				l.linger.Reset(rest)
-				late = l.linger.C
-			}
-			select {
-			case <-late:
-				return batch, nil
-			default:
-			}
-			if l.judgeEarly(batch) {
-				continue
-			}
-			select {
-			case o = <-l.queue:
-			case <-late:
-				return batch, nil
-			}
-		}
-		if !o.state.CompareAndSwap(opWaiting, opPicked) {
-			continue
-		}
-		records, bytes = records+o.records, bytes+o.bytes
-		if records > maxCommit || bytes > l.log.MaxAppend() {
-			return batch, o
-		}
-		batch = append(batch, o)
-	}
-}
-
-// judgeEarly judges the first operation of a commit that has not been judged
-// yet, while others of it are awaited. It returns false if there is none.
-func (l *Ledger) judgeEarly(batch []*op) bool {
-	if l.judged < 0 || l.judged == len(batch) {
-		return false
-	}
-	if l.judged == 0 {
-		l.overlay.reset(&l.books, l.now())
-	} else {
-		l.overlay.goOn(l.now())
-	}
-	if err := l.judge(context.Background(), batch[l.judged]); err != nil {
-		l.judged = -1 // it will be told when all are judged again
-		return false
-	}
-	l.judged++
-	return true
-}
-
-const (
-	// lingerFrom is how many operations a commit has if the next one is to wait
-	// for their callers. With fewer the processors may have nothing to do
-	// meanwhile, and then a timer is up to a millisecond late.
-	lingerFrom = 8
-	// maxLinger is the longest that it waits, however slow the disk is.
-	maxLinger = 5 * time.Millisecond
-)
-
 // commit judges operations, appends their records, publishes their effects and
-// answers, in this order. Most callers that have their answer come again at
-// once, so the next commit expects as many, and waits for them after the answers
-// for a part of the time that this one took: two commits of half as many would
-// take longer.
+// answers, in this order.
 func (l *Ledger) commit(batch []*op) {
 	l.alone.Store(len(batch) == 1)
 	start := time.Now()
 	err := l.tryCommit(batch)
-	took := time.Since(start)
-	l.expected = 0
-	if len(batch) >= lingerFrom {
-		l.expected = len(batch) + len(l.queue)
-	}
+	wait := l.linger.plan(len(batch), len(l.queue), time.Since(start))
 	for _, o := range batch {
 		if err != nil {
 			o.err = err
 		}
 		o.done <- struct{}{}
 	}
-	l.lingerUntil = time.Now().Add(min(took/2, maxLinger))
+	l.linger.until = time.Now().Add(wait)
 }
 
 // maxStale bounds how often a commit is judged again although nothing new was

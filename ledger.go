@@ -44,18 +44,16 @@ type Ledger struct {
 	alone   atomic.Bool // the last commit was of one operation
 
 	// They belong to it.
-	overlay     *overlay
-	folder      folder
-	batch       []*op
-	judged      int // of the batch, while it was gathered; -1: it can't be
-	recordList  [][]byte
-	scratch     record
-	work        account
-	found       []uint64  // positions under a key's hash
-	warmth      uint64    // of [cache.warm], or the compiler would leave the reads out
-	expected    int       // operations of the next commit,
-	lingerUntil time.Time // and until when it waits for them
-	linger      *time.Timer
+	overlay    *overlay
+	folder     folder
+	batch      []*op
+	judged     int // of the batch, while it was gathered; -1: it can't be
+	linger     linger
+	recordList [][]byte
+	scratch    record
+	work       account
+	found      []uint64 // positions under a key's hash
+	warmth     uint64   // of [cache.warm], or the compiler would leave the reads out
 
 	// mu guards the committed state. Only the writer changes it, so only
 	// other goroutines need the lock to read it.
@@ -118,7 +116,7 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		keys:     newKeyIndex(folds),
 	}
 	l.overlay = newOverlay(l.cache)
-	l.linger = time.NewTimer(maxLinger)
+	l.linger.timer = time.NewTimer(maxLinger)
 	l.bolt, _ = log.(*boltStore)
 	if foldTuning != nil {
 		foldTuning(&l.folder)
