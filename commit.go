@@ -234,11 +234,9 @@ func (l *Ledger) tryCommit(batch []*op) error {
 // has written to the log since.
 func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error) {
 	rest := batch
+	l.beginJudging()
 	if l.judged > 0 {
-		l.overlay.goOn(l.now())
 		rest = batch[l.judged:]
-	} else {
-		l.overlay.reset(&l.books, l.now())
 	}
 	l.judged = 0
 	folded := l.foldAhead(ctx, batch)
@@ -279,6 +277,16 @@ func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error
 	default:
 		l.stop(err)
 		return false, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+}
+
+// beginJudging prepares the overlay for operations of now, on top of those of the
+// commit that were judged early.
+func (l *Ledger) beginJudging() {
+	if l.judged > 0 {
+		l.overlay.goOn(l.now())
+	} else {
+		l.overlay.reset(&l.books, l.now())
 	}
 }
 

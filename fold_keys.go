@@ -27,9 +27,10 @@ func (l *Ledger) stageKeys(n int) (staged int) {
 type keyMerge struct {
 	into   *keyRun
 	from   []*keyRun
-	credit int    // how many keys it may move
-	part   int    // the next one
-	moved  []bool // of the parts before, which have been handed over: there were keys in it
+	credit int // how many keys it may move
+	part   int // the next one
+
+	settled int // parts that are known to have moved; those from here to part were handed over
 }
 
 // findMerges returns merges that were begun, or are due, of levels that are not
@@ -138,7 +139,6 @@ func (l *Ledger) movePart(ctx context.Context, m *keyMerge) error {
 	}
 	f.keys = entries
 	m.credit -= len(entries) + 16
-	m.moved = append(m.moved, len(entries) > 0)
 	if len(entries) > 0 {
 		slices.SortFunc(entries, keyEntry.compare)
 		entries = slices.Compact(entries) // a run that a crash cut short has some again
@@ -153,26 +153,19 @@ func (l *Ledger) movePart(ctx context.Context, m *keyMerge) error {
 // settleMerges notes what has been moved. The caller holds the lock.
 func (l *Ledger) settleMerges() {
 	k, f := &l.keys, &l.folder
-	moved, done := false, false
+	done := false
 	for _, m := range f.merges {
-		for i, some := range m.moved {
-			if !some {
-				continue
-			}
+		for ; m.settled < m.part; m.settled++ {
 			for _, run := range m.from {
-				run.filters[m.part-len(m.moved)+i] = keyFilter{}
+				run.filters[m.settled] = keyFilter{}
 			}
-			moved = true
 		}
-		m.moved = m.moved[:0]
 		if m.part == foldParts {
 			k.runs = slices.DeleteFunc(slices.Clone(k.runs), func(run *keyRun) bool { return slices.Contains(m.from, run) })
 			done = true
 		}
 	}
-	if moved {
-		k.moves++
-	}
+	k.moves += k.moves % 2
 	if done {
 		f.merges = slices.DeleteFunc(f.merges, func(m *keyMerge) bool { return m.part == foldParts })
 		k.tidy = false

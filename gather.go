@@ -56,11 +56,7 @@ func (l *Ledger) judgeEarly(batch []*op) bool {
 	if l.judged < 0 || l.judged == len(batch) {
 		return false
 	}
-	if l.judged == 0 {
-		l.overlay.reset(&l.books, l.now())
-	} else {
-		l.overlay.goOn(l.now())
-	}
+	l.beginJudging()
 	if err := l.judge(context.Background(), batch[l.judged]); err != nil {
 		l.judged = -1 // it will be told when all are judged again
 		return false
