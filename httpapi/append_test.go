@@ -1,11 +1,14 @@
 package httpapi
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin"
 )
 
 // TestAppend compares what is written by hand with what the packages write that
@@ -31,5 +34,24 @@ func TestAppend(t *testing.T) {
 	check(time.Date(2024, 2, 29, 0, 0, 0, 1_999, time.FixedZone("", 3600)))
 	for range 100_000 {
 		check(time.UnixMicro(rng.Int64N(last.UnixMicro() + 1)))
+	}
+}
+
+// TestReceiptWriter: what receipts have in common is theirs.
+func TestReceiptWriter(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	ids := []uuid.UUID{uuid.New(), uuid.New()}
+	var w receiptWriter
+	var b []byte
+	for range 1000 {
+		r := capycoin.Receipt{TransactionID: uuid.New(), Timestamp: time.UnixMicro(rng.Int64N(2)).UTC(),
+			Sender: ids[rng.IntN(2)], Receiver: ids[rng.IntN(2)], SenderFunds: capycoin.Coins(rng.Int64()), Fee: 1}
+		start := len(b)
+		b = w.append(b, &r)
+		want := fmt.Sprintf(`{"transaction_id":%q,"timestamp":%q,"sender_account_id":%q,"receiver_account_id":%q,"sender_account_funds":%d,"fee":%d`,
+			r.TransactionID, r.Timestamp.Format("2006-01-02T15:04:05.000000Z"), r.Sender, r.Receiver, r.SenderFunds, r.Fee)
+		if got := string(b[start:]); got != want {
+			t.Fatalf("got  %s\nwant %s", got, want)
+		}
 	}
 }

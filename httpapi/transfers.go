@@ -102,18 +102,33 @@ func serveTransfer(x *exchange) error {
 	if receipt.Replayed {
 		x.w.Header().Set("Idempotency-Replayed", "true")
 	}
-	return x.sendJSON(append(appendReceipt(make([]byte, 0, 400), &receipt), '}'))
+	b := new(receiptWriter).append(make([]byte, 0, 400), &receipt)
+	return x.sendJSON(append(b, '}'))
 }
 
-// appendReceipt writes a receipt without the brace at its end.
-func appendReceipt(b []byte, r *capycoin.Receipt) []byte {
+// receiptWriter writes receipts. Those of a batch mostly have time and sender in
+// common, which it copies from one to the next.
+type receiptWriter struct {
+	timestamp time.Time
+	sender    uuid.UUID
+	common    []byte // a part of what was written
+}
+
+// append writes a receipt without the brace at its end.
+func (w *receiptWriter) append(b []byte, r *capycoin.Receipt) []byte {
 	b = append(b, `{"transaction_id":"`...)
 	b = appendID(b, r.TransactionID)
-	b = append(b, `","timestamp":"`...)
-	b = appendTime(b, r.Timestamp)
-	b = append(b, `","sender_account_id":"`...)
-	b = appendID(b, r.Sender)
-	b = append(b, `","receiver_account_id":"`...)
+	if w.common != nil && r.Timestamp.Equal(w.timestamp) && r.Sender == w.sender {
+		b = append(b, w.common...)
+	} else {
+		start := len(b)
+		b = append(b, `","timestamp":"`...)
+		b = appendTime(b, r.Timestamp)
+		b = append(b, `","sender_account_id":"`...)
+		b = appendID(b, r.Sender)
+		b = append(b, `","receiver_account_id":"`...)
+		w.timestamp, w.sender, w.common = r.Timestamp, r.Sender, b[start:]
+	}
 	b = appendID(b, r.Receiver)
 	b = append(b, `","sender_account_funds":`...)
 	b = strconv.AppendInt(b, int64(r.SenderFunds), 10)
@@ -122,11 +137,13 @@ func appendReceipt(b []byte, r *capycoin.Receipt) []byte {
 }
 
 func appendID(b []byte, id uuid.UUID) []byte {
-	b = append(hex.AppendEncode(b, id[:4]), '-')
-	b = append(hex.AppendEncode(b, id[4:6]), '-')
-	b = append(hex.AppendEncode(b, id[6:8]), '-')
-	b = append(hex.AppendEncode(b, id[8:10]), '-')
-	return hex.AppendEncode(b, id[10:])
+	var h [32]byte
+	hex.Encode(h[:], id[:])
+	b = append(append(b, h[:8]...), '-')
+	b = append(append(b, h[8:12]...), '-')
+	b = append(append(b, h[12:16]...), '-')
+	b = append(append(b, h[16:20]...), '-')
+	return append(b, h[20:]...)
 }
 
 // appendTime writes an instant with microseconds. Package time writes RFC 3339
@@ -163,6 +180,7 @@ func serveBatch(x *exchange) error {
 		return err
 	}
 	b := append(make([]byte, 0, 280*(len(results)+1)), `{"transactions":[`...)
+	var w receiptWriter
 	made := 0
 	for i := range results {
 		if i > 0 {
@@ -174,10 +192,10 @@ func serveBatch(x *exchange) error {
 			x.metrics.declined(p.code)
 			b = p.append(b)
 		case r.Receipt.Replayed:
-			b = append(appendReceipt(b, &r.Receipt), `,"replayed":true}`...)
+			b = append(w.append(b, &r.Receipt), `,"replayed":true}`...)
 		default:
 			made++
-			b = append(appendReceipt(b, &r.Receipt), '}')
+			b = append(w.append(b, &r.Receipt), '}')
 		}
 	}
 	x.metrics.batch(len(results))
