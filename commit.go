@@ -233,11 +233,8 @@ func (l *Ledger) tryCommit(batch []*op) error {
 // tryOnce judges operations and commits them; done is false if another ledger
 // has written to the log since.
 func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error) {
-	rest := batch
 	l.beginJudging()
-	if l.judged > 0 {
-		rest = batch[l.judged:]
-	}
+	rest := batch[max(l.judged, 0):]
 	l.judged = 0
 	folded := l.foldAhead(ctx, batch)
 	err = l.judgeAll(ctx, rest)
