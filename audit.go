@@ -47,6 +47,7 @@ const (
 	FaultAccount = "account" // an account is not as its records make it
 	FaultKey     = "key"     // an idempotency key does not lead to its transfer
 	FaultToken   = "token"   // a token is not as its records make it
+	FaultInvite  = "invite"  // an invite is not as its records make it, or opened an account though it could not
 	FaultBooks   = "books"   // a count, the time or the supply is wrong
 )
 
@@ -69,6 +70,7 @@ type AuditReport struct {
 	Transactions int64
 	Keys         int64 // idempotency keys used
 	Tokens       int64 // tokens neither revoked nor expired
+	Invites      int64 // invites neither used, revoked nor expired
 	Supply       Coins // the sum of the funds of all accounts
 	FaultCount   int
 	Faults       []AuditFault // the first of them
@@ -125,19 +127,21 @@ type auditor struct {
 	accounts *cache    // all of them; asOf is 0 until it is opened
 	rows     []rowMark // of a slot
 	checked  []bool    // of a slot that has a row: it has been compared
+	newest   uint32    // the slot of the account opened last
 	seed     maphash.Seed
 	entry    []byte
 	work     account
 	warmth   uint64
-	live     map[[16]byte]tokenRow // tokens that are neither revoked nor dropped
+	live     map[[16]byte]tokenRow // tokens and invites that are neither ended nor dropped
+	invites  map[uint64][16]byte   // selectors of those invites, by position
 	keySum   keySum                // of the keys up to liveBooks
 	twice    map[uint64]bool       // records whose key another one has had, by position
 
 	// What the ledger had that the model is not up to yet.
 	liveBooks books
 	waiting   map[uuid.UUID][]*account
-	doubts    map[[16]byte]tokenRow // rows of tokens, by selector
-	missing   [][16]byte            // selectors of tokens without a row
+	doubts    map[[16]byte]tokenRow // rows of tokens and invites, by selector
+	missing   [][16]byte            // selectors of those without a row
 }
 
 func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
@@ -145,6 +149,7 @@ func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
 		l:        l,
 		accounts: newCache(0),
 		live:     make(map[[16]byte]tokenRow),
+		invites:  make(map[uint64][16]byte),
 		waiting:  make(map[uuid.UUID][]*account),
 		doubts:   make(map[[16]byte]tokenRow),
 		keySum:   newKeySum(),
@@ -203,21 +208,33 @@ func (a *auditor) settle() {
 	}
 	now := a.l.Time().UnixMicro()
 	for _, row := range a.live {
-		if row.expires > now {
+		switch {
+		case row.expires <= now:
+		case row.invite:
+			a.report.Invites++
+		default:
 			a.report.Tokens++
 		}
 	}
 	for _, selector := range a.missing {
 		if want, ok := a.live[selector]; ok && want.expires > now {
-			a.fault(want.position, uuid.UUID{}, FaultToken, "its selector %x leads nowhere", selector)
+			a.fault(want.position, uuid.UUID{}, want.faultKind(), "its selector %x leads nowhere", selector)
 		}
 	}
 	for selector, row := range a.doubts {
 		if want := a.live[selector]; want != row && row.expires > now {
-			a.fault(row.position, uuid.UUID{}, FaultToken, "selector %x leads to record %d, by the journal to %d (0 is none)",
+			a.fault(row.position, uuid.UUID{}, row.faultKind(), "selector %x leads to record %d, by the journal to %d (0 is none)",
 				selector, row.position, want.position)
 		}
 	}
+}
+
+// faultKind is the kind of a fault of a row.
+func (t tokenRow) faultKind() string {
+	if t.invite {
+		return FaultInvite
+	}
+	return FaultToken
 }
 
 // fault notes a fault.

@@ -155,7 +155,11 @@ func (a *auditor) scan(ctx context.Context, stage string, table Table, total uin
 	done := uint64(0)
 	for from, more := []byte{}, true; more; {
 		page, more = page[:0], false
-		err := a.l.folds.Scan(ctx, table, from, func(key, value []byte) bool {
+		scan := a.l.folds.Scan
+		if s := a.l.bolt; s != nil {
+			scan = s.scanStrictly
+		}
+		err := scan(ctx, table, from, func(key, value []byte) bool {
 			if more = len(page) == auditPage; !more {
 				page = append(page, row{slices.Clone(key), slices.Clone(value)})
 			}
@@ -187,20 +191,20 @@ func (a *auditor) scan(ctx context.Context, stage string, table Table, total uin
 	return nil
 }
 
-// checkTokens looks up every live token of the model.
+// checkTokens looks up every live token and invite of the model.
 func (a *auditor) checkTokens(ctx context.Context) error {
 	n := 0
 	for selector, want := range a.live {
 		got, err := a.l.tokenRow(ctx, selector)
 		switch {
 		case errors.Is(err, ErrCorrupt):
-			a.fault(want.position, uuid.UUID{}, FaultToken, "%v", err)
+			a.fault(want.position, uuid.UUID{}, want.faultKind(), "%v", err)
 		case err != nil:
 			return err
 		case got != want && got.position != 0:
 			a.doubts[selector] = got
 		case got != want && want.expires > a.l.Time().UnixMicro():
-			// Revoked since, or lost.
+			// Ended since, or lost.
 			a.missing = append(a.missing, selector)
 		}
 		if n++; n%auditPage == 0 {
@@ -212,7 +216,8 @@ func (a *auditor) checkTokens(ctx context.Context) error {
 	return nil
 }
 
-// checkTokenRows makes sure that each token's row leads to its record.
+// checkTokenRows makes sure that each row of a token or an invite leads to its
+// record.
 func (a *auditor) checkTokenRows(ctx context.Context) error {
 	var r record
 	return a.scan(ctx, "tokens", TableTokens, uint64(len(a.live)), func(key, value []byte) error {
@@ -225,19 +230,20 @@ func (a *auditor) checkTokenRows(ctx context.Context) error {
 		}
 		switch {
 		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
-			a.fault(row.position, uuid.UUID{}, FaultToken, "row %x: %v", key, err)
+			a.fault(row.position, uuid.UUID{}, row.faultKind(), "row %x: %v", key, err)
 			return nil
 		case err != nil:
 			return err
-		case r.kind != kindToken || string(key) != string(r.token.selector[:]) || row.expires != r.token.expires:
-			a.fault(row.position, uuid.UUID{}, FaultToken, "row %x leads to it, which is not that token", key)
+		case !row.leadsTo(key, &r):
+			a.fault(row.position, uuid.UUID{}, row.faultKind(), "row %x leads to it, which is not that %[2]s", key, row.faultKind())
 			return nil
 		}
-		// Revoked or dropped already, if a newer row says so in memory.
-		if got, err := a.l.tokenRow(ctx, r.token.selector); err != nil {
+		// Ended or dropped already, if a newer row says so in memory.
+		selector := [selectorLen]byte(key)
+		if got, err := a.l.tokenRow(ctx, selector); err != nil {
 			return err
-		} else if got == row && a.live[r.token.selector] != row {
-			a.doubts[r.token.selector] = row
+		} else if got == row && a.live[selector] != row {
+			a.doubts[selector] = row
 		}
 		return nil
 	})

@@ -133,6 +133,9 @@ func sumPages(ctx context.Context, read, full chan *journalPage, seed [2]uint64)
 func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 	n := 0
 	err := l.log.View(ctx, func(r LogReader) error {
+		if b, ok := r.(*boltReader); ok {
+			b.strictly()
+		}
 		return r.Scan(p.from, func(position uint64, b []byte) bool {
 			if position != p.from+uint64(n) || decodeRecord(&p.records[n], position, b) != nil {
 				return false // read again, one by one
@@ -181,6 +184,10 @@ func (a *auditor) record(ctx context.Context, r *record, hints [2]uint32) {
 		touched[0] = a.token(r)
 	case kindRevocation:
 		touched[0] = a.revocation(r)
+	case kindInvite:
+		a.invite(r)
+	case kindInviteEnd:
+		a.inviteEnd(r)
 	}
 	for _, slot := range touched {
 		if slot == noSlot {
@@ -237,9 +244,11 @@ func (a *auditor) open(r *record, acct state, l link) (slot uint32) {
 	acct.asOf = r.position
 	if listed {
 		a.accounts.set(slot, &account{state: acct})
-		return slot
+	} else {
+		slot = a.list(&account{state: acct}, rowMark{})
 	}
-	return a.list(&account{state: acct}, rowMark{})
+	a.newest = slot
+	return slot
 }
 
 // list takes in an account.
@@ -313,8 +322,40 @@ func (a *auditor) token(r *record) (slot uint32) {
 	if was, ok := a.live[t.selector]; ok && was.expires > r.time {
 		a.fault(r.position, t.account, FaultToken, "its selector is that of record %d", was.position)
 	}
-	a.live[t.selector] = tokenRow{t.position, t.expires}
+	a.live[t.selector] = tokenRow{position: t.position, expires: t.expires}
 	return slot
+}
+
+func (a *auditor) invite(r *record) {
+	selector := r.invite.selector()
+	if was, ok := a.live[selector]; ok && was.expires > r.time {
+		a.fault(r.position, uuid.UUID{}, FaultInvite, "its selector is that of record %d", was.position)
+	}
+	a.live[selector] = tokenRow{position: r.position, expires: r.invite.expires, invite: true}
+	a.invites[r.position] = selector
+}
+
+func (a *auditor) inviteEnd(r *record) {
+	e := &r.inviteEnd
+	selector, ok := a.invites[e.invite]
+	switch row := a.live[selector]; {
+	case !ok:
+		a.fault(r.position, e.account, FaultInvite, "it ends record %d, which is no invite or had ended before", e.invite)
+	case row.expires <= r.time:
+		a.fault(r.position, e.account, FaultInvite, "it ends the invite of record %d, which had expired", e.invite)
+	}
+	if ok {
+		delete(a.live, selector)
+		delete(a.invites, e.invite)
+	}
+	if e.account == (uuid.UUID{}) {
+		return
+	}
+	// The records of the account and its token are the two before.
+	slot, ok := a.party(r, e.account, noSlot)
+	if ok && (slot != a.newest || a.books.opened[len(a.books.opened)-1] != r.position-2 || a.accounts.at(slot).asOf != r.position-1) {
+		a.fault(r.position, e.account, FaultInvite, "the account is not the one opened right before it")
+	}
 }
 
 func (a *auditor) revocation(r *record) (slot uint32) {

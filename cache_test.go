@@ -223,6 +223,9 @@ func TestChain(t *testing.T) {
 // TestMergesKeepUp: however many keys come, no level gathers more runs than make
 // the next merge while one goes on.
 func TestMergesKeepUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million transfers")
+	}
 	defer TuneFolding(20_000, 64)()
 	led, err := Open(filepath.Join(t.TempDir(), "coins.db"), &Options{Supply: MaxSupply})
 	if err != nil {

@@ -47,13 +47,17 @@
 // [ErrStopped], until the ledger is opened again: what is found then is what
 // happened. Repeat a transfer with the same key, or look it up.
 //
+// A small file beside the ledger, its witness, says how far it has come. A file
+// that lacks what the witness saw, as an old copy does that was put back, is
+// refused with [ErrRolledBack].
+//
 // The ledger's time, [Ledger.Time], never goes back, though the clock may.
 //
 // # Errors
 //
 // Errors are sentinels for errors.Is, in blocks by the phase that returns them.
 // Where numbers matter a struct wraps one: [InsufficientFundsError],
-// [BatchError], [OptionError]. The checks of a transfer come in a fixed order,
+// [BatchError], [OptionError], [RolledBackError]. The checks of a transfer come in a fixed order,
 // that of their sentinels, and the first failure wins.
 //
 // # Storage
@@ -62,6 +66,10 @@
 // tokens are folded from it and can be made again. Open keeps journal and folds
 // in one bbolt file. [OpenStore] takes them from anywhere else: see [Log] and
 // [Folds], and package storetest for whoever implements them.
+//
+// [Ledger.Backup] copies a ledger that is in use to a new file, [Restore] makes a
+// ledger of such a copy, [Export] and [Import] do the same with text. What all of
+// them copy is the journal, record by record; the rest is folded anew, and audited.
 //
 // # Compatibility
 //
@@ -141,6 +149,16 @@ type Options struct {
 	// QueueSize is how many calls may wait for the writer before further ones
 	// wait for room, 1 to 1,000,000. Zero: 4,096.
 	QueueSize int
+	// Witness is the path of a small file that says how far the ledger has come
+	// (docs/format.md), so that an old copy in its place is refused with
+	// [ErrRolledBack]. It is written every ten seconds, if something was
+	// committed, and by Close. Put it on another disk, and it is not restored
+	// with this one. Zero: the path of the ledger's file and ".witness"; none for
+	// [OpenStore].
+	Witness string
+	// NoWitness is for a ledger that has no witness: one that is looked at, or
+	// whose loss would not matter.
+	NoWitness bool
 }
 
 // Account is an account as it stood when it was asked for.

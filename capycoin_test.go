@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -171,19 +172,22 @@ func TestOneCommit(t *testing.T) {
 	}
 }
 
-// TestExactlyOnce sends one keyed transfer a hundred times at once, and again
-// after reopening: it is made once, and every answer is the first receipt.
+// TestExactlyOnce sends a few keyed transfers over and over, all at once, so that
+// the same ones meet in a commit, and again after reopening: each is made once,
+// and every answer is the first receipt.
 func TestExactlyOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "coins.db")
 	led := openLedger(t, path, nil)
 	a, b := openAccount(t, led, 100), openAccount(t, led, 0)
-	tr := capycoin.Transfer{Sender: a, Receiver: b, Amount: 7, Key: "order-17"}
+	order := func(i int) capycoin.Transfer {
+		return capycoin.Transfer{Sender: a, Receiver: b, Amount: 7, Key: fmt.Sprintf("order-%d", i%4)}
+	}
 	var wg sync.WaitGroup
 	var made atomic.Int64
-	receipts := make([]capycoin.Receipt, 100)
+	receipts := make([]capycoin.Receipt, 200)
 	for i := range receipts {
 		wg.Go(func() {
-			r, err := led.Transfer(context.Background(), tr)
+			r, err := led.Transfer(context.Background(), order(i))
 			if err != nil {
 				t.Error(err)
 			}
@@ -195,26 +199,39 @@ func TestExactlyOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if made.Load() != 4 {
+		t.Errorf("4 transfers were made %d times, want once each", made.Load())
+	}
+	batch := slices.Repeat([]capycoin.Transfer{{Sender: a, Receiver: b, Amount: 7, Key: "batch"}}, 5)
+	results, err := led.TransferBatch(context.Background(), batch, capycoin.EachAlone) // certainly one commit
+	if err != nil {
+		t.Fatal(err)
+	}
+	made.Store(0)
+	for _, r := range results {
+		if r.Err != nil || !r.Receipt.Replayed {
+			made.Add(1)
+		}
+	}
 	if made.Load() != 1 {
-		t.Errorf("made %d times, want once", made.Load())
+		t.Errorf("a transfer was made %d times in a batch, want once", made.Load())
 	}
 	audit(t, led)
 	if err := led.Close(); err != nil {
 		t.Fatal(err)
 	}
 	led = openLedger(t, path, nil)
-	again := pay(t, led, tr)
-	if !again.Replayed {
-		t.Error("after reopening: not a replay")
-	}
-	again.Replayed = false
 	for i, r := range receipts {
-		if r != again {
+		again := pay(t, led, order(i))
+		if !again.Replayed {
+			t.Error("after reopening: not a replay")
+		}
+		if again.Replayed = false; r != again {
 			t.Errorf("answer %d: got %+v, want %+v", i, r, again)
 		}
 	}
-	if got := funds(t, led, b); got != 7 {
-		t.Errorf("got funds %d, want 7", got)
+	if got := funds(t, led, b); got != 35 {
+		t.Errorf("got funds %d, want 35", got)
 	}
 }
 
@@ -360,65 +377,5 @@ func TestValuesOutliveTheFile(t *testing.T) {
 		if want := fmt.Sprintf("key-%04d", i); tx.Key != want || tx.FundsAfter != capycoin.Coins(i+1) {
 			t.Errorf("transaction %d: got key %q, funds %d, want %q, %d", i, tx.Key, tx.FundsAfter, want, i+1)
 		}
-	}
-}
-
-// TestAuditUnderLoad audits again and again while transfers are made. The
-// books are right at any moment, and the audits, which read in pages, leave
-// the file as small as it would be without them.
-func TestAuditUnderLoad(t *testing.T) {
-	grow := func(audits bool) (perTransfer float64, free int) {
-		restore := capycoin.TuneFolding(4096, 64)
-		defer restore()
-		led := newLedger(t)
-		ids := make([]uuid.UUID, 200)
-		for i := range ids {
-			ids[i] = openAccount(t, led, 400)
-		}
-		done := make(chan struct{})
-		var wg sync.WaitGroup
-		if audits {
-			wg.Go(func() {
-				for n := 0; ; n++ {
-					select {
-					case <-done:
-						if n < 3 {
-							t.Errorf("only %d audits were made meanwhile", n)
-						}
-						return
-					default:
-						audit(t, led)
-					}
-				}
-			})
-		}
-		before := led.Stats().FileUsed
-		const batches, size = 300, 256
-		for n := range batches {
-			batch := make([]capycoin.Transfer, size)
-			for i := range batch {
-				from := (n*7 + i) % len(ids)
-				to := (from + 1 + i%199) % len(ids)
-				batch[i] = capycoin.Transfer{Sender: ids[from], Receiver: ids[to], Amount: 1, Key: fmt.Sprintf("%d-%d", n, i)}
-			}
-			results, err := led.TransferBatch(context.Background(), batch, capycoin.EachAlone)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, r := range results {
-				if r.Err != nil {
-					t.Fatal(r.Err)
-				}
-			}
-		}
-		close(done)
-		wg.Wait()
-		return float64(led.Stats().FileUsed-before) / (batches * size), led.Stats().FreePages
-	}
-	plain, _ := grow(false)
-	audited, free := grow(true)
-	t.Logf("bytes a transfer: %.0f without audits, %.0f with; %d free pages", plain, audited, free)
-	if audited > 1.5*plain+20 {
-		t.Errorf("the file grew by %.0f bytes a transfer under audits, %.0f without", audited, plain)
 	}
 }

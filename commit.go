@@ -19,6 +19,8 @@ const (
 	opAccount
 	opToken
 	opRevoke
+	opInvite
+	opRevokeInvite
 )
 
 // Whether the writer has picked an operation up, or its caller has withdrawn
@@ -38,8 +40,9 @@ type op struct {
 	results   []Result
 	account   accountState // opAccount
 	withToken bool
-	token     tokenRecord // opAccount withToken, opToken
-	revoke    revocation  // opRevoke
+	token     tokenRecord   // opAccount withToken, opToken
+	revoke    revocation    // opRevoke
+	invite    *inviteRecord // to be made, used (opAccount, or nil) or revoked
 	err       error
 	records   int // at most so many records,
 	bytes     int // of at most so many bytes
@@ -164,7 +167,11 @@ func (l *Ledger) run() {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if l.stopCause() == nil { // a damaged file is left as it is
-		l.foldAll(l.books.position) // best effort: what is missing is replayed
+		// What is not folded is replayed by the next start. But a disk that fails in
+		// another way than by declining a write is to be told of.
+		if err := l.foldAll(l.books.position); err != nil && !errors.Is(err, ErrNotWritten) {
+			l.closeErr = fmt.Errorf("folding at the end: %w", err)
+		}
 	}
 }
 
@@ -197,10 +204,10 @@ func (l *Ledger) commit(batch []*op) {
 	start := time.Now()
 	err := l.tryCommit(batch)
 	wait := l.linger.plan(len(batch), len(l.queue), time.Since(start))
+	if err != nil {
+		l.decline(batch, err)
+	}
 	for _, o := range batch {
-		if err != nil {
-			o.err = err
-		}
 		o.done <- struct{}{}
 	}
 	l.linger.until = time.Now().Add(wait)
@@ -270,6 +277,7 @@ func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error
 	case errors.Is(err, ErrFenced):
 		return false, nil
 	case errors.Is(err, ErrNotWritten):
+		l.noteUnwritten(err)
 		return false, err
 	default:
 		l.stop(err)
@@ -332,6 +340,9 @@ func (l *Ledger) publish(took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settleFolds()
+	if l.unwritten.cause != nil {
+		l.noteWritten()
+	}
 	l.commits.observe(uint64(len(o.ends)))
 	l.commitTime.observe(uint64(took.Microseconds()))
 	opened := l.books.opened

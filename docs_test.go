@@ -101,6 +101,33 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestNamedTests: the tests that docs/security.md names are there.
+func TestNamedTests(t *testing.T) {
+	have := make(map[string]bool)
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllStringSubmatch(string(text), -1) {
+			have[m[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := names(regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(readMarkdown(t, "docs/security.md"), -1))
+	if len(named) < 40 {
+		t.Errorf("docs/security.md names %d tests, want at least 40", len(named))
+	}
+	for _, name := range named {
+		if !have[name] {
+			t.Errorf("docs/security.md names %s, which is no test", name)
+		}
+	}
+}
+
 // TestReadmeCommands: the two commands that a newcomer types first stand in
 // README.md as commands, where .ci/run finds the second one.
 func TestReadmeCommands(t *testing.T) {
@@ -118,6 +145,41 @@ func TestReadmeCommands(t *testing.T) {
 	for _, want := range []string{"go run ./cmd/capycoind", "go test ./..."} {
 		if !slices.Contains(commands, want) {
 			t.Errorf("README.md has the commands %q, want %q among them", commands, want)
+		}
+	}
+}
+
+// TestReliabilityDocument: every test that docs/reliability.md names is there, and
+// every harness is named.
+func TestReliabilityDocument(t *testing.T) {
+	document := readMarkdown(t, "docs/reliability.md")
+	var there []string
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(\w+ \*testing\.`)
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(name)
+		for _, m := range function.FindAllStringSubmatch(string(source), -1) {
+			there = append(there, m[1])
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := names(regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(document, -1))
+	if len(named) < 30 {
+		t.Errorf("docs/reliability.md names %d tests, want more", len(named))
+	}
+	for _, n := range named {
+		if !slices.Contains(there, n) {
+			t.Errorf("docs/reliability.md names %s, and there is no such test", n)
+		}
+	}
+	for _, n := range there {
+		if strings.HasPrefix(n, "TestHarness") && !slices.Contains(named, n) {
+			t.Errorf("docs/reliability.md does not name %s", n)
 		}
 	}
 }

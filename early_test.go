@@ -41,9 +41,9 @@ func TestEarlyFenced(t *testing.T) {
 	const callers, funded = 32, 200
 	mem := storetest.NewMemory()
 	var leds [2]*capycoin.Ledger
-	for i, folds := range []capycoin.Folds{mem, storetest.NewMemory()} {
-		log := &slowLog{Log: mem, takes: time.Millisecond}
-		led, err := capycoin.OpenStore(t.Context(), log, folds, nil)
+	for i, handle := range []*storetest.Memory{mem, mem.Handle()} {
+		log := &slowLog{Log: handle, takes: time.Millisecond}
+		led, err := capycoin.OpenStore(t.Context(), log, handle, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,9 @@ package capycoin
 import (
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/google/uuid"
 )
 
 // Returned by Open and OpenStore. Nothing was changed.
@@ -26,6 +29,12 @@ var (
 	ErrNewerFormat = errors.New("capycoin: the ledger has a newer format")
 	// ErrLocked: another process has the file open.
 	ErrLocked = errors.New("capycoin: the file is in use by another process")
+	// ErrRolledBack: the ledger is not all that it was, or may not be: it lacks
+	// what its witness saw (see [RolledBackError]), or the last commit may be
+	// missing. It can be accepted as it is, see docs/operating.md.
+	ErrRolledBack = errors.New("capycoin: rolled back")
+	// ErrWitness: the witness can't be read or written, or is another file.
+	ErrWitness = errors.New("capycoin: the witness can't be used")
 )
 
 // Returned by every method of a Ledger, at any time.
@@ -44,6 +53,11 @@ var (
 	ErrOutcomeUnknown = errors.New("capycoin: outcome unknown")
 	// ErrNotWritten: the store refused the commit. Nothing was applied.
 	ErrNotWritten = errors.New("capycoin: not written")
+	// ErrDiskFull: there is no room for the commit. It is an [ErrNotWritten]:
+	// nothing was applied. Reads go on, a key that was used is answered, and
+	// changes are made again as soon as there is room. Open returns it where the
+	// file has to be made or converted and there is no room for that.
+	ErrDiskFull = fmt.Errorf("%w: the disk is full", ErrNotWritten)
 	// ErrFenced is for authors of a [Log]: someone else appended first. The
 	// ledger handles it; no method returns it.
 	ErrFenced = errors.New("capycoin: fenced")
@@ -101,13 +115,25 @@ var (
 	// than 64 characters.
 	ErrBadLabel = errors.New("capycoin: a label has at most 64 characters, none of them a control character")
 	// ErrBadExpiry: the expiry is not after now, or further off than a token's
-	// life.
+	// life or [MaxInviteLife].
 	ErrBadExpiry = errors.New("capycoin: bad expiry")
 	// ErrSeedToken: the seed account can't have a token.
 	ErrSeedToken = errors.New("capycoin: the seed account has no tokens")
+	// ErrInvalidInvite: the invite is malformed, unknown, used, revoked or
+	// expired. Which of these is not told.
+	ErrInvalidInvite = errors.New("capycoin: invalid invite")
+	// ErrInviteNotFound: there is no such live invite.
+	ErrInviteNotFound = errors.New("capycoin: no such invite")
 	// ErrBusy: too many tokens are being hashed, and the context ended before
 	// this one's turn. Nothing was applied. It wraps the context's error.
 	ErrBusy = errors.New("capycoin: busy")
+)
+
+// Returned by Import.
+var (
+	// ErrBadExport: a line is not as Export writes it, or the last ones are
+	// missing. No file was made.
+	ErrBadExport = errors.New("capycoin: not a whole export")
 )
 
 // OptionError names the option that is out of range. errors.Is finds
@@ -124,6 +150,36 @@ func (e *OptionError) Error() string {
 
 // Unwrap returns [ErrBadOption].
 func (e *OptionError) Unwrap() error { return ErrBadOption }
+
+// RolledBackError says what a ledger is and what its witness saw. errors.Is
+// finds [ErrRolledBack] in it.
+type RolledBackError struct {
+	Ledger   uuid.UUID
+	Position uint64    // of its last record; 0: there is no file
+	Time     time.Time // of that record
+
+	Witness         string // its path
+	WitnessLedger   uuid.UUID
+	WitnessPosition uint64    // the ledger had a record there,
+	WitnessTime     time.Time // of this time
+}
+
+func (e *RolledBackError) Error() string {
+	saw := fmt.Sprintf("record %d of %s", e.WitnessPosition, e.WitnessTime.Format(time.RFC3339Nano))
+	end := fmt.Sprintf("the journal ends at record %d of %s", e.Position, e.Time.Format(time.RFC3339Nano))
+	switch {
+	case e.Position == 0:
+		return fmt.Sprintf("%v: there is no such file, and the witness %s saw %s in it", ErrRolledBack, e.Witness, saw)
+	case e.Ledger != e.WitnessLedger:
+		return fmt.Sprintf("%v: this is ledger %s, the witness %s is of ledger %s", ErrRolledBack, e.Ledger, e.Witness, e.WitnessLedger)
+	case e.Position < e.WitnessPosition:
+		return fmt.Sprintf("%v: %s, the witness %s saw %s", ErrRolledBack, end, e.Witness, saw)
+	}
+	return fmt.Sprintf("%v: record %d is not the one that the witness %s saw; %s", ErrRolledBack, e.WitnessPosition, e.Witness, end)
+}
+
+// Unwrap returns [ErrRolledBack].
+func (e *RolledBackError) Unwrap() error { return ErrRolledBack }
 
 // InsufficientFundsError says what the sender had and what it needed.
 // errors.Is finds [ErrInsufficientFunds] in it.

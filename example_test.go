@@ -262,6 +262,43 @@ func ExampleLedger_Audit() {
 	// 3 accounts, 2 transactions, 100000 coins, 0 faults
 }
 
+// A backup is made while the ledger goes on. Restore makes a ledger of it.
+func ExampleLedger_Backup() {
+	led, done := exampleLedger()
+	defer done()
+	ctx := context.Background()
+	acct := exampleAccount(led, 30)
+	dir, err := os.MkdirTemp("", "capycoin-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	backup, restored := filepath.Join(dir, "backup.db"), filepath.Join(dir, "restored.db")
+	rep, err := led.Backup(ctx, backup, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("records:", rep.Supply.Position, "faults:", rep.Audit.FaultCount)
+	exampleAccount(led, 5) // too late for it
+
+	if rep, err = capycoin.Restore(ctx, backup, restored, nil); err != nil {
+		log.Fatal(err)
+	}
+	again, err := capycoin.Open(restored, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer again.Close()
+	a, err := again.Account(ctx, acct)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("accounts:", rep.Supply.Accounts, "funds:", a.Funds)
+	// Output:
+	// records: 3 faults: 0
+	// accounts: 2 funds: 30
+}
+
 func ExampleTokenIssuer() {
 	led, done := exampleLedger()
 	defer done()

@@ -1,6 +1,11 @@
 package capycoin
 
-import "time"
+import (
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
 
 // OpenBoltForTest opens the store that [Open] uses, without a ledger: a new
 // one has no record.
@@ -20,6 +25,14 @@ func TuneFolding(lag uint64, slice int) (restore func()) {
 	return func() { foldTuning = nil }
 }
 
+// KeepWitness makes the ledgers opened from now on write their witness so often,
+// until the function it returns is called.
+func KeepWitness(every time.Duration) (restore func()) {
+	before := witnessInterval
+	witnessInterval = every
+	return func() { witnessInterval = before }
+}
+
 // Linger is how long commits wait for callers.
 type Linger struct{ linger }
 
@@ -32,3 +45,25 @@ func (w *Linger) Plan(operations, queued int, took time.Duration) (enough int, w
 
 // Missed says that there were not enough.
 func (w *Linger) Missed() { w.missed() }
+
+// CheckPages returns what bbolt finds wrong with the pages of a ledger's file:
+// those in use and those that are free are all there are, each once.
+func CheckPages(led *Ledger) (bad []error) {
+	err := led.bolt.view(func(tx *bolt.Tx) error {
+		for err := range tx.Check() {
+			bad = append(bad, err)
+		}
+		return nil
+	})
+	if err != nil {
+		bad = append(bad, err)
+	}
+	return bad
+}
+
+// GrowBy makes a ledger's file no longer than it has to be, and grow in steps of
+// so many bytes. Nothing may be written meanwhile.
+func GrowBy(led *Ledger, bytes int) error {
+	led.bolt.db.AllocSize = bytes
+	return led.bolt.view(func(tx *bolt.Tx) error { return os.Truncate(led.bolt.db.Path(), tx.Size()) })
+}

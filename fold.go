@@ -55,6 +55,7 @@ type folder struct {
 	slice  int
 	ahead  int    // records of a commit whose rows are made while it is judged
 	folded uint64 // the fold position: rows hold every effect up to it
+	retry  uint64 // a replay does not fold before this position: it could not before
 
 	stage  int
 	upTo   uint64 // what folded will be

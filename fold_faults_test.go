@@ -12,6 +12,9 @@ import (
 // TestFoldsPut fails calls of Folds while sweeps go on: no row that was not
 // written is taken for durable, so no key is forgotten.
 func TestFoldsPut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, many ledgers")
+	}
 	for _, op := range []storetest.Op{storetest.OpPut, storetest.OpScan, storetest.OpGet, storetest.OpTail, storetest.OpAppend} {
 		for n := 1; n <= 12; n++ {
 			for _, fault := range []storetest.Fault{storetest.NotDone, storetest.YetDone, storetest.NotWritten, storetest.Fenced} {
@@ -81,6 +84,9 @@ func TestFoldsPut(t *testing.T) {
 // that write at once: the keys have gone from where they were, and are found
 // where they are now.
 func TestMergeFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("pays thousands of times again")
+	}
 	defer capycoin.TuneFolding(1500, 64)()
 	for _, fault := range []struct {
 		op    storetest.Op

@@ -137,6 +137,9 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	if a == nil {
 		return snapshot{}, ErrAccountNotFound
 	}
+	if err := checkRow(a, l.position()); err != nil {
+		return snapshot{}, l.failed(err)
+	}
 	return snapshot{Account: a.view(), head: headOf(a.packedRoots()), tokens: a.tokens}, nil
 }
 
@@ -246,13 +249,19 @@ func (l *Ledger) transferByID(ctx context.Context, id uuid.UUID) (*record, error
 }
 
 // transactionOf returns a transfer's record as one of its accounts sees it.
-func transactionOf(r *record, account uuid.UUID) Transaction {
+func transactionOf(r *record, account uuid.UUID) (tx Transaction) {
+	setTransaction(&tx, r, account)
+	return tx
+}
+
+// setTransaction is transactionOf in place.
+func setTransaction(tx *Transaction, r *record, account uuid.UUID) {
 	t := &r.transfer
 	p := &t.from
 	if account == t.receiver {
 		p = &t.to
 	}
-	return Transaction{
+	*tx = Transaction{
 		ID: r.id(), Position: r.position, Timestamp: timeOf(r.time),
 		Sender: t.sender, Receiver: t.receiver, Amount: t.amount, Fee: t.fee, Key: t.key,
 		Account: account, Ordinal: p.ordinal, FundsAfter: p.funds,
@@ -401,6 +410,11 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 		}
 		_, err = r.seek(s.head, s.Transactions, last)
 		from = r.rec.position
+		if err == nil && li.order == NewestFirst && r.rec.time >= li.end {
+			// Nobody was given this cursor. From it to the end of the range may be a
+			// whole history.
+			err = fmt.Errorf("%w: what it goes on with is not before its end", ErrBadCursor)
+		}
 		return err
 	})
 	if err != nil {
@@ -414,7 +428,8 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 			return false
 		}
 		if r.time < li.end {
-			txs = append(txs, transactionOf(r, li.account))
+			txs = append(txs, Transaction{})
+			setTransaction(&txs[len(txs)-1], r, li.account)
 		}
 		return ordinal > first && len(txs) < n
 	})

@@ -28,6 +28,10 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 		return l.judgeToken(ctx, o)
 	case opRevoke:
 		return l.judgeRevoke(ctx, o)
+	case opInvite:
+		return l.judgeInvite(ctx, o)
+	case opRevokeInvite:
+		return l.judgeRevokeInvite(ctx, o)
 	}
 	if o.mode == Atomic {
 		l.overlay.savepoint()
@@ -204,9 +208,16 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 		return nil
 	}
 	ov := l.overlay
+	if o.invite != nil {
+		live, err := l.inviteLives(ctx, o.invite)
+		if err != nil || !live {
+			o.err = ErrInvalidInvite
+			return err
+		}
+	}
 	if o.withToken {
 		// Both or nothing: what could refuse the token is looked at first.
-		refusal, err := l.refuseToken(ctx, &o.token)
+		refusal, err := l.refuseSecret(ctx, o.token.selector, o.token.expires)
 		if err != nil || refusal != nil {
 			o.err = refusal
 			return err
@@ -227,24 +238,30 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 		o.token.account = n.id
 		l.issue(n, &o.token)
 	}
+	if o.invite != nil {
+		l.endInvite(o.invite, n.id)
+	}
 	return nil
 }
 
-// refuseToken says why a token can't be issued, leaving its account aside.
-func (l *Ledger) refuseToken(ctx context.Context, t *tokenRecord) (refusal, err error) {
-	if t.expires <= l.overlay.now || t.expires > maxTime {
+// findToken returns the row of a selector as the overlay has it.
+func (l *Ledger) findToken(ctx context.Context, selector [selectorLen]byte) (tokenRow, error) {
+	if row, ok := l.overlay.tokens[selector]; ok {
+		return row, nil
+	}
+	return l.tokenRow(ctx, selector)
+}
+
+// refuseSecret says why a token or an invite can't be made.
+func (l *Ledger) refuseSecret(ctx context.Context, selector [selectorLen]byte, expires int64) (refusal, err error) {
+	if expires <= l.overlay.now || expires > maxTime {
 		return ErrBadExpiry, nil
 	}
-	row, ok := l.overlay.tokens[t.selector]
-	if !ok {
-		if row, err = l.tokenRow(ctx, t.selector); err != nil {
-			return nil, err
-		}
+	row, err := l.findToken(ctx, selector)
+	if err == nil && row.position != 0 {
+		refusal = errSelectorTaken
 	}
-	if row.position != 0 {
-		return errSelectorTaken, nil
-	}
-	return nil, nil
+	return refusal, err
 }
 
 func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
@@ -273,7 +290,7 @@ func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
 		o.err = ErrTooManyTokens
 		return nil
 	}
-	refusal, err := l.refuseToken(ctx, &o.token)
+	refusal, err := l.refuseSecret(ctx, o.token.selector, o.token.expires)
 	if err != nil || refusal != nil {
 		o.err = refusal
 		return err
@@ -292,7 +309,7 @@ func (l *Ledger) issue(t *touched, tok *tokenRecord) {
 	for _, ref := range t.issued(tok) {
 		ov.tokens[ref.selector] = tokenRow{}
 	}
-	ov.tokens[tok.selector] = tokenRow{tok.position, tok.expires}
+	ov.tokens[tok.selector] = tokenRow{position: tok.position, expires: tok.expires}
 }
 
 func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {

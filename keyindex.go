@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 )
 
 // The index of idempotency keys says which record used a key. Keys never
@@ -31,6 +32,8 @@ type keyIndex struct {
 	// while it is odd, a key may be in neither place to somebody who looks. It
 	// counts up by two when a new run is complete.
 	moves uint64
+	// stuckAt is the moves at which an audit waited in vain for keys on their way.
+	stuckAt atomic.Uint64
 
 	scratch []keyEntry
 }

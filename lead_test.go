@@ -12,10 +12,10 @@ import (
 	"github.com/capycoin/capycoin/storetest"
 )
 
-// heldLog holds up one Append, and lets it fail without a word on whether it
-// was written.
+// heldLog holds up one Append, and then gives it its outcome.
 type heldLog struct {
 	capycoin.Log
+	outcome error // nil: it is made as any other
 	armed   atomic.Bool
 	held    chan struct{}
 	release chan struct{}
@@ -26,10 +26,15 @@ func (l *heldLog) Append(ctx context.Context, after uint64, records [][]byte) er
 	l.appends.Add(1)
 	if l.armed.Swap(false) {
 		close(l.held)
-		<-l.release
-		return errors.New("the disk is on fire")
+		if <-l.release; l.outcome != nil {
+			return l.outcome
+		}
 	}
 	return l.Log.Append(ctx, after, records)
+}
+
+func newHeldLog(log capycoin.Log, outcome error) *heldLog {
+	return &heldLog{Log: log, outcome: outcome, held: make(chan struct{}), release: make(chan struct{})}
 }
 
 // TestStopWhileLeading lets the commit of a caller that leads end with an
@@ -37,7 +42,7 @@ func (l *heldLog) Append(ctx context.Context, after uint64, records [][]byte) er
 func TestStopWhileLeading(t *testing.T) {
 	ctx := context.Background()
 	mem := storetest.NewMemory()
-	log := &heldLog{Log: mem, held: make(chan struct{}), release: make(chan struct{})}
+	log := newHeldLog(mem, errors.New("the disk is on fire, and nobody knows what is written"))
 	led, err := capycoin.OpenStore(ctx, log, mem, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -76,5 +81,52 @@ func TestStopWhileLeading(t *testing.T) {
 	}
 	if n := log.appends.Load() - before; n > 0 {
 		t.Errorf("%d commits were made after it", n)
+	}
+}
+
+// TestCloseCommitsTheQueue closes a ledger while one commit is on the disk and
+// others are queued: all of them get their receipts, those that come later don't.
+func TestCloseCommitsTheQueue(t *testing.T) {
+	ctx := context.Background()
+	mem := storetest.NewMemory()
+	log := newHeldLog(mem, nil)
+	led, err := capycoin.OpenStore(ctx, log, mem, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := openAccount(t, led, 0)
+	pay := func() error {
+		_, err := led.Transfer(ctx, capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: a, Amount: 1})
+		return err
+	}
+	const callers = 20
+	errs := make(chan error, callers+1)
+	log.armed.Store(true)
+	var wg sync.WaitGroup
+	wg.Go(func() { errs <- pay() })
+	<-log.held
+	for range callers {
+		wg.Go(func() { errs <- pay() })
+	}
+	for led.Stats().QueueLength < callers-1 { // the writer has one of them in its hand
+		time.Sleep(time.Millisecond)
+	}
+	closed := make(chan error)
+	go func() { closed <- led.Close() }()
+	for led.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if err := pay(); !errors.Is(err, capycoin.ErrClosed) {
+		t.Errorf("a transfer after Close was called: got %v, want %v", err, capycoin.ErrClosed)
+	}
+	close(log.release)
+	if err := <-closed; err != nil {
+		t.Errorf("Close: got %v", err)
+	}
+	wg.Wait()
+	for range callers + 1 {
+		if err := <-errs; err != nil {
+			t.Errorf("one of what was queued before Close: got %v, want a receipt", err)
+		}
 	}
 }

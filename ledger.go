@@ -31,6 +31,7 @@ type Ledger struct {
 	newID   func() (uuid.UUID, error)
 	logger  *slog.Logger
 	genesis genesisRecord
+	tail    uint64 // the position of the journal's last record when it was opened
 
 	queue    chan *op
 	closing  chan struct{} // closed by Close
@@ -38,6 +39,7 @@ type Ledger struct {
 	stopped  chan struct{} // closed by stop
 	once     sync.Once     // for closing
 	closeErr error
+	witness  witnessKeeper
 
 	// Whoever commits holds writing: the writer, or a caller that is alone.
 	writing sync.Mutex
@@ -64,6 +66,7 @@ type Ledger struct {
 	freshTokens freshTokens
 	commits     Histogram
 	commitTime  Histogram
+	unwritten   unwritten
 	cause       error // why it stopped
 }
 
@@ -74,11 +77,21 @@ type Ledger struct {
 // Checks, in this order, each with an error of its own and the file untouched:
 // [ErrBadOption], [ErrIsDirectory], [ErrEmptyFile], [ErrNotWritable],
 // [ErrLocked], [ErrNotLedger], [ErrCorrupt], [ErrNewerFormat],
-// [ErrSupplyMismatch], [ErrSeedMismatch].
+// [ErrSupplyMismatch], [ErrSeedMismatch], [ErrWitness], [ErrRolledBack]. Where
+// the file has to be made, or converted from an older format, and there is no
+// room for that: [ErrDiskFull], with no file there, or the ledger as it was.
 func Open(path string, opts *Options) (*Ledger, error) {
 	o, err := checkOptions(opts)
 	if err != nil {
 		return nil, err
+	}
+	if o.Witness == "" && !o.NoWitness {
+		o.Witness = path + ".witness"
+	}
+	if o.Witness != "" {
+		if err := noFile(path, o.Witness); err != nil {
+			return nil, fmt.Errorf("opening %s: %w", path, err)
+		}
 	}
 	begin := func(log Log) error { return writeGenesis(context.Background(), log, o) }
 	store, err := openBolt(path, o.LockTimeout, begin)
@@ -115,9 +128,12 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		cache:    newCache(o.AccountCache),
 		keys:     newKeyIndex(folds),
 	}
+	l.witness.path, l.witness.every = o.Witness, witnessInterval
 	l.overlay = newOverlay(l.cache)
 	l.linger.timer = time.NewTimer(maxLinger)
-	l.bolt, _ = log.(*boltStore)
+	if l.bolt, _ = log.(*boltStore); l.bolt != nil {
+		l.bolt.sealed = true
+	}
 	if foldTuning != nil {
 		foldTuning(&l.folder)
 	}
@@ -129,6 +145,10 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		l.logger.Warn("the clock is behind the ledger", "by", behind, "ledger_time", timeOf(l.books.time))
 	}
 	go l.run()
+	if l.witness.path != "" {
+		l.witness.ended = make(chan struct{})
+		go l.keepWitness()
+	}
 	return l, nil
 }
 
@@ -152,6 +172,7 @@ func checkOptions(opts *Options) (Options, error) {
 	check(o.AccountCache == 0 || o.AccountCache >= 16 && o.AccountCache <= 100_000_000,
 		"AccountCache", o.AccountCache, "16 to 100000000, or 0 for the default")
 	check(o.QueueSize >= 0 && o.QueueSize <= 1_000_000, "QueueSize", o.QueueSize, "1 to 1000000, or 0 for the default")
+	check(o.Witness == "" || !o.NoWitness, "NoWitness", o.NoWitness, "false beside a Witness")
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -174,14 +195,17 @@ func checkOptions(opts *Options) (Options, error) {
 }
 
 // Close commits what is queued, then closes the ledger and its file. Calls
-// that come later return [ErrClosed]. It returns the first error only of what
-// could be lost by it, and may be called more than once.
+// that come later return [ErrClosed]. An error says what is wrong with the disk;
+// nothing that was acknowledged is lost by it. It may be called more than once.
 func (l *Ledger) Close() error {
 	l.once.Do(func() {
 		close(l.closing)
 		<-l.finished
+		if l.witness.ended != nil {
+			<-l.witness.ended
+		}
 		if l.owned {
-			l.closeErr = l.bolt.close()
+			l.closeErr = errors.Join(l.closeErr, l.bolt.close())
 		}
 	})
 	return l.closeErr
@@ -252,14 +276,14 @@ func (l *Ledger) Time() time.Time {
 
 // OpenAccount opens an account without funds.
 func (l *Ledger) OpenAccount(ctx context.Context) (Account, error) {
-	acct, _, err := l.openAccount(ctx, nil)
+	acct, _, err := l.openAccount(ctx, nil, nil)
 	return acct, err
 }
 
-// openAccount opens an account, with its first token if one is given. An id
-// that is taken means that the source of ids repeats itself; it is asked again
-// a few times.
-func (l *Ledger) openAccount(ctx context.Context, tok *tokenRecord) (Account, tokenRecord, error) {
+// openAccount opens an account, with its first token and by an invite if they
+// are given. An id that is taken means that the source of ids repeats itself; it
+// is asked again a few times.
+func (l *Ledger) openAccount(ctx context.Context, tok *tokenRecord, inv *inviteRecord) (Account, tokenRecord, error) {
 	for try := 0; ; try++ {
 		id, err := l.newID()
 		if err != nil {
@@ -268,7 +292,7 @@ func (l *Ledger) openAccount(ctx context.Context, tok *tokenRecord) (Account, to
 		if id.Version() != 4 || id.Variant() != uuid.RFC4122 {
 			return Account{}, tokenRecord{}, fmt.Errorf("making an account id: %s is not a version-4 UUID", id)
 		}
-		o := &op{kind: opAccount, done: make(chan struct{}, 1), records: 2, bytes: 2 * maxOtherRecord}
+		o := &op{kind: opAccount, invite: inv, done: make(chan struct{}, 1), records: 3, bytes: 3 * maxOtherRecord}
 		o.account.id = id
 		if tok != nil {
 			o.withToken, o.token = true, *tok

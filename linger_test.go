@@ -62,11 +62,15 @@ func payRounds(t *testing.T, led *capycoin.Ledger, to uuid.UUID, callers, rounds
 func TestLinger(t *testing.T) {
 	const callers, rounds = 32, 20
 	led, log, id := openSlowLedger(t, 10*time.Millisecond)
-	payRounds(t, led, id, callers, rounds)
-	// The first ones find out how many there are, and a busy machine may be late.
-	if n := len(log.sizes); n > rounds*3/2 {
-		t.Errorf("%d rounds of %d callers were %d commits: %v", rounds, callers, n, log.sizes)
+	for range 3 {
+		log.sizes = nil
+		payRounds(t, led, id, callers, rounds)
+		// The first ones find out how many there are, and a busy machine may be late.
+		if len(log.sizes) <= rounds*3/2 {
+			return
+		}
 	}
+	t.Errorf("%d rounds of %d callers were %d commits: %v", rounds, callers, len(log.sizes), log.sizes)
 }
 
 // TestLingerIsShort: whoever does not come again holds the others up for less
@@ -76,11 +80,20 @@ func TestLingerIsShort(t *testing.T) {
 	led, log, id := openSlowLedger(t, takes)
 	payRounds(t, led, id, 32, 3)
 	for _, callers := range []int{20, 10, 1} {
-		log.sizes = nil
-		start := time.Now()
-		payRounds(t, led, id, callers, 1)
-		if took := time.Since(start); len(log.sizes) == 1 && took > takes*19/10 {
-			t.Errorf("%d callers waited %s for a commit of %s", callers, took, takes)
+		least := time.Hour // of some tries: a busy machine may be late
+		for try := 0; try < 5 && least > takes*19/10; try++ {
+			if try > 0 {
+				payRounds(t, led, id, 32, 3)
+			}
+			log.sizes = nil
+			start := time.Now()
+			payRounds(t, led, id, callers, 1)
+			if least = min(least, time.Since(start)); len(log.sizes) > 1 {
+				least = 0 // some came late, or were not waited for
+			}
+		}
+		if least > takes*19/10 {
+			t.Errorf("%d callers waited %s for a commit of %s", callers, least, takes)
 		}
 	}
 }

@@ -12,13 +12,15 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/harness"
 )
 
-// TestLinearizable lets many callers transfer at once and then does the same
+// TestHarnessConcurrentCalls lets many callers transfer at once and then does the same
 // to the model, one after the other in order of position. That must give every
 // receipt, and every refusal at some moment while its call was under way.
-func TestLinearizable(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestHarnessConcurrentCalls(t *testing.T) {
+	histories, operations := 0, 0
+	check := func(t *rapid.T) {
 		s := fileSubject(t)
 		if rapid.Bool().Draw(t, "memory") {
 			s = memorySubject()
@@ -57,7 +59,14 @@ func TestLinearizable(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Audit: got error %v, want none", err)
 		}
-	})
+		histories++
+		operations += len(calls)
+	}
+	for end := time.Now().Add(harness.Budget(t, time.Millisecond)); histories == 0 || time.Now().Before(end); {
+		rapid.Check(t, check)
+	}
+	harness.Count(t, "histories of concurrent calls replayed", histories)
+	harness.Count(t, "concurrent calls in them", operations)
 }
 
 // linear is the model that the calls are done to in order of position.

@@ -16,17 +16,19 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/harness"
 	"github.com/capycoin/capycoin/storetest"
 )
 
-// TestModel does random things to a ledger in a file and to one in memory and
-// compares every answer with the model's. A failing run prints how to repeat
-// it; -rapid.checks=N runs more.
-func TestModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+// TestHarnessModel does random things to a ledger in a file and to one in memory
+// and compares every answer with the model's. In half of the runs the clock
+// steps before each of them, by up to days, to and fro. A failing run prints how
+// to repeat it.
+func TestHarnessModel(t *testing.T) {
+	runs, steps := 0, 0
+	check := func(t *rapid.T) {
 		m := newMachine(t)
-		t.Repeat(map[string]func(*rapid.T){
-			"":                    m.compareSupply,
+		actions := map[string]func(*rapid.T){
 			"open accounts":       m.openAccounts,
 			"transfer":            m.transfers,
 			"transfer more":       m.transfers,
@@ -44,9 +46,27 @@ func TestModel(t *testing.T) {
 			"transactions":        m.compareTransactions,
 			"funds at":            m.fundsAt,
 			"tokens":              m.useTokens,
-		})
+			"invites":             m.useInvites,
+		}
+		if rapid.Bool().Draw(t, "restless clock") {
+			for name, do := range actions {
+				actions[name] = func(t *rapid.T) {
+					m.stepClock(t)
+					do(t)
+					steps++
+				}
+			}
+		}
+		actions[""] = m.compareSupply
+		t.Repeat(actions)
 		m.finish(t)
-	})
+		runs++
+	}
+	for end := time.Now().Add(harness.Budget(t, time.Millisecond)); runs == 0 || time.Now().Before(end); {
+		rapid.Check(t, check)
+	}
+	harness.Count(t, "random lives of a ledger compared with the model", runs)
+	harness.Count(t, "steps of the clock in them", steps)
 }
 
 // fakeClock is a clock that stands still until it is set.
@@ -84,6 +104,7 @@ type subject struct {
 	issuer  *capycoin.TokenIssuer
 	ids     *idSource
 	secrets map[uuid.UUID]string // of tokens, by id
+	codes   map[uuid.UUID]string // of invites, by id
 	cursor  map[int]string       // of listings that have not ended, by number
 	// reopen opens the ledger again, after it was closed, or before when the
 	// folds since the last flush are to be lost.
@@ -121,7 +142,7 @@ func newMachine(t *rapid.T) *machine {
 	idSeed := rapid.Uint64().Draw(t, "seed of the ids")
 	m.subjects = []*subject{fileSubject(t), memorySubject()}
 	for _, s := range m.subjects {
-		s.secrets, s.cursor = make(map[uuid.UUID]string), make(map[int]string)
+		s.secrets, s.codes, s.cursor = make(map[uuid.UUID]string), make(map[uuid.UUID]string), make(map[int]string)
 		s.ids = &idSource{r: rand.New(rand.NewPCG(idSeed, 0))}
 		opts := m.options(s)
 		opts.Supply, opts.SeedAccount = supply, seed
@@ -423,9 +444,10 @@ func (m *machine) finish(t *rapid.T) {
 			t.Fatalf("%s: the audit found: %v", s.name, err)
 		}
 		if report.Records != m.pos || report.Transactions != int64(len(m.txs)) || report.Accounts != int64(len(m.order)) ||
-			report.Keys != int64(len(m.keys)) || report.Supply != m.supply {
-			t.Fatalf("%s: Audit: got %+v, want %d records, %d transactions, %d accounts, %d keys, supply %d",
-				s.name, report, m.pos, len(m.txs), len(m.order), len(m.keys), m.supply)
+			report.Keys != int64(len(m.keys)) || report.Supply != m.supply ||
+			report.Invites != int64(len(m.goodInvites(m.clock.now()))) {
+			t.Fatalf("%s: Audit: got %+v, want %d records, %d transactions, %d accounts, %d keys, supply %d, %d invites",
+				s.name, report, m.pos, len(m.txs), len(m.order), len(m.keys), m.supply, len(m.goodInvites(m.clock.now())))
 		}
 		if err := s.led.Close(); err != nil {
 			t.Fatalf("%s: Close: got error %v, want none", s.name, err)

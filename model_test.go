@@ -24,6 +24,7 @@ type model struct {
 	txs      []modelTx   // by position
 	keys     map[modelKey]int
 	tokens   []*modelToken // in order of issue
+	invites  []*modelInvite
 }
 
 type modelAccount struct {
@@ -56,6 +57,11 @@ type modelKey struct {
 type modelToken struct {
 	capycoin.IssuedToken
 	revoked bool
+}
+
+type modelInvite struct {
+	capycoin.Invite
+	ended bool // used or revoked
 }
 
 // newModel returns a model of a ledger that has only its genesis, made at a
@@ -282,6 +288,30 @@ func (m *model) issue(account uuid.UUID, label string, expires time.Time, secret
 	return token
 }
 
+// invite notes an invite. It takes a position.
+func (m *model) invite(label string, expires time.Time, clock time.Time) *modelInvite {
+	m.record(clock)
+	inv := &modelInvite{Invite: capycoin.Invite{ID: modelID(m.time, m.pos), Label: label, Created: micros(m.time), Expires: expires}}
+	m.invites = append(m.invites, inv)
+	return inv
+}
+
+// good tells whether an invite opens an account.
+func (m *model) good(inv *modelInvite, clock time.Time) bool {
+	return !inv.ended && inv.Expires.UnixMicro() > m.now(clock)
+}
+
+// goodInvites are the invites that open an account.
+func (m *model) goodInvites(clock time.Time) []capycoin.Invite {
+	good := []capycoin.Invite{}
+	for _, inv := range m.invites {
+		if m.good(inv, clock) {
+			good = append(good, inv.Invite)
+		}
+	}
+	return good
+}
+
 // sentinels are the errors that a ledger's answers are told apart by.
 var sentinels = []error{
 	capycoin.ErrBadOption, capycoin.ErrSupplyMismatch, capycoin.ErrSeedMismatch, capycoin.ErrCorrupt, capycoin.ErrClosed,
@@ -291,6 +321,7 @@ var sentinels = []error{
 	capycoin.ErrInsufficientFunds, capycoin.ErrAccountNotFound, capycoin.ErrTransactionNotFound, capycoin.ErrBadRange,
 	capycoin.ErrBadCursor, capycoin.ErrInvalidToken, capycoin.ErrTokenNotFound, capycoin.ErrTooManyTokens,
 	capycoin.ErrBadLabel, capycoin.ErrBadExpiry, capycoin.ErrSeedToken, capycoin.ErrBusy,
+	capycoin.ErrInvalidInvite, capycoin.ErrInviteNotFound,
 }
 
 // describe puts into words which errors an error is, with their numbers. Two

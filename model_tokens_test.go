@@ -55,6 +55,10 @@ func (m *machine) useTokens(t *rapid.T) {
 		for range rapid.IntRange(1, 11).Draw(t, "tokens") {
 			m.issueToken(t, account)
 		}
+	case 4:
+		if len(m.tokens) > 0 {
+			account = m.expire(t)
+		}
 	}
 	for _, id := range []uuid.UUID{account, m.unknown} {
 		want := m.live(id, m.clock.now())
@@ -73,6 +77,17 @@ func (m *machine) useTokens(t *rapid.T) {
 			m.compareVerify(t, s, token)
 		}
 	}
+}
+
+// expire has something recorded at about the time at which a token expires, while
+// the clock is there for a moment. It returns the token's account.
+func (m *machine) expire(t *rapid.T) uuid.UUID {
+	token := rapid.SampledFrom(m.tokens).Draw(t, "token that expires")
+	now := m.clock.now()
+	m.clock.set(token.Expires.Add(rapid.SampledFrom([]time.Duration{-time.Microsecond, 0, time.Microsecond}).Draw(t, "off by")))
+	m.openAccounts(t)
+	m.clock.set(now)
+	return token.Account
 }
 
 func (m *machine) issueToken(t *rapid.T, account uuid.UUID) {

@@ -17,7 +17,8 @@ import (
 // to itself.
 //
 //	offset size field
-//	0      1    kind: 1 genesis, 2 account, 3 transfer, 4 token, 5 revocation
+//	0      1    kind: 1 genesis, 2 account, 3 transfer, 4 token, 5 revocation,
+//	              6 invite, 7 end of an invite
 //	1      1    version of the kind's body: 1
 //	2      4    CRC-32C of the position (8 bytes), kind, version, and all from offset 6
 //	6      8    time, µs since 1970
@@ -31,6 +32,9 @@ import (
 //	token       account 16 · selector 16 · tag 8 · bcrypt hash 60 · expiry 8 (µs) ·
 //	            label length uvarint · label (UTF-8)
 //	revocation  account 16 · how many positions back the token's record is, uvarint
+//	invite      hash 32 · expiry 8 (µs) · label length uvarint · label (UTF-8)
+//	end         how many positions back the invite's record is, uvarint ·
+//	            the account that it opened 16, all zero: it was revoked
 //	link        how many positions back the chain's previous record is, uvarint
 //	            (0: none) · the same for the jump pointer · ordinal, uvarint
 //
@@ -42,6 +46,8 @@ const (
 	kindTransfer   byte = 3
 	kindToken      byte = 4
 	kindRevocation byte = 5
+	kindInvite     byte = 6
+	kindInviteEnd  byte = 7
 
 	recordVersion = 1
 	recordHeader  = 14
@@ -109,6 +115,23 @@ type revocationRecord struct {
 	token   uint64 // position of the token's record
 }
 
+// inviteRecord is an invite that was made. Its code is nowhere: see invite.go.
+type inviteRecord struct {
+	position uint64
+	time     int64
+	hash     [inviteHashLen]byte
+	expires  int64 // µs since 1970
+	label    string
+}
+
+func (i *inviteRecord) selector() [selectorLen]byte { return [selectorLen]byte(i.hash[:]) }
+
+// inviteEndRecord says that an invite opened an account, or was revoked.
+type inviteEndRecord struct {
+	invite  uint64    // position of the invite's record
+	account uuid.UUID // the account; zero: it was revoked
+}
+
 // record is a decoded record: the field of its kind is set.
 type record struct {
 	position   uint64
@@ -119,9 +142,11 @@ type record struct {
 	transfer   transferRecord
 	token      tokenRecord
 	revocation revocationRecord
+	invite     inviteRecord
+	inviteEnd  inviteEndRecord
 }
 
-// id returns the id of a transfer's or a token's record.
+// id returns the id of a transfer's, a token's or an invite's record.
 func (r *record) id() uuid.UUID { return idAt(r.time, r.position) }
 
 // appendRecord appends the encoding of r to b. What r holds must be in range.
@@ -161,6 +186,14 @@ func appendRecord(b []byte, r *record) []byte {
 	case kindRevocation:
 		b = append(b, r.revocation.account[:]...)
 		b = binary.AppendUvarint(b, r.position-r.revocation.token)
+	case kindInvite:
+		b = append(b, r.invite.hash[:]...)
+		b = binary.BigEndian.AppendUint64(b, uint64(r.invite.expires))
+		b = binary.AppendUvarint(b, uint64(len(r.invite.label)))
+		b = append(b, r.invite.label...)
+	case kindInviteEnd:
+		b = binary.AppendUvarint(b, r.position-r.inviteEnd.invite)
+		b = append(b, r.inviteEnd.account[:]...)
 	}
 	binary.BigEndian.PutUint32(b[start+crcOffset:], recordCRC(r.position, b[start:]))
 	return b
@@ -200,7 +233,7 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 	if got, want := recordCRC(position, b), binary.BigEndian.Uint32(b[crcOffset:]); got != want {
 		return fmt.Errorf("%w: record %d has checksum %08x, its bytes make %08x", ErrCorrupt, position, want, got)
 	}
-	if b[1] != recordVersion || b[0] < kindGenesis || b[0] > kindRevocation {
+	if b[1] != recordVersion || b[0] < kindGenesis || b[0] > kindInviteEnd {
 		return fmt.Errorf("%w: record %d is of kind %d, version %d", ErrNewerFormat, position, b[0], b[1])
 	}
 	r.position, r.kind = position, b[0]
@@ -241,6 +274,17 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		r.revocation.account = d.id()
 		r.revocation.token = d.back(position)
 		d.check(r.revocation.token != 0)
+	case kindInvite:
+		i := &r.invite
+		i.position, i.time = position, r.time
+		copy(i.hash[:], d.bytes(inviteHashLen))
+		i.expires = int64(d.uint64(maxTime))
+		i.label = string(d.bytes(d.uvarint(4 * maxLabelRunes)))
+		d.check(i.expires > i.time && checkLabel(i.label) == nil)
+	case kindInviteEnd:
+		r.inviteEnd.invite = d.back(position)
+		r.inviteEnd.account = d.id()
+		d.check(r.inviteEnd.invite != 0)
 	}
 	if d.bad || len(d.b) != 0 {
 		return fmt.Errorf("%w: record %d: %w of kind %d", ErrCorrupt, position, errRecord, r.kind)

@@ -23,6 +23,12 @@ func exampleRecords() []record {
 	copy(tok.selector[:], "selector of 16 B")
 	copy(tok.tag[:], "tag of 8")
 	copy(tok.hash[:], "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy")
+	bob := uuid.MustParse("5d1f3c2b-8a47-4e60-b9d8-2c6e0f4a7b13")
+	bobs := tok
+	bobs.position, bobs.time, bobs.account, bobs.label, bobs.expires = 8, at+5_000_000, bob, "", at+2_592_005_000_000
+	copy(bobs.selector[:], "another selector")
+	inv := inviteRecord{position: 6, time: at + 4_000_000, expires: at + 2_592_004_000_000, label: "Bob"}
+	inv.hash, _ = inviteHash("MFRGGZDFMZTWQ2LKNNWG23TPOA")
 	return []record{
 		{position: 1, kind: kindGenesis, time: at, genesis: genesisRecord{
 			ledger: uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), supply: DefaultSupply, seed: seed}},
@@ -32,6 +38,10 @@ func exampleRecords() []record {
 			from: party{link{ordinal: 1}, 99_700}, to: party{link{ordinal: 1}, 300}}},
 		{position: 4, kind: kindToken, time: at + 2_000_000, token: tok},
 		{position: 5, kind: kindRevocation, time: at + 3_000_000, revocation: revocationRecord{account: ann, token: 4}},
+		{position: 6, kind: kindInvite, time: at + 4_000_000, invite: inv},
+		{position: 7, kind: kindAccount, time: at + 5_000_000, account: accountRecord{id: bob, link: link{prev: 2, ordinal: 3}}},
+		{position: 8, kind: kindToken, time: at + 5_000_000, token: bobs},
+		{position: 9, kind: kindInviteEnd, time: at + 5_000_000, inviteEnd: inviteEndRecord{invite: 6, account: bob}},
 	}
 }
 
@@ -163,7 +173,8 @@ func FuzzRows(f *testing.F) {
 	f.Add(byte(0), accountRowForTest(lastAccount[:], other, acct))
 	keys := []keyEntry{{7, 5}, {7, 9}, {9, 300}}
 	f.Add(byte(1), keyRowForTest(keys))
-	f.Add(byte(2), appendTokenRow(nil, key[:], tokenRow{5, 6}))
+	f.Add(byte(2), appendTokenRow(nil, key[:], tokenRow{position: 5, expires: 6}))
+	f.Add(byte(2), appendTokenRow(nil, key[:], tokenRow{position: 5, expires: 6, invite: true}))
 	f.Add(byte(3), appendStateRow(nil, 8, &books{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}}))
 	f.Fuzz(func(t *testing.T, table byte, b []byte) {
 		b = bytes.Clone(b)

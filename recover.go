@@ -66,10 +66,16 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	if o.SeedAccount != [16]byte{} && o.SeedAccount != l.genesis.seed {
 		return fmt.Errorf("%w: it has %s, not %s", ErrSeedMismatch, l.genesis.seed, o.SeedAccount)
 	}
-	// Nothing can be refused any more.
-	if l.bolt != nil {
+	l.tail = tail
+	if err := l.openWitness(ctx, tail); err != nil {
+		return err
+	}
+	if l.bolt != nil && l.bolt.old == 1 { // its rows can't be read
+		if err := l.checkJournal(ctx, tail); err != nil {
+			return err
+		}
 		if err := l.bolt.upgrade(); err != nil {
-			return fmt.Errorf("bringing the file to format %d: %w", formatNumber, err)
+			return err
 		}
 	}
 	value, err := l.folds.Get(ctx, TableState, stateKey)
@@ -84,8 +90,8 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	if err := l.keys.loadRuns(ctx); err != nil {
 		return err
 	}
-	if l.books.position > tail {
-		return fmt.Errorf("%w: the rows are as of record %d, the journal ends at %d", ErrCorrupt, l.books.position, tail)
+	if err := l.checkState(ctx, value != nil); err != nil {
+		return err
 	}
 	if err := l.warm(ctx, tail-l.folder.folded); err != nil {
 		return err
@@ -95,6 +101,68 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	}
 	if l.books.position < tail {
 		return fmt.Errorf("%w: the journal ends at record %d, not %d", ErrCorrupt, l.books.position, tail)
+	}
+	if l.bolt != nil { // nothing can be refused any more
+		return l.bolt.upgrade()
+	}
+	return nil
+}
+
+// checkJournal makes sure that all records can be read, up to the last one.
+func (l *Ledger) checkJournal(ctx context.Context, tail uint64) error {
+	page := make([]record, replayPage)
+	for position := uint64(0); position < tail; {
+		n, err := l.readPage(ctx, position+1, page)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("%w: the journal ends at record %d, not %d", ErrCorrupt, position, tail)
+		}
+		position += uint64(n)
+	}
+	return nil
+}
+
+// checkState makes sure that the state row is of this journal: rows of another
+// ledger, or of records that are lost, would be judged on.
+func (l *Ledger) checkState(ctx context.Context, found bool) error {
+	b, r := &l.books, &l.scratch
+	if !found {
+		return nil
+	}
+	if b.position > l.tail {
+		return fmt.Errorf("%w: the rows are as of record %d, the journal ends at %d", ErrCorrupt, b.position, l.tail)
+	}
+	if l.folder.folded < 1 || b.accounts < 1 || uint64(b.accounts)+uint64(b.transactions) > b.position {
+		return fmt.Errorf("%w: the rows are folded up to record %d and as of record %d, with %d accounts and %d transactions",
+			ErrCorrupt, l.folder.folded, b.position, b.accounts, b.transactions)
+	}
+	if err := l.readRecord(ctx, b.position, r); err != nil {
+		return err
+	}
+	if r.time != b.time {
+		return fmt.Errorf("%w: the rows are not of this journal: record %d is of %s in them, and of %s", ErrCorrupt,
+			b.position, timeOf(b.time), timeOf(r.time))
+	}
+	head := b.opened[len(b.opened)-1]
+	if head > b.position {
+		return fmt.Errorf("%w: the rows are as of record %d, and name record %d", ErrCorrupt, b.position, head)
+	}
+	if err := l.readRecord(ctx, head, r); err != nil {
+		return err
+	}
+	if ordinal := r.account.link.ordinal; r.kind != kindGenesis && (r.kind != kindAccount || ordinal != b.accounts) || r.kind == kindGenesis && b.accounts != 1 {
+		return fmt.Errorf("%w: the rows are not of this journal: record %d does not open account %d", ErrCorrupt, head, b.accounts)
+	}
+	return nil
+}
+
+// checkRow makes sure that a row of an account is of records that there are, up
+// to a position.
+func checkRow(a *account, position uint64) error {
+	if a.asOf > position {
+		return fmt.Errorf("%w: the row of account %s is as of record %d, the journal ends at %d", ErrCorrupt, a.id, a.asOf, position)
 	}
 	return nil
 }
@@ -118,6 +186,9 @@ func (l *Ledger) warm(ctx context.Context, records uint64) error {
 			from = append(from[:0], key...)
 			damaged := accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
 				a, err := decodeAccount(id, state)
+				if err == nil {
+					err = checkRow(a, l.tail)
+				}
 				if err != nil {
 					bad = err
 					return false
@@ -136,12 +207,21 @@ func (l *Ledger) warm(ctx context.Context, records uint64) error {
 	return nil
 }
 
-// foldReplayed keeps the memory of a long replay bounded.
+// foldReplayed keeps the memory of a long replay bounded. A store that can't
+// write is opened yet, so that it can be read: that takes memory for as many
+// records as were not folded, until it can.
 func (l *Ledger) foldReplayed(position uint64) error {
-	if l.cache.dirtyN <= l.cache.limit/2 && position-l.folder.folded < replayFold {
+	f := &l.folder
+	if l.cache.dirtyN <= l.cache.limit/2 && position-f.folded < replayFold || position < f.retry {
 		return nil
 	}
-	return l.foldAll(position)
+	err := l.foldAll(position)
+	if errors.Is(err, ErrNotWritten) {
+		f.retry = position + replayFold
+		l.noteUnwritten(err)
+		return nil
+	}
+	return err
 }
 
 // catchUp applies what another ledger has appended to the log.
@@ -224,6 +304,9 @@ func (l *Ledger) load(ctx context.Context, id uuid.UUID, hint uint32) (slot uint
 	if err != nil || a == nil {
 		return 0, false, err
 	}
+	if err := checkRow(a, max(l.books.position, l.tail)); err != nil {
+		return 0, false, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.cache.add(a), true, nil
@@ -245,6 +328,10 @@ func (l *Ledger) apply(ctx context.Context, r *record, hints [2]uint32) error {
 		err = l.applyToken(ctx, r)
 	case kindRevocation:
 		err = l.applyRevocation(ctx, r)
+	case kindInvite:
+		err = l.applyInvite(r)
+	case kindInviteEnd:
+		err = l.applyInviteEnd(ctx, r)
 	}
 	return err
 }
@@ -371,7 +458,7 @@ func (l *Ledger) applyToken(ctx context.Context, r *record) error {
 		l.cache.set(slot, a)
 		l.cache.changed(slot)
 	}
-	l.freshTokens.cur[t.selector] = tokenRow{t.position, t.expires}
+	l.freshTokens.cur[t.selector] = tokenRow{position: t.position, expires: t.expires}
 	return nil
 }
 

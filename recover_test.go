@@ -20,6 +20,9 @@ import (
 // as what was acknowledged by then, its audit is clean, and every key gives its
 // receipt.
 func TestCrashCopies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, many ledgers")
+	}
 	defer capycoin.TuneFolding(40, 3)()
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -132,6 +135,9 @@ func compareLedgers(t *testing.T, when, path string, led *capycoin.Ledger, ids [
 // between transfers that read many accounts. The rows that were handed over
 // and not written must not be taken for the truth.
 func TestNotWrittenFolds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, many ledgers")
+	}
 	defer capycoin.TuneFolding(20, 50)()
 	ctx := context.Background()
 	mem := storetest.NewMemory()

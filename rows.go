@@ -24,7 +24,7 @@ import (
 //	keys     level 1 · run 8 · hash 8 ·   the keys up to there, after the row before of the same level and
 //	         position 8 of the last key   run: least position uvarint · width 1 · each: hash 8 ·
 //	                                      how much more its position is, as many bytes as width says
-//	tokens   selector 16                  position uvarint · expiry 8
+//	tokens   selector 16                  position uvarint · expiry 8 · for an invite 1 · for a token nothing
 //	state    "state"                      folded up to uvarint · as of uvarint · time 8 · accounts uvarint ·
 //	                                      transactions uvarint · roots of the chain of accounts
 //
@@ -42,10 +42,12 @@ type tokenRef struct {
 	selector [16]byte
 }
 
-// tokenRow is a row of the tokens table; a zero position says deleted.
+// tokenRow is a row of the tokens table, of a token or an invite; a zero
+// position says deleted.
 type tokenRow struct {
 	position uint64
 	expires  int64
+	invite   bool
 }
 
 // books are the numbers about the whole ledger.
@@ -205,11 +207,24 @@ func (d *decoder) roots(n int64) []uint64 {
 	return roots
 }
 
+// leadsTo says whether a row is that of a record.
+func (t tokenRow) leadsTo(key []byte, r *record) bool {
+	selector, expires := r.token.selector, r.token.expires
+	kind := kindToken
+	if t.invite {
+		selector, expires, kind = r.invite.selector(), r.invite.expires, kindInvite
+	}
+	return r.kind == kind && string(key) == string(selector[:]) && t.expires == expires
+}
+
 func appendTokenRow(b, key []byte, t tokenRow) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0)
 	b = binary.AppendUvarint(b, t.position)
 	b = binary.BigEndian.AppendUint64(b, uint64(t.expires))
+	if t.invite {
+		b = append(b, 1)
+	}
 	return sealRow(b, start, key)
 }
 
@@ -219,6 +234,10 @@ func decodeTokenRow(key, value []byte) (tokenRow, error) {
 		return tokenRow{}, err
 	}
 	t := tokenRow{position: d.uvarint(maxOrdinal), expires: int64(d.uint64(maxTime))}
+	if len(d.b) > 0 {
+		t.invite = true
+		d.check(d.byte() == 1)
+	}
 	if d.bad || len(d.b) != 0 || t.position == 0 {
 		return tokenRow{}, badRow(TableTokens, key)
 	}

@@ -1,6 +1,9 @@
 package capycoin
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Histogram counts observations by size. Buckets[i] counts those that are at
 // most 2^i and more than 2^(i-1); larger ones than 2^23 are only in Count.
@@ -29,11 +32,18 @@ type Stats struct {
 	FoldPosition uint64 // what a restart need not replay; the fold lag is the difference
 	Accounts     int64
 	Transactions int64
+	// WitnessPosition is up to where the ledger's witness has seen it; 0: there
+	// is none. It lags by ten seconds at most, unless it can't be written.
+	WitnessPosition uint64
 
 	Commits    Histogram     // records of each commit
 	CommitTime Histogram     // microseconds each commit took
 	SpillTime  time.Duration // of CommitTime, that bbolt took to lay out pages
 	WriteTime  time.Duration // of CommitTime, that bbolt took to write and sync
+
+	// DiskFull says that the store had no room for a commit of late. It is false
+	// again once commits have been written for a second and none was declined.
+	DiskFull bool
 
 	QueueLength int // calls that wait for the writer
 	QueueSize   int
@@ -53,10 +63,12 @@ func (l *Ledger) Stats() Stats {
 	s := Stats{
 		Position: l.books.position, FoldPosition: l.folder.folded,
 		Accounts: l.books.accounts, Transactions: l.books.transactions,
-		Commits: l.commits, CommitTime: l.commitTime,
+		WitnessPosition: l.witness.written.Load(),
+		Commits:         l.commits, CommitTime: l.commitTime,
 		QueueLength: len(l.queue), QueueSize: cap(l.queue),
 		CachedAccounts: l.cache.index.n, DirtyAccounts: l.cache.dirtyN,
 		FreshKeys: l.keys.unfolded(),
+		DiskFull:  errors.Is(l.unwritten.cause, ErrDiskFull),
 	}
 	l.mu.RUnlock()
 	if l.bolt != nil {

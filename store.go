@@ -23,7 +23,8 @@ type Log interface {
 	//   - [ErrFenced]: the last record is not at after, so someone else wrote;
 	//     nothing was written. The Ledger reads what is new and tries again.
 	//   - [ErrNotWritten]: nothing was written, nor will be. The Ledger
-	//     declines the operations and goes on.
+	//     declines the operations and goes on. A store that has no room says
+	//     so with [ErrDiskFull], which is one of these.
 	//   - any other: the outcome is unknown. The Ledger stops. A store that
 	//     can read back what became of the append (the same bytes by the same
 	//     writer) may settle it itself instead.

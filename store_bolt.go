@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -29,7 +30,7 @@ import (
 // commit: fewer and longer rows take less room and less time than a row for
 // each record (docs/decisions has the figures).
 const (
-	formatNumber = 2 // 1 had a row for each account and each key
+	formatNumber = 3 // 1 had a row for each account and each key; 2 had no invites
 	formatMagic  = "capycoin"
 
 	runRecords = 8
@@ -57,7 +58,9 @@ var (
 type boltStore struct {
 	db   *bolt.DB
 	file *os.File // db's own
-	old  bool     // it is in format 1
+	old  uint32   // its format, if that is an earlier one
+
+	sealed bool // the rows are a ledger's: they begin with a checksum
 
 	pending []Row // the writer's
 	arena   []byte
@@ -88,11 +91,43 @@ func guarded(fn func() error) (err error) {
 
 // view runs fn in a read transaction.
 func (s *boltStore) view(fn func(*bolt.Tx) error) error {
-	err := guarded(func() error { return s.db.View(fn) })
+	var tx *bolt.Tx
+	err := guarded(func() (err error) {
+		if tx, err = s.begin(false); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+	if tx != nil {
+		tx.Rollback() // it reads no page
+	}
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
 	return err
+}
+
+// begin begins a transaction. That reads the meta pages; where they are gone,
+// as from a file that was cut to nothing while it was open, bbolt panics and
+// keeps the locks that it holds then, and whoever comes next would wait for
+// ever. So they are unlocked for it.
+func (s *boltStore) begin(writable bool) (*bolt.Tx, error) {
+	begun := false
+	defer func() {
+		if begun {
+			return
+		}
+		db := reflect.ValueOf(s.db).Elem()
+		if writable {
+			(*sync.Mutex)(db.FieldByName("rwlock").Addr().UnsafePointer()).Unlock()
+			return
+		}
+		(*sync.RWMutex)(db.FieldByName("mmaplock").Addr().UnsafePointer()).RUnlock()
+		(*sync.Mutex)(db.FieldByName("metalock").Addr().UnsafePointer()).Unlock()
+	}()
+	tx, err := s.db.Begin(writable)
+	begun = true
+	return tx, err
 }
 
 func bucketOf(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
@@ -118,7 +153,7 @@ func boltTail(tx *bolt.Tx) (uint64, error) {
 		return 0, err
 	}
 	var tail uint64
-	if k, _ := b.Cursor().Last(); len(k) == 8 {
+	if k, _ := newTreeCursor(b).Last(); len(k) == 8 {
 		tail = binary.BigEndian.Uint64(k)
 	} else if k != nil {
 		return 0, fmt.Errorf("%w: the journal has a key of %d bytes", ErrCorrupt, len(k))
@@ -187,10 +222,17 @@ func (s *boltStore) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
 }
 
 // update makes one write transaction of fn and the pending rows. An error
-// before the commit means that nothing was written; one from it, that the
-// outcome is unknown: bbolt may have written the page that makes it count.
+// before the commit means that nothing was written; settle says what one from
+// it means. Rows that were not written stay pending.
 func (s *boltStore) update(fn func(*bolt.Tx) error) error {
-	tx, err := s.db.Begin(true)
+	var tx *bolt.Tx
+	err := guarded(func() (err error) {
+		tx, err = s.begin(true)
+		return err
+	})
+	if errors.Is(err, ErrCorrupt) {
+		return err
+	}
 	if err != nil {
 		if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 			err = ErrClosed
@@ -210,10 +252,11 @@ func (s *boltStore) update(fn func(*bolt.Tx) error) error {
 		}
 		return fmt.Errorf("%w: %w", ErrNotWritten, err)
 	}
+	txid := uint64(tx.ID())
 	err = guarded(tx.Commit)
 	if err != nil {
 		s.rollback(tx) // where bbolt has not done so
-		return fmt.Errorf("committing: %w", err)
+		return s.settle(txid, err)
 	}
 	s.pending = s.pending[:0]
 	stats := tx.Stats()
@@ -242,6 +285,7 @@ func (s *boltStore) rollback(tx *bolt.Tx) {
 func (s *boltStore) putPending(tx *bolt.Tx) error {
 	var table Table
 	var b *bolt.Bucket
+	var c *treeCursor
 	for i := range s.pending {
 		row := &s.pending[i]
 		if b == nil || row.Table != table {
@@ -249,8 +293,9 @@ func (s *boltStore) putPending(tx *bolt.Tx) error {
 			if b, err = bucketOf(tx, boltTables[row.Table]); err != nil {
 				return err
 			}
-			table = row.Table
+			table, c = row.Table, newTreeCursor(b)
 		}
+		c.reach(row.Key)
 		var err error
 		if row.Value == nil {
 			err = b.Delete(row.Key)
@@ -278,170 +323,6 @@ func (s *boltStore) Flush(context.Context) error {
 	return s.update(func(*bolt.Tx) error { return nil })
 }
 
-// Get implements [Folds].
-func (s *boltStore) Get(_ context.Context, table Table, key []byte) (value []byte, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		b, err := bucketOf(tx, boltTables[table])
-		if err != nil {
-			return err
-		}
-		if v := b.Get(key); v != nil {
-			value = append(make([]byte, 0, len(v)), v...)
-		}
-		return nil
-	})
-	return value, err
-}
-
-// Scan implements [Folds].
-func (s *boltStore) Scan(_ context.Context, table Table, from []byte, fn func(key, value []byte) bool) error {
-	return s.view(func(tx *bolt.Tx) error {
-		b, err := bucketOf(tx, boltTables[table])
-		if err != nil {
-			return err
-		}
-		c := b.Cursor()
-		for k, v := c.Seek(from); k != nil; k, v = c.Next() {
-			if !fn(k, v) {
-				return nil
-			}
-		}
-		return nil
-	})
-}
-
-// View implements [Log].
-func (s *boltStore) View(_ context.Context, fn func(LogReader) error) error {
-	return s.view(func(tx *bolt.Tx) error {
-		b, err := bucketOf(tx, bucketJournal)
-		if err != nil {
-			return err
-		}
-		return fn(&boltReader{cursor: b.Cursor(), first: 1})
-	})
-}
-
-// boltReader reads the journal in one transaction.
-type boltReader struct {
-	cursor *bolt.Cursor
-	// The row that was read last, as the next record asked for is often in it.
-	key, value  []byte
-	first, last uint64
-}
-
-// run takes the records out of a row.
-type run struct {
-	first uint64 // position of its first record
-	left  int
-	b     []byte
-}
-
-func openRun(key, value []byte) (run, error) {
-	if len(key) != 8 || len(value) < 2 || value[0] == 0 {
-		return run{}, fmt.Errorf("%w: the journal has a row %x of %d bytes", ErrCorrupt, key, len(value))
-	}
-	last, n := binary.BigEndian.Uint64(key), int(value[0])
-	if uint64(n) > last {
-		return run{}, fmt.Errorf("%w: row %d of the journal claims %d records", ErrCorrupt, last, n)
-	}
-	return run{first: last - uint64(n) + 1, left: n, b: value[1:]}, nil
-}
-
-func (r *run) next() ([]byte, error) {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 || n > uint64(len(r.b)-size) || (r.left == 1) != (n == uint64(len(r.b)-size)) {
-		return nil, fmt.Errorf("%w: the row of the journal with record %d has no room for it", ErrCorrupt, r.first)
-	}
-	record := r.b[size : size+int(n)]
-	r.b = r.b[size+int(n):]
-	r.first++
-	r.left--
-	return record, nil
-}
-
-// Record implements [LogReader].
-func (r *boltReader) Record(pos uint64) ([]byte, error) {
-	run, err := r.find(pos)
-	if err != nil {
-		return nil, err
-	}
-	for run.left > 0 && run.first <= pos {
-		at := run.first
-		record, err := run.next()
-		if err != nil {
-			return nil, err
-		}
-		if at == pos {
-			return record, nil
-		}
-	}
-	return nil, nil
-}
-
-// stepBack is how far back a record may be to be looked for row by row, which
-// is a third of what it costs to seek it: the chain of a busy account.
-const stepBack = 8 * runRecords
-
-// find returns the row that a record is in, if there is one.
-func (r *boltReader) find(pos uint64) (found run, err error) {
-	switch {
-	case r.first <= pos && pos <= r.last:
-		return openRun(r.key, r.value)
-	case pos < r.first && r.first-pos <= stepBack && r.last > 0:
-		for pos < r.first {
-			if r.key, r.value = r.cursor.Prev(); r.key == nil {
-				break
-			}
-			if found, err = r.open(); err != nil {
-				return run{}, err
-			}
-		}
-		if r.key != nil && pos <= r.last {
-			return found, nil
-		}
-	}
-	var seek [8]byte
-	binary.BigEndian.PutUint64(seek[:], pos)
-	if r.key, r.value = r.cursor.Seek(seek[:]); r.key == nil {
-		r.first, r.last = 1, 0
-		return run{}, nil
-	}
-	return r.open()
-}
-
-// open begins with the row where the cursor is.
-func (r *boltReader) open() (found run, err error) {
-	r.first, r.last = 1, 0
-	if found, err = openRun(r.key, r.value); err == nil {
-		r.first, r.last = found.first, found.first+uint64(found.left)-1
-	}
-	return found, err
-}
-
-// Scan implements [LogReader].
-func (r *boltReader) Scan(from uint64, fn func(pos uint64, record []byte) bool) error {
-	r.first, r.last = 1, 0 // the cursor goes elsewhere
-	var seek [8]byte
-	binary.BigEndian.PutUint64(seek[:], from)
-	for k, v := r.cursor.Seek(seek[:]); k != nil; k, v = r.cursor.Next() {
-		run, err := openRun(k, v)
-		if err != nil {
-			return err
-		}
-		for run.left > 0 {
-			position := run.first
-			record, err := run.next()
-			if err != nil {
-				return err
-			}
-			if position >= from && !fn(position, record) {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
 // stats fills in what the store knows.
 func (s *boltStore) stats(st *Stats) {
 	s.mu.Lock()
@@ -455,14 +336,18 @@ func (s *boltStore) stats(st *Stats) {
 	st.FreePages = pages.FreePageN + pages.PendingPageN
 }
 
-// upgrade brings a file of format 1 to the present one. What is folded from the
-// journal goes, and is folded from it again.
+// upgrade brings a file of an earlier format to the present one. All that is in
+// a file of format 2 is as it is now; of format 1 what is folded from the journal
+// goes, and is folded from it again.
 func (s *boltStore) upgrade() error {
-	if !s.old {
+	if s.old == 0 {
 		return nil
 	}
 	err := s.update(func(tx *bolt.Tx) error {
 		for _, name := range boltTables {
+			if s.old > 1 {
+				break
+			}
 			if err := tx.DeleteBucket(name); err != nil {
 				return err
 			}
@@ -472,8 +357,11 @@ func (s *boltStore) upgrade() error {
 		}
 		return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber))
 	})
-	s.old = err != nil
-	return err
+	if err != nil {
+		return fmt.Errorf("bringing the file to format %d: %w", formatNumber, err)
+	}
+	s.old = 0
+	return nil
 }
 
 // close gives the file back. It waits for open transactions.

@@ -1,6 +1,7 @@
 package capycoin
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -11,7 +12,8 @@ import (
 // circles until the stack is gone, which no recover can catch, and a damaged
 // list of free pages makes it write over pages in use. So these pages are
 // checked before bbolt sees them: the meta pages, all branch pages, and the
-// free list, about one page in a hundred and fifty. Leaf pages are not read.
+// free list, about one page in a hundred and fifty. Leaf pages are not read,
+// unless pages are missing in that.
 
 // The layout of pages (bbolt, internal/common/page.go), in the byte order of
 // the machine.
@@ -23,13 +25,20 @@ const (
 
 	flagBranch   = 0x01
 	flagLeaf     = 0x02
+	flagMeta     = 0x04
 	flagFreelist = 0x10
 	flagBucket   = 0x01 // of an element of a leaf
 
+	// noFreelist is what a meta page has in the place of the list's page if there
+	// is none. A ledger always has one.
+	noFreelist = ^uint64(0)
+
 	elementSize = 16 // of branches (position, key size, page) and leaves (flags, position, key size, value size)
 
-	// maxDepth is more than a tree of the largest file has.
+	// maxDepth is more than a tree of the largest file has,
 	maxDepth = 24
+	// and maxOverflow than a page of branches or rows.
+	maxOverflow = 64
 )
 
 // treeCheck goes through the pages of a file.
@@ -38,6 +47,8 @@ type treeCheck struct {
 	pageSize int64
 	pages    uint64
 	used     []uint64 // a bit a page
+	uses     uint64   // how many of them
+	leaves   bool     // leaves are asked for the pages that belong to them
 }
 
 func (c *treeCheck) bad(pgid uint64, format string, args ...any) error {
@@ -53,11 +64,12 @@ func (c *treeCheck) use(pgid uint64) error {
 		return c.bad(pgid, "is in use twice")
 	}
 	c.used[pgid/64] |= 1 << (pgid % 64)
+	c.uses++
 	return nil
 }
 
-// read reads a page with those that belong to it.
-func (c *treeCheck) read(pgid uint64) ([]byte, error) {
+// read reads a page with those that belong to it, which can't be more than most.
+func (c *treeCheck) read(pgid, most uint64) ([]byte, error) {
 	if pgid < 2 || pgid >= c.pages {
 		return nil, c.bad(pgid, "is led to, there are %d", c.pages)
 	}
@@ -69,7 +81,7 @@ func (c *treeCheck) read(pgid uint64) ([]byte, error) {
 		return nil, c.bad(pgid, "says that it is page %d", id)
 	}
 	more := uint64(binary.NativeEndian.Uint32(b[pageOverflow:]))
-	if more >= c.pages-pgid {
+	if more >= c.pages-pgid || more > most {
 		return nil, c.bad(pgid, "says that %d pages belong to it", more)
 	}
 	if more > 0 {
@@ -92,26 +104,48 @@ func (c *treeCheck) elements(pgid uint64, page []byte) (int, error) {
 	return n, nil
 }
 
-// children returns the pages that a branch leads to.
-func (c *treeCheck) children(pgid uint64, page []byte) ([]uint64, error) {
-	n, err := c.elements(pgid, page)
+// child is a page that a branch leads to, and the keys that it may have: from
+// one on, and before another, nil for any.
+type child struct {
+	pgid       uint64
+	from, till []byte
+}
+
+// children returns the pages that a branch leads to, in the order of its keys.
+// Among keys out of order a search would end anywhere.
+func (c *treeCheck) children(in child, page []byte) ([]child, error) {
+	n, err := c.elements(in.pgid, page)
 	if err != nil {
 		return nil, err
 	}
 	if n == 0 {
-		return nil, c.bad(pgid, "is a branch that leads nowhere")
+		return nil, c.bad(in.pgid, "is a branch that leads nowhere")
 	}
-	pgids := make([]uint64, n)
-	for i := range pgids {
-		pgids[i] = binary.NativeEndian.Uint64(page[pageHeader+i*elementSize+8:])
+	next := make([]child, n)
+	for i := range next {
+		at := pageHeader + i*elementSize
+		from := uint64(at) + uint64(binary.NativeEndian.Uint32(page[at:]))
+		till := from + uint64(binary.NativeEndian.Uint32(page[at+4:]))
+		if till > uint64(len(page)) {
+			return nil, c.bad(in.pgid, "has a key that lies outside")
+		}
+		next[i] = child{pgid: binary.NativeEndian.Uint64(page[at+8:]), from: page[from:till], till: in.till}
+		if i > 0 {
+			next[i-1].till = next[i].from
+		}
 	}
-	return pgids, nil
+	for i, one := range next {
+		if bytes.Compare(one.from, in.from) < 0 || one.till != nil && bytes.Compare(one.from, one.till) >= 0 {
+			return nil, c.bad(in.pgid, "has its %d-th key out of order", i+1)
+		}
+	}
+	return next, nil
 }
 
 // depth returns how many levels of branches a tree has.
 func (c *treeCheck) depth(root uint64) (int, error) {
 	for depth, pgid := 0, root; depth < maxDepth; depth++ {
-		page, err := c.read(pgid)
+		page, err := c.read(pgid, maxOverflow)
 		if err != nil {
 			return 0, err
 		}
@@ -119,11 +153,11 @@ func (c *treeCheck) depth(root uint64) (int, error) {
 		case flagLeaf:
 			return depth, nil
 		case flagBranch:
-			next, err := c.children(pgid, page)
+			next, err := c.children(child{pgid: pgid}, page)
 			if err != nil {
 				return 0, err
 			}
-			pgid = next[0]
+			pgid = next[0].pgid
 		default:
 			return 0, c.bad(pgid, "is neither branch nor leaf")
 		}
@@ -133,14 +167,15 @@ func (c *treeCheck) depth(root uint64) (int, error) {
 
 // tree checks the branches of a tree whose leaves are a number of levels down,
 // and calls leaf, if there is one, with its leaves.
-func (c *treeCheck) tree(pgid uint64, depth int, leaf func(pgid uint64, page []byte) error) error {
+func (c *treeCheck) tree(in child, depth int, leaf func(pgid uint64, page []byte) error) error {
+	pgid := in.pgid
 	if err := c.use(pgid); err != nil {
 		return err
 	}
-	if depth == 0 && leaf == nil {
+	if depth == 0 && leaf == nil && !c.leaves {
 		return nil
 	}
-	page, err := c.read(pgid)
+	page, err := c.read(pgid, maxOverflow)
 	if err != nil {
 		return err
 	}
@@ -153,12 +188,15 @@ func (c *treeCheck) tree(pgid uint64, depth int, leaf func(pgid uint64, page []b
 		if flagsOf(page) != flagLeaf {
 			return c.bad(pgid, "is no leaf")
 		}
+		if leaf == nil {
+			return nil
+		}
 		return leaf(pgid, page)
 	}
 	if flagsOf(page) != flagBranch {
 		return c.bad(pgid, "is no branch")
 	}
-	next, err := c.children(pgid, page)
+	next, err := c.children(in, page)
 	if err != nil {
 		return err
 	}
@@ -191,7 +229,7 @@ func (c *treeCheck) buckets(pgid uint64, page []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := c.tree(root, depth, nil); err != nil {
+		if err := c.tree(child{pgid: root}, depth, nil); err != nil {
 			return err
 		}
 	}
@@ -200,7 +238,10 @@ func (c *treeCheck) buckets(pgid uint64, page []byte) error {
 
 // free checks that the free pages are free.
 func (c *treeCheck) free(pgid uint64) error {
-	page, err := c.read(pgid)
+	if pgid == noFreelist {
+		return fmt.Errorf("%w: the file has no list of free pages", ErrCorrupt)
+	}
+	page, err := c.read(pgid, (pageHeader+8+8*c.pages)/uint64(c.pageSize))
 	if err != nil {
 		return err
 	}
@@ -227,14 +268,46 @@ func (c *treeCheck) free(pgid uint64) error {
 	return nil
 }
 
-// checkTrees checks what bbolt would trust.
+// checkPages checks what bbolt would trust.
+func checkPages(f *os.File) error {
+	newest, err := checkMetas(f, false)
+	if err != nil {
+		return err
+	}
+	return checkTrees(f, newest)
+}
+
+// checkTrees checks that a file is as long as its meta page says, that its
+// trees are trees, and that no page has two uses.
 func checkTrees(f *os.File, m boltMeta) error {
-	c := &treeCheck{file: f, pageSize: int64(m.pageSize), pages: m.pages, used: make([]uint64, m.pages/64+1)}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if need := m.pages * uint64(m.pageSize); m.pages > maxPages || uint64(info.Size()) < need {
+		return fmt.Errorf("%w: the file has %d bytes, its %d pages need %d", ErrCorrupt, info.Size(), m.pages, need)
+	}
+	c := &treeCheck{file: f, pageSize: int64(m.pageSize), pages: m.pages}
+	if err := c.all(m); err != nil {
+		return err
+	}
+	if c.uses+2 < m.pages {
+		// All pages are in use or free, unless there are leaves of several pages.
+		// Those may not be in the list of free pages, so they are looked at.
+		c.leaves = true
+		return c.all(m)
+	}
+	return nil
+}
+
+// all checks the trees and the list of free pages.
+func (c *treeCheck) all(m boltMeta) error {
+	c.used, c.uses = make([]uint64, m.pages/64+1), 0
 	depth, err := c.depth(m.root)
 	if err != nil {
 		return err
 	}
-	if err := c.tree(m.root, depth, c.buckets); err != nil {
+	if err := c.tree(child{pgid: m.root}, depth, c.buckets); err != nil {
 		return err
 	}
 	return c.free(m.freelist)

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"hash/fnv"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,28 +25,84 @@ func openBolt(path string, lockTimeout time.Duration, begin func(Log) error) (*b
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createBolt(path, begin); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, err
+			return nil, markFull(err)
 		}
 		info, err = os.Stat(path)
 	}
-	switch {
-	case err != nil:
+	if err == nil {
+		err = checkFile(info)
+	}
+	if err != nil {
 		return nil, notWritable(err)
-	case info.IsDir():
-		return nil, ErrIsDirectory
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%w: it is not a regular file", ErrNotLedger)
-	case info.Size() == 0:
-		return nil, ErrEmptyFile
 	}
 	s, err := openFile(path, lockTimeout)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.check(begin != nil); err != nil {
+	err = s.check(begin != nil)
+	if err == nil {
+		err = s.syncNewest()
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// syncNewest makes sure that the newest commit is on the disk, before anybody is
+// told of it. What is read may be in the system's memory alone: of a process that
+// was killed before it had synced its meta page, or whose sync of that failed,
+// after which the system takes the page for written. So the page is written again,
+// as it is. The others of the commit were synced before bbolt wrote this one.
+func (s *boltStore) syncNewest() error {
+	m, err := checkMetas(s.file, false)
+	if err != nil {
+		return err
+	}
+	page := make([]byte, m.pageSize)
+	at := int64(m.page) * int64(m.pageSize)
+	if _, err = s.file.ReadAt(page, at); err == nil {
+		_, err = s.file.WriteAt(page, at)
+	}
+	// A full disk that has no room even for what it has already is only synced.
+	if err == nil || errors.Is(markFull(err), ErrDiskFull) {
+		err = s.file.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("syncing the newest commit: %w", err)
+	}
+	return nil
+}
+
+// openToRead opens the store in a file that stays as it is.
+func openToRead(path string) (*boltStore, error) {
+	info, err := os.Stat(path)
+	if err == nil {
+		err = checkFile(info)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := openBbolt(path, true, time.Second, lockAndCheck(path, time.Second))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.check(true); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func checkFile(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return ErrIsDirectory
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: it is not a regular file", ErrNotLedger)
+	case info.Size() == 0:
+		return ErrEmptyFile
+	}
+	return nil
 }
 
 // createBolt makes a new file that is there whole or not at all: it is made
@@ -67,19 +121,11 @@ func createBolt(path string, begin func(Log) error) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	s, err := openBbolt(temp, time.Second, func(*os.File) error { return nil })
+	s, err := openBbolt(temp, false, time.Second, func(*os.File) error { return nil })
 	if err != nil {
 		return err
 	}
-	err = s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketJournal, boltTables[TableAccounts],
-			boltTables[TableKeys], boltTables[TableTokens], boltTables[TableState]} {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber))
-	})
+	err = s.create(formatKey)
 	if err == nil && begin != nil {
 		err = begin(s)
 	}
@@ -98,21 +144,39 @@ func createBolt(path string, begin func(Log) error) error {
 // openFile opens an existing file after a look at what bbolt trusts: bbolt
 // would take an older meta page without a word where the newer one is damaged,
 // and runs into a fault of the memory map where the file is cut short. (More
-// of that in store_bolt_check.go.)
+// of that in store_bolt_meta.go and store_bolt_check.go.)
 func openFile(path string, lockTimeout time.Duration) (*boltStore, error) {
-	return openBbolt(path, lockTimeout, func(f *os.File) error {
-		if err := lockFile(f, lockTimeout); err != nil {
+	return openBbolt(path, false, lockTimeout, lockAndCheck(path, lockTimeout))
+}
+
+func lockAndCheck(path string, timeout time.Duration) func(*os.File) error {
+	return func(f *os.File) error {
+		if err := lockNamed(f, path, timeout); err != nil {
 			return err
 		}
 		return checkPages(f)
+	}
+}
+
+// create makes the buckets of a new file, whose format goes under a key.
+func (s *boltStore) create(key []byte) error {
+	return s.db.Update(func(tx *bolt.Tx) error {
+		for _, name := range [][]byte{bucketMeta, bucketJournal, boltTables[TableAccounts],
+			boltTables[TableKeys], boltTables[TableTokens], boltTables[TableState]} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketMeta).Put(key, formatValue(formatNumber))
 	})
 }
 
 // openBbolt opens a file with bbolt, after look has seen it. Whatever fails
 // or panics, the file is closed, and its lock gone, when it returns an error.
-func openBbolt(path string, lockTimeout time.Duration, look func(*os.File) error) (*boltStore, error) {
+func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(*os.File) error) (*boltStore, error) {
 	var file *os.File
 	options := bolt.Options{
+		ReadOnly:     readOnly,
 		Timeout:      lockTimeout,
 		FreelistType: bolt.FreelistMapType,
 		OpenFile: func(name string, flag int, mode fs.FileMode) (*os.File, error) {
@@ -166,6 +230,8 @@ func notWritable(err error) error {
 	return err
 }
 
+var errUnfinished = fmt.Errorf("%w: it is a copy that is not finished", ErrNotLedger)
+
 func formatValue(number uint32) []byte {
 	b := append([]byte(formatMagic), 0, 0, 0, 0)
 	binary.BigEndian.PutUint32(b[len(formatMagic):], number)
@@ -179,6 +245,9 @@ func (s *boltStore) check(begun bool) error {
 		if meta == nil {
 			return fmt.Errorf("%w: it is a bbolt file of something else", ErrNotLedger)
 		}
+		if meta.Get(partialKey) != nil {
+			return errUnfinished
+		}
 		v := meta.Get(formatKey)
 		n := len(formatMagic)
 		if len(v) < n || string(v[:n]) != formatMagic {
@@ -191,101 +260,13 @@ func (s *boltStore) check(begun bool) error {
 		if number < 1 || number > formatNumber {
 			return fmt.Errorf("%w: it is %d, this version knows 1 to %d", ErrNewerFormat, number, formatNumber)
 		}
-		s.old = number < formatNumber
+		if number < formatNumber {
+			s.old = number
+		}
 		tail, err := boltTail(tx)
 		if err == nil && tail == 0 && begun {
 			err = fmt.Errorf("%w: the journal is empty", ErrCorrupt)
 		}
 		return err
 	})
-}
-
-// The layout of a bbolt meta page, in the byte order of the machine. It
-// follows a page header, and there are two of them, of which the one with the
-// higher transaction counts.
-const (
-	metaHeader   = 16
-	metaMagic    = 0xED0CDAED
-	metaVersion  = 2
-	metaPageSize = metaHeader + 8  // 4 bytes
-	metaRoot     = metaHeader + 16 // 8 bytes: the page of the root bucket
-	metaFreelist = metaHeader + 32 // 8 bytes: the page of the free list
-	metaPages    = metaHeader + 40 // 8 bytes: how many pages the file has
-	metaTxid     = metaHeader + 48 // 8 bytes
-	metaSum      = metaHeader + 56 // 8 bytes: FNV-1a of the meta up to here
-	metaEnd      = metaHeader + 64
-)
-
-type boltMeta struct {
-	magic, valid bool
-	pageSize     uint32
-	pages, txid  uint64
-
-	root, freelist uint64
-}
-
-func readMeta(f *os.File, at int64) (m boltMeta, err error) {
-	var b [metaEnd]byte
-	if _, err := f.ReadAt(b[:], at); errors.Is(err, io.EOF) {
-		return m, nil
-	} else if err != nil {
-		return m, err
-	}
-	order := binary.NativeEndian
-	m.magic = order.Uint32(b[metaHeader:]) == metaMagic
-	m.valid = m.magic && order.Uint32(b[metaHeader+4:]) == metaVersion && order.Uint64(b[metaSum:]) == metaChecksum(b[:])
-	m.pageSize = order.Uint32(b[metaPageSize:])
-	m.root, m.freelist = order.Uint64(b[metaRoot:]), order.Uint64(b[metaFreelist:])
-	m.pages, m.txid = order.Uint64(b[metaPages:]), order.Uint64(b[metaTxid:])
-	return m, nil
-}
-
-// metaChecksum is the checksum that a meta page should have.
-func metaChecksum(page []byte) uint64 {
-	sum := fnv.New64a()
-	sum.Write(page[metaHeader:metaSum])
-	return sum.Sum64()
-}
-
-// checkPages makes sure that both meta pages are whole and of transactions
-// that follow each other, as they are at any time after a crash too, that the
-// file is as long as they say, and that its trees are trees.
-func checkPages(f *os.File) error {
-	first, err := readMeta(f, 0)
-	if err != nil {
-		return err
-	}
-	var second boltMeta
-	if first.valid {
-		second, err = readMeta(f, int64(first.pageSize))
-	} else {
-		// The page size is not known then.
-		for size := int64(1024); size <= 64<<10 && !second.magic && err == nil; size *= 2 {
-			second, err = readMeta(f, size)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	if !first.magic && !second.magic {
-		return ErrNotLedger
-	}
-	if !first.valid || !second.valid {
-		return fmt.Errorf("%w: a meta page of the file is damaged", ErrCorrupt)
-	}
-	newer, older := first, second
-	if second.txid > first.txid {
-		newer, older = second, first
-	}
-	if newer.txid != older.txid+1 || newer.pageSize != older.pageSize {
-		return fmt.Errorf("%w: the meta pages are of transactions %d and %d", ErrCorrupt, older.txid, newer.txid)
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if need := newer.pages * uint64(newer.pageSize); newer.pages > 1<<48 || uint64(info.Size()) < need {
-		return fmt.Errorf("%w: the file has %d bytes, it needs %d", ErrCorrupt, info.Size(), need)
-	}
-	return checkTrees(f, newer)
 }

@@ -143,6 +143,12 @@ func TestOpenRefuses(t *testing.T) {
 				return c.Delete()
 			})
 		}, nil, ErrCorrupt},
+		"last row of keys damaged": {func(t *testing.T, path string) {
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				key := keyRowKeyForTest([]keyEntry{{1, 3}})
+				return tx.Bucket(boltTables[TableKeys]).Put(key, []byte{1, 2, 3, 4, 5})
+			})
+		}, nil, ErrCorrupt},
 		"state row damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				b := tx.Bucket(boltTables[TableState])
@@ -173,10 +179,17 @@ func TestOpenRefuses(t *testing.T) {
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("the file has changed")
 			}
-			if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
-				t.Errorf("files were left behind: %v", entries)
-			}
+			filesLeft(t, path)
 		})
+	}
+}
+
+// filesLeft makes sure that there is nothing beside a ledger but its witness.
+func filesLeft(t *testing.T, path string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(entries) != 2 || entries[1].Name() != filepath.Base(path)+".witness" {
+		t.Errorf("files were left behind: %v, %v", entries, err)
 	}
 }
 
@@ -217,6 +230,48 @@ func TestLocked(t *testing.T) {
 	}
 }
 
+// TestLockedReplaced puts another file in the place of one that somebody waits
+// for, as a repair does: who waited does not get the one that has no name any more.
+// On a busy machine it may not wait yet, and opens the new one; then the other is
+// given more time to begin.
+func TestLockedReplaced(t *testing.T) {
+	for begins := 50 * time.Millisecond; ; begins *= 4 {
+		err := openReplaced(t, begins)
+		if errors.Is(err, ErrLocked) {
+			return
+		}
+		if begins > 3*time.Second {
+			t.Fatalf("got %v, want ErrLocked", err)
+		}
+	}
+}
+
+// openReplaced is how a file is opened that is replaced some time after that began.
+func openReplaced(t *testing.T, begins time.Duration) error {
+	path := newFile(t)
+	led, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		second, err := Open(path, &Options{LockTimeout: time.Minute})
+		if err == nil {
+			err = errors.Join(errors.New("it was opened"), second.Close())
+		}
+		done <- err
+	}()
+	time.Sleep(begins)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(path+".new", b, 0o600), os.Rename(path+".new", path), led.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return <-done
+}
+
 // TestCreatedOnce opens a path that names nothing from many goroutines at
 // once: all get the same ledger, one after the other.
 func TestCreatedOnce(t *testing.T) {
@@ -244,9 +299,7 @@ func TestCreatedOnce(t *testing.T) {
 	if len(ids) != 1 {
 		t.Errorf("got ledgers %v, want one", ids)
 	}
-	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
-		t.Errorf("files were left behind: %v", entries)
-	}
+	filesLeft(t, path)
 }
 
 // TestFileMode checks that nobody else can read the books.

@@ -3,6 +3,7 @@
 package capycoin
 
 import (
+	"io/fs"
 	"os"
 	"time"
 )
@@ -10,6 +11,9 @@ import (
 // lockFile leaves the lock to bbolt: here the same open file can't take it
 // twice.
 func lockFile(*os.File, time.Duration) error { return nil }
+
+// sameOwner does nothing: here a new file is its folder's.
+func sameOwner(string, fs.FileInfo) error { return nil }
 
 // syncDir does nothing: here a folder can't be synced, the file system does
 // what it does.

@@ -4,6 +4,7 @@ package capycoin
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -22,6 +23,20 @@ func lockFile(f *os.File, timeout time.Duration) error {
 			return ErrLocked
 		}
 	}
+}
+
+// sameOwner gives a file the owner of another one: whoever repairs may be root,
+// and the server not.
+func sameOwner(path string, of fs.FileInfo) error {
+	want, ok := of.Sys().(*syscall.Stat_t)
+	info, err := os.Stat(path)
+	if err != nil || !ok {
+		return err
+	}
+	if have, ok := info.Sys().(*syscall.Stat_t); ok && have.Uid == want.Uid && have.Gid == want.Gid {
+		return nil
+	}
+	return os.Chown(path, int(want.Uid), int(want.Gid))
 }
 
 // syncDir makes the names in a folder durable.

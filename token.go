@@ -61,7 +61,9 @@ type TokenOptions struct {
 	CacheSize int
 	// MaxHashing is how many tokens may be hashed at once, 1 to 1,024; further
 	// ones wait their turn. Zero: one less than GOMAXPROCS, but at least one,
-	// so that a flood of new tokens leaves a processor to the rest.
+	// so that a flood of new tokens leaves a processor to the rest. Of them new
+	// tokens take half at most, but at least one, and wait in a line of their own:
+	// one that is presented waits for one of them to be hashed, not for all.
 	MaxHashing int
 }
 
@@ -147,6 +149,7 @@ type TokenIssuer struct {
 	life time.Duration
 
 	slots    *semaphore.Weighted // one for each bcrypt run allowed at once
+	newSlots *semaphore.Weighted // one for each of them that may be of a new token
 	cache    *lru.Cache[verifiedKey, *verifiedToken]
 	cacheKey [cacheKeyLen]byte // random, of this TokenIssuer alone
 	draw     func(*wireToken)  // fills in a new token; replaced in tests
@@ -180,14 +183,15 @@ func NewTokenIssuer(led *Ledger, opts *TokenOptions) (*TokenIssuer, error) {
 		return nil, fmt.Errorf("capycoin: cache of verified tokens: %w", err)
 	}
 	i := &TokenIssuer{
-		led:     led,
-		seed:    supply.SeedAccount,
-		cost:    o.BcryptCost,
-		life:    o.Life,
-		slots:   semaphore.NewWeighted(int64(o.MaxHashing)),
-		cache:   cache,
-		draw:    func(t *wireToken) { rand.Read(t[:]) }, // never fails: it ends the program first
-		flights: make(map[verifiedKey]*flight),
+		led:      led,
+		seed:     supply.SeedAccount,
+		cost:     o.BcryptCost,
+		life:     o.Life,
+		slots:    semaphore.NewWeighted(int64(o.MaxHashing)),
+		newSlots: semaphore.NewWeighted(int64(max(1, o.MaxHashing/2))),
+		cache:    cache,
+		draw:     func(t *wireToken) { rand.Read(t[:]) }, // never fails: it ends the program first
+		flights:  make(map[verifiedKey]*flight),
 	}
 	rand.Read(i.cacheKey[:])
 	return i, nil
@@ -228,10 +232,14 @@ func (o TokenOptions) withDefaults() (TokenOptions, error) {
 // one of [Ledger.OpenAccount]. A deadline that passes while the token is being
 // hashed is not held against it.
 func (i *TokenIssuer) OpenAccount(ctx context.Context) (Account, IssuedToken, error) {
+	return i.openAccount(ctx, nil)
+}
+
+func (i *TokenIssuer) openAccount(ctx context.Context, inv *inviteRecord) (Account, IssuedToken, error) {
 	var acct Account
 	issued, err := i.issue(ctx, TokenRequest{}, func(ctx context.Context, rec tokenRecord) (tokenRecord, error) {
 		var err error
-		acct, rec, err = i.led.openAccountWithToken(ctx, rec)
+		acct, rec, err = i.led.openAccount(ctx, &rec, inv)
 		return rec, err
 	})
 	if err != nil {
@@ -251,7 +259,7 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 	if err := checkLabel(r.Label); err != nil {
 		return IssuedToken{}, err
 	}
-	if err := i.checkExpiry(&r); err != nil {
+	if err := i.led.checkExpiry(&r.Expires, i.life); err != nil {
 		return IssuedToken{}, err
 	}
 	if account == i.seed {
@@ -367,18 +375,18 @@ func checkLabel(label string) error {
 	return nil
 }
 
-// checkExpiry cuts r.Expires to microseconds and returns an error that wraps
-// ErrBadExpiry if it is not after now or too far off.
-func (i *TokenIssuer) checkExpiry(r *TokenRequest) error {
-	if r.Expires.IsZero() {
+// checkExpiry cuts an expiry to microseconds and returns an error that wraps
+// ErrBadExpiry if it is not after now or further off than life.
+func (l *Ledger) checkExpiry(expires *time.Time, life time.Duration) error {
+	if expires.IsZero() {
 		return nil
 	}
-	now := i.led.Time()
-	last := now.Add(i.life)
-	r.Expires = r.Expires.UTC().Truncate(time.Microsecond)
-	if !r.Expires.After(now) || r.Expires.After(last) {
+	now := l.Time()
+	last := now.Add(life)
+	*expires = expires.UTC().Truncate(time.Microsecond)
+	if !expires.After(now) || expires.After(last) {
 		return fmt.Errorf("%w: %s is not after %s and at most %s", ErrBadExpiry,
-			r.Expires.Format(time.RFC3339Nano), now.Format(time.RFC3339Nano), last.Format(time.RFC3339Nano))
+			expires.Format(time.RFC3339Nano), now.Format(time.RFC3339Nano), last.Format(time.RFC3339Nano))
 	}
 	return nil
 }

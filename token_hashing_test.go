@@ -58,12 +58,14 @@ func TestVerifyLateFlight(t *testing.T) {
 // TestVerifyManyTokensUnderLimit counts the runs of bcrypt that go on at once.
 func TestVerifyManyTokensUnderLimit(t *testing.T) {
 	w := newTokenWorld(t)
+	// A hash takes longer than one goroutine runs before another gets its turn.
+	w.iss = w.issuer(&TokenOptions{BcryptCost: 8})
 	var toks []IssuedToken
 	for range 12 {
 		_, tok := w.account()
 		toks = append(toks, tok)
 	}
-	iss := w.issuer(&TokenOptions{BcryptCost: 4, MaxHashing: 2, CacheSize: 3})
+	iss := w.issuer(&TokenOptions{MaxHashing: 2, CacheSize: 3})
 	var wg sync.WaitGroup
 	for range 2 {
 		for _, tok := range toks {
@@ -71,13 +73,26 @@ func TestVerifyManyTokensUnderLimit(t *testing.T) {
 				if got, err := iss.Verify(context.Background(), tok.Secret); err != nil || got != tok.Token {
 					t.Errorf("Verify: got %+v, error %v; want %+v", got, err, tok.Token)
 				}
-				if n := iss.Stats().Hashing; n > 2 {
-					t.Errorf("hashing at once: got %d, want at most 2", n)
-				}
 			})
 		}
 	}
-	wg.Wait()
+	verified := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(verified)
+	}()
+	most := 0
+	for going := true; going; {
+		most = max(most, int(iss.Stats().Hashing))
+		select {
+		case <-verified:
+			going = false
+		case <-time.After(50 * time.Microsecond):
+		}
+	}
+	if most > 2 {
+		t.Errorf("hashing at once: got %d, want at most 2", most)
+	}
 	if n := iss.cache.Len(); n > 3 {
 		t.Errorf("cache: got %d entries, want at most 3", n)
 	}
@@ -209,8 +224,8 @@ func TestCloseWhileHashesWait(t *testing.T) {
 // and a caller leave: the first gets the token, the second changes nothing.
 func TestDeadlineWhileHashed(t *testing.T) {
 	w := newTokenWorld(t)
-	iss := w.issuer(&TokenOptions{BcryptCost: 10})
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	iss := w.issuer(&TokenOptions{BcryptCost: 12}) // some 200 ms
+	ctx, cancel := context.WithTimeout(context.Background(), 80*time.Millisecond)
 	defer cancel()
 	acct, tok, err := iss.OpenAccount(ctx)
 	if err != nil || ctx.Err() == nil {
@@ -227,5 +242,49 @@ func TestDeadlineWhileHashed(t *testing.T) {
 	}
 	if got := w.led.Stats().Position; got != before {
 		t.Errorf("for a caller who left %d records were written", got-before)
+	}
+}
+
+// TestNewTokensLetPresentedOnesPass has many accounts opened while the one slot
+// is taken, and then a token presented: it is hashed before nearly all of them.
+func TestNewTokensLetPresentedOnesPass(t *testing.T) {
+	w := newTokenWorld(t)
+	_, tok := w.account()
+	iss := w.issuer(&TokenOptions{BcryptCost: 4, MaxHashing: 1})
+	if err := iss.slots.Acquire(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	const flood = 20
+	var opening sync.WaitGroup
+	for range flood {
+		opening.Go(func() {
+			if _, _, err := iss.OpenAccount(t.Context()); err != nil {
+				t.Errorf("OpenAccount: %v", err)
+			}
+		})
+	}
+	time.Sleep(20 * time.Millisecond) // they are in line by then; one that is not only makes it easier
+	runs := make(chan uint64)
+	go func() {
+		if _, err := iss.Verify(t.Context(), tok.Secret); err != nil {
+			t.Errorf("Verify: %v", err)
+		}
+		runs <- iss.Stats().HashRuns
+	}()
+	for flying := 0; flying == 0; time.Sleep(time.Millisecond) {
+		iss.mu.Lock()
+		flying = len(iss.flights)
+		iss.mu.Unlock()
+	}
+	time.Sleep(10 * time.Millisecond)
+	iss.slots.Release(1)
+	// One new token was in line before it, and itself; others may have followed
+	// before the count was read.
+	if got := <-runs; got > flood/2 {
+		t.Errorf("a presented token was hashed after %d new ones", got-1)
+	}
+	opening.Wait()
+	if got := iss.Stats().HashRuns; got != flood+1 {
+		t.Errorf("hash runs: got %d, want %d", got, flood+1)
 	}
 }

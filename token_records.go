@@ -11,14 +11,8 @@ import (
 // What a TokenIssuer needs of its ledger: the records of tokens, and the table
 // from selectors to them.
 
-// errSelectorTaken: another token, live or not, has the selector.
-var errSelectorTaken = errors.New("capycoin: the selector of the token is taken")
-
-// openAccountWithToken opens an account together with its first token, whose
-// account, position and time it fills in.
-func (l *Ledger) openAccountWithToken(ctx context.Context, t tokenRecord) (Account, tokenRecord, error) {
-	return l.openAccount(ctx, &t)
-}
+// errSelectorTaken: another token or invite, live or not, has the selector.
+var errSelectorTaken = errors.New("capycoin: the selector is taken")
 
 // issueToken issues a token, whose position and time it fills in. Checks:
 // [ErrAccountNotFound], [ErrSeedToken], [ErrTooManyTokens], [ErrBadExpiry],
@@ -63,7 +57,7 @@ func (l *Ledger) tokenBySelector(ctx context.Context, selector [16]byte) (t toke
 		return tokenRecord{}, false, err
 	}
 	row, err := l.tokenRow(ctx, selector)
-	if err != nil || row.position == 0 {
+	if err != nil || row.position == 0 || row.invite {
 		return tokenRecord{}, false, l.failed(err)
 	}
 	var r record

@@ -234,8 +234,14 @@ func (i *TokenIssuer) land(f *flight, key verifiedKey) {
 	}
 }
 
-// hash returns the bcrypt hash of a new token.
+// hash returns the bcrypt hash of a new token. Turns come in the order in which
+// they were asked for, so a flood of new tokens waits elsewhere until few of
+// them are in line before those that are presented.
 func (i *TokenIssuer) hash(ctx context.Context, token *wireToken) (hash [60]byte, err error) {
+	if err := i.newSlots.Acquire(ctx, 1); err != nil {
+		return hash, busyError(ctx)
+	}
+	defer i.newSlots.Release(1)
 	err = i.inSlot(ctx, func() error {
 		return i.counted(func() error {
 			b, err := bcrypt.GenerateFromPassword(token.bcryptInput(), i.cost)

@@ -51,6 +51,9 @@ const (
 	// NotWritten does not do it and says so: the error wraps
 	// [capycoin.ErrNotWritten].
 	NotWritten
+	// DiskFull does not do it, for want of room: the error wraps
+	// [capycoin.ErrDiskFull].
+	DiskFull
 	// Fenced does not do it: the error wraps [capycoin.ErrFenced].
 	Fenced
 )
@@ -64,6 +67,8 @@ func (f Fault) String() string {
 		return "YetDone"
 	case NotWritten:
 		return "NotWritten"
+	case DiskFull:
+		return "DiskFull"
 	case Fenced:
 		return "Fenced"
 	}
@@ -76,6 +81,8 @@ func (f Fault) err(op Op, n int) error {
 	switch f {
 	case NotWritten:
 		return fmt.Errorf("%w: %w", capycoin.ErrNotWritten, err)
+	case DiskFull:
+		return fmt.Errorf("%w: %w", capycoin.ErrDiskFull, err)
 	case Fenced:
 		return fmt.Errorf("%w: %w", capycoin.ErrFenced, err)
 	}

@@ -1,0 +1,102 @@
+package capycoin
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// TestAuditFindsInvites is TestAuditFinds for invites: their records, and their
+// rows. What is planted may be at odds with more than one thing, so each has to
+// be told in its own words.
+func TestAuditFindsInvites(t *testing.T) {
+	row := func(t *testing.T, w *auditWorld, inv *inviteRecord, row *tokenRow) {
+		t.Helper()
+		s := inv.selector()
+		var value []byte
+		if row != nil {
+			value = appendTokenRow(nil, s[:], *row)
+		}
+		w.put(t, TableTokens, s[:], value)
+	}
+	end := func(t *testing.T, w *auditWorld, position uint64, change func(e *inviteEndRecord)) {
+		t.Helper()
+		w.record(t, position, func(r *record) { change(&r.inviteEnd) })
+	}
+	live := func(w *auditWorld) uint64 { return w.invite.position }
+	used := func(w *auditWorld) uint64 { return w.usedEnd }
+	after := func(w *auditWorld) uint64 { return w.usedEnd + 1 }
+	for name, tt := range map[string]struct {
+		plant    func(t *testing.T, w *auditWorld)
+		kind     string
+		position func(w *auditWorld) uint64
+		says     string
+	}{
+		"used twice": {func(t *testing.T, w *auditWorld) {
+			end(t, w, after(w), func(e *inviteEndRecord) { e.invite = w.used.position })
+		}, FaultInvite, after, "no invite or had ended before"},
+		"used, that nobody made": {func(t *testing.T, w *auditWorld) {
+			end(t, w, used(w), func(e *inviteEndRecord) { e.invite = w.live.position })
+		}, FaultInvite, used, "no invite or had ended before"},
+		"used when it had expired": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.used.position, func(r *record) { r.invite.expires = r.time + 1 })
+		}, FaultInvite, used, "had expired"},
+		"of an account opened before": {func(t *testing.T, w *auditWorld) {
+			end(t, w, used(w), func(e *inviteEndRecord) { e.account = w.a })
+		}, FaultInvite, used, "opened right before"},
+		"of an account that only got a token": {func(t *testing.T, w *auditWorld) {
+			w.record(t, used(w)-1, func(r *record) { r.token.account = w.a })
+			end(t, w, used(w), func(e *inviteEndRecord) { e.account = w.a })
+		}, FaultInvite, used, "opened right before"},
+		"of an account whose token is another's": {func(t *testing.T, w *auditWorld) {
+			w.record(t, used(w)-1, func(r *record) { r.token.account = w.a })
+		}, FaultInvite, used, "opened right before"},
+		"of an account with two tokens": {func(t *testing.T, w *auditWorld) {
+			var tok tokenRecord
+			w.record(t, used(w)-1, func(r *record) { tok = r.token })
+			w.record(t, used(w), func(r *record) {
+				r.kind, r.token = kindToken, tok
+				r.token.selector[0]++
+			})
+			end(t, w, after(w), func(e *inviteEndRecord) { e.account = w.c })
+		}, FaultInvite, after, "opened right before"},
+		"of an account opened by another": {func(t *testing.T, w *auditWorld) {
+			end(t, w, after(w), func(e *inviteEndRecord) { e.account = w.c })
+		}, FaultInvite, after, "opened right before"},
+		"of an account that is not there": {func(t *testing.T, w *auditWorld) {
+			end(t, w, used(w), func(e *inviteEndRecord) { e.account = uuid.New() })
+		}, FaultAccount, used, "never opened"},
+		"two of one code": {func(t *testing.T, w *auditWorld) {
+			w.record(t, w.invite.position, func(r *record) { r.invite.hash = w.revoked.hash })
+		}, FaultInvite, live, "is that of record"},
+		"without a row": {func(t *testing.T, w *auditWorld) { row(t, w, &w.invite, nil) }, FaultInvite, live, "leads nowhere"},
+		"a row that lives longer": {func(t *testing.T, w *auditWorld) {
+			row(t, w, &w.invite, &tokenRow{position: w.invite.position, expires: w.invite.expires + 1, invite: true})
+		}, FaultInvite, live, "not that invite"},
+		"a row of a token": {func(t *testing.T, w *auditWorld) {
+			row(t, w, &w.invite, &tokenRow{position: w.invite.position, expires: w.invite.expires})
+		}, FaultToken, live, "not that token"},
+		"a row of one that was used": {func(t *testing.T, w *auditWorld) {
+			row(t, w, &w.used, &tokenRow{position: w.used.position, expires: w.used.expires, invite: true})
+		}, FaultInvite, func(w *auditWorld) uint64 { return w.used.position }, "by the journal to 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newAuditWorld(t)
+			tt.plant(t, w)
+			led := w.open(t)
+			defer led.Close()
+			rep, err := led.Audit(context.Background(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(rep.Faults, func(f AuditFault) bool {
+				return f.Kind == tt.kind && f.Position == tt.position(w) && strings.Contains(f.Detail, tt.says)
+			}) {
+				t.Errorf("got faults %v, want one of kind %s of record %d that says %q", rep.Faults, tt.kind, tt.position(w), tt.says)
+			}
+		})
+	}
+}

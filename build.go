@@ -1,0 +1,348 @@
+package capycoin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// BuildOptions are the settings of [Build] and of what is made of it. Nil is
+// the same as zero.
+type BuildOptions struct {
+	// Progress is called about ten times a second, and at the beginning and the
+	// end of each stage, by the goroutine that called. May be nil.
+	Progress func(BuildProgress)
+	// Witness is the path of the file's witness (see [Options]), which is made
+	// last, in the place of one that is there; another file there is [ErrWitness].
+	// Zero: for Build and Backup none, as a copy that is kept needs none; for
+	// [Restore] and [Import] the path of the file and ".witness".
+	Witness string
+}
+
+// BuildProgress says how far the making of a file is. The stages are "copying"
+// and "folding", which count records, and then those of an audit.
+type BuildProgress AuditProgress
+
+// BuildReport says what is in a file that was made.
+type BuildReport struct {
+	Supply  Supply // with the position and the time of its last record
+	Audit   AuditReport
+	Resumed uint64 // up to this record it was there, from an attempt that was broken off
+}
+
+// Build makes the file of a ledger from the records of its journal: the same
+// records byte for byte, up to where the journal ends at the first look, or
+// further. All else in the file is folded from them anew. Each record is
+// checked on the way, the file is audited, and only one without a fault,
+// synced, gets the name that was asked for. What has that name already is left
+// alone: then the error is [fs.ErrExist].
+//
+// Until then the file is called .NAME.partial, in the same folder. One that an
+// attempt which was broken off has left is gone on with, if its first and last
+// record are the journal's too, and otherwise made anew. Before it is whole it
+// is no ledger ([ErrNotLedger]). Two cannot make a file at once: the other one
+// gets [ErrLocked].
+func Build(ctx context.Context, path string, from JournalSource, opts *BuildOptions) (BuildReport, error) {
+	return build(ctx, path, from, true, opts)
+}
+
+// Backup makes a copy of the ledger in a new file: see [Build]. The ledger goes
+// on meanwhile, and shares its processors and its disk with that: a program of its
+// own with a low priority, such as capycoind backup, leaves transfers more of them.
+func (l *Ledger) Backup(ctx context.Context, path string, opts *BuildOptions) (BuildReport, error) {
+	return Build(ctx, path, l.JournalPage, opts)
+}
+
+// Restore makes the file of a ledger from a copy, of which only the journal
+// counts and nothing is changed: see [Build]. Nobody may have the copy open. The
+// file's witness is made anew: what it was told of another file is forgotten.
+func Restore(ctx context.Context, backup, path string, opts *BuildOptions) (rep BuildReport, err error) {
+	journal, err := OpenJournal(backup)
+	if err != nil {
+		return rep, err
+	}
+	defer func() { err = errors.Join(err, journal.Close()) }()
+	return Build(ctx, path, journal.Page, withWitness(path, opts))
+}
+
+// withWitness returns options with a witness.
+func withWitness(path string, opts *BuildOptions) *BuildOptions {
+	var o BuildOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.Witness == "" {
+		o.Witness = path + ".witness"
+	}
+	return &o
+}
+
+// sameName says whether two paths are the same, going by their text.
+func sameName(a, b string) bool {
+	absA, errA := filepath.Abs(a)
+	absB, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && absA == absB
+}
+
+// build makes a file. One that resumes goes on with what it finds, and leaves
+// what it has when it is broken off.
+func build(ctx context.Context, path string, from JournalSource, resumes bool, opts *BuildOptions) (rep BuildReport, err error) {
+	if err := errThere(path); err != nil {
+		return rep, fmt.Errorf("making %s: %w", path, err)
+	}
+	if opts != nil && opts.Witness != "" {
+		// What is replaced in the end is a witness, and nothing else.
+		err := replaceable(opts.Witness)
+		if err == nil && sameName(opts.Witness, path) {
+			err = &witnessError{opts.Witness, errors.New("it is the ledger's file")}
+		}
+		if err != nil {
+			return rep, err
+		}
+	}
+	first, err := from(ctx, 0)
+	if err != nil {
+		return rep, err
+	}
+	if len(first.Records) == 0 {
+		return rep, fmt.Errorf("%w: the journal is empty", ErrCorrupt)
+	}
+	b, err := newBuilder(path, opts)
+	if err != nil {
+		return rep, fmt.Errorf("making %s: %w", path, err)
+	}
+	defer func() {
+		// What is wrong with the records would be so the next time, too.
+		if err != nil && (!resumes || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat)) {
+			err = errors.Join(err, b.discard())
+		}
+		err = errors.Join(err, b.close())
+	}()
+	same := false
+	if resumes {
+		if same, err = b.follows(ctx, first, from); err != nil {
+			return rep, err
+		}
+	}
+	if !same && b.position > 0 {
+		if err := b.restart(); err != nil {
+			return rep, fmt.Errorf("making %s: %w", path, err)
+		}
+	}
+	resumed := b.position
+	if err := b.copy(ctx, first, from); err != nil {
+		return rep, err
+	}
+	rep, err = b.finish(ctx)
+	rep.Resumed = resumed
+	return rep, err
+}
+
+// builder makes a file from records: first add for each of them, then finish.
+// discard and close end it before that; close leaves the file to be gone on
+// with.
+type builder struct {
+	path, temp string
+	store      *boltStore // nil: ended
+	position   uint64     // of the last record added
+
+	batch   [][]byte // added and not in the file yet
+	size    int      // of batch, in bytes
+	scratch record
+	opts    BuildOptions
+	stage   string    // of which progress was last told,
+	shown   time.Time // and when
+}
+
+// buildBytes is how much a builder commits at once: enough that the syncs do
+// not matter, and not so much that those of a server beside it wait for long.
+const buildBytes = 512 << 10
+
+func newBuilder(path string, opts *BuildOptions) (*builder, error) {
+	b := &builder{path: path, temp: partialName(path)}
+	if opts != nil {
+		b.opts = *opts
+	}
+	var err error
+	b.store, b.position, err = openPartial(b.temp)
+	return b, markFull(err)
+}
+
+// follows says whether the records that are there are those of a journal, going
+// by the first and the last of them; first is the journal's first page.
+func (b *builder) follows(ctx context.Context, first JournalPage, from JournalSource) (bool, error) {
+	if b.position == 0 {
+		return true, nil
+	}
+	last, err := from(ctx, b.position-1)
+	if err != nil || len(last.Records) == 0 {
+		return false, err
+	}
+	same := false
+	err = b.store.View(ctx, func(r LogReader) error {
+		begin, err := r.Record(1)
+		if err != nil {
+			return err
+		}
+		same = bytes.Equal(begin, first.Records[0].Data)
+		end, err := r.Record(b.position)
+		same = same && bytes.Equal(end, last.Records[0].Data)
+		return err
+	})
+	if errors.Is(err, ErrCorrupt) {
+		return false, nil
+	}
+	return same, err
+}
+
+// restart begins with no records.
+func (b *builder) restart() error {
+	if err := b.discard(); err != nil {
+		return err
+	}
+	var err error
+	b.store, b.position, err = openPartial(b.temp)
+	return err
+}
+
+// copy adds what a journal has after the position, up to where it ended when its
+// first page was read, or a little further.
+func (b *builder) copy(ctx context.Context, first JournalPage, from JournalSource) (err error) {
+	for page := first; ; {
+		if b.position > 0 {
+			if page, err = from(ctx, b.position); err != nil {
+				return err
+			}
+			if len(page.Records) == 0 && b.position < first.End {
+				return fmt.Errorf("%w: record %d is missing, the journal ends at %d", ErrCorrupt, b.position+1, first.End)
+			}
+		}
+		for _, r := range page.Records {
+			if err := b.add(r.Data); err != nil {
+				return err
+			}
+		}
+		b.progress(BuildProgress{"copying", b.position, max(b.position, first.End)})
+		if b.position >= first.End {
+			return nil
+		}
+	}
+}
+
+// add appends a record, which must not change any more.
+func (b *builder) add(data []byte) error {
+	if err := decodeRecord(&b.scratch, b.position+1, data); err != nil {
+		return err
+	}
+	if b.size+len(data) > buildBytes {
+		if err := b.flush(); err != nil {
+			return err
+		}
+	}
+	b.batch = append(b.batch, data)
+	b.size += len(data)
+	b.position++
+	return nil
+}
+
+func (b *builder) flush() error {
+	if len(b.batch) == 0 {
+		return nil
+	}
+	err := b.store.Append(context.Background(), b.position-uint64(len(b.batch)), b.batch)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", b.temp, err)
+	}
+	clear(b.batch)
+	b.batch, b.size = b.batch[:0], 0
+	return nil
+}
+
+// finish folds and audits what is there, and gives it its name.
+func (b *builder) finish(ctx context.Context) (rep BuildReport, err error) {
+	if err := b.flush(); err != nil {
+		return rep, err
+	}
+	b.progress(BuildProgress{"folding", 0, b.position})
+	if err := b.open(ctx, func(*Ledger) error { return nil }); err != nil {
+		return rep, err
+	}
+	b.progress(BuildProgress{"folding", b.position, b.position})
+	err = b.open(ctx, func(led *Ledger) (err error) {
+		audit := &AuditOptions{Progress: func(p AuditProgress) { b.progress(BuildProgress(p)) }}
+		if rep.Audit, err = led.Audit(ctx, audit); err != nil {
+			return err
+		}
+		if rep.Supply, err = led.Supply(ctx); err != nil {
+			return err
+		}
+		return rep.Audit.Err()
+	})
+	if err != nil {
+		return rep, err
+	}
+	w, err := witnessAt(ctx, b.store, b.position)
+	if err != nil {
+		return rep, err
+	}
+	err = markFull(b.store.publish(b.temp, b.path))
+	b.store = nil
+	if err == nil && b.opts.Witness != "" {
+		// Once more: two names may be one file, and now that is a ledger.
+		if err = replaceable(b.opts.Witness); err == nil {
+			err = replaceWitness(b.opts.Witness, w)
+		}
+		if err != nil {
+			err = fmt.Errorf("%s is made, but not its witness: %w", b.path, err)
+		}
+	}
+	return rep, err
+}
+
+// open opens the file as a ledger, and closes that: it folds at either. Rows for
+// which there was no room are made again by the next one.
+func (b *builder) open(ctx context.Context, fn func(*Ledger) error) error {
+	o, err := checkOptions(nil)
+	if err != nil {
+		return err
+	}
+	led, err := openStore(ctx, b.store, b.store, o)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(fn(led), led.Close())
+	b.store.pending = b.store.pending[:0]
+	return err
+}
+
+// discard ends it and removes the file.
+func (b *builder) discard() error {
+	if b.store == nil {
+		return nil
+	}
+	err := b.store.remove(b.temp)
+	b.store = nil
+	return err
+}
+
+// close ends it and leaves the file, with what was added.
+func (b *builder) close() error {
+	if b.store == nil {
+		return nil
+	}
+	err := errors.Join(b.flush(), b.store.close())
+	b.store = nil
+	return err
+}
+
+// progress tells how far it is: the first and the last of a stage, and some of
+// what comes between.
+func (b *builder) progress(p BuildProgress) {
+	if b.opts.Progress != nil && (p.Stage != b.stage || p.Done == p.Total || time.Since(b.shown) >= 100*time.Millisecond) {
+		b.stage, b.shown = p.Stage, time.Now()
+		b.opts.Progress(p)
+	}
+}

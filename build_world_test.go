@@ -1,0 +1,190 @@
+package capycoin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+)
+
+// copyWorld is a ledger that does something of everything, at random.
+type copyWorld struct {
+	t        testing.TB
+	rng      *rand.Rand
+	path     string
+	now      time.Time
+	led      *Ledger
+	accounts []uuid.UUID
+	tokens   []tokenRecord
+	n        int
+}
+
+func newCopyWorld(t testing.TB, seed uint64) *copyWorld {
+	t.Helper()
+	w := &copyWorld{
+		t: t, rng: rand.New(rand.NewPCG(seed, 0)), path: filepath.Join(t.TempDir(), "coins.db"),
+		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+	t.Cleanup(TuneFolding(40, 3))
+	w.open()
+	w.accounts = []uuid.UUID{DefaultSeedAccount()}
+	w.do(2) // so that somebody can pay somebody
+	return w
+}
+
+func (w *copyWorld) open() {
+	w.t.Helper()
+	led, err := Open(w.path, &Options{Clock: func() time.Time { return w.now }, AccountCache: 16})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.led = led
+	w.t.Cleanup(func() { led.Close() })
+}
+
+// do does n things at random.
+func (w *copyWorld) do(n int) {
+	w.t.Helper()
+	ctx := context.Background()
+	must := func(err error) {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	some := func() uuid.UUID { return w.accounts[w.rng.IntN(len(w.accounts))] }
+	for range n {
+		w.n++
+		w.now = w.now.Add(time.Duration(w.rng.IntN(3)) * time.Duration(w.rng.IntN(100_000_000_000)))
+		switch what := w.rng.IntN(20); {
+		case what < 3 || len(w.accounts) < 3:
+			acct, err := w.led.OpenAccount(ctx)
+			must(err)
+			w.accounts = append(w.accounts, acct.ID)
+		case what < 5:
+			rec := tokenRecord{account: w.accounts[1+w.rng.IntN(len(w.accounts)-1)], expires: w.now.Add(time.Hour).UnixMicro()}
+			for i := range rec.hash {
+				rec.hash[i] = byte(w.rng.Uint32())
+			}
+			copy(rec.selector[:], rec.hash[:])
+			copy(rec.tag[:], rec.hash[30:])
+			rec.label = strings.Repeat([]string{"", "phone", `"\ ü☃𝄞 </script>`, "\u2028 "}[w.rng.IntN(4)], 1+w.rng.IntN(2))
+			rec, err := w.led.issueToken(ctx, rec)
+			if errors.Is(err, ErrTooManyTokens) {
+				continue
+			}
+			must(err)
+			w.tokens = append(w.tokens, rec)
+		case what < 6 && len(w.tokens) > 0:
+			i := w.rng.IntN(len(w.tokens))
+			err := w.led.revokeToken(ctx, w.tokens[i].account, w.tokens[i].id())
+			if !errors.Is(err, ErrTokenNotFound) { // it has expired, or is revoked
+				must(err)
+			}
+		case what < 7:
+			inv := inviteRecord{expires: w.now.Add(time.Hour).UnixMicro(), label: "Ann"}
+			for i := range inv.hash {
+				inv.hash[i] = byte(w.rng.Uint32())
+			}
+			must(w.led.makeInvite(ctx, &inv))
+			switch w.rng.IntN(3) {
+			case 0:
+				must(w.led.revokeInvite(ctx, idAt(inv.time, inv.position)))
+			case 1:
+				tok := tokenRecord{expires: w.now.Add(time.Hour).UnixMicro()}
+				copy(tok.selector[:], inv.hash[16:])
+				acct, tok, err := w.led.openAccount(ctx, &tok, &inv)
+				must(err)
+				w.accounts, w.tokens = append(w.accounts, acct.ID), append(w.tokens, tok)
+			}
+		default:
+			transfers := make([]Transfer, 1+w.rng.IntN(20))
+			for i := range transfers {
+				transfers[i] = Transfer{Sender: some(), Receiver: some(), Amount: Coins(1 + w.rng.IntN(30))}
+				if w.rng.IntN(3) == 0 {
+					transfers[i].Key = fmt.Sprintf("key-%d-%d%s", w.n, i, strings.Repeat("~", w.rng.IntN(200)))
+				}
+				if w.rng.IntN(3) > 0 {
+					transfers[i].Sender = DefaultSeedAccount()
+				}
+			}
+			_, err := w.led.TransferBatch(ctx, transfers, EachAlone)
+			must(err)
+		}
+	}
+}
+
+func (t *tokenRecord) id() uuid.UUID { return idAt(t.time, t.position) }
+
+// fileContents is what a closed file says, but not how its rows are cut.
+type fileContents struct {
+	records  [][]byte
+	state    string
+	accounts map[uuid.UUID]string
+	keys     map[keyEntry]bool     // one may be there twice, after a crash
+	tokens   map[[16]byte]tokenRow // that have not expired
+}
+
+func contentsOf(t testing.TB, path string) fileContents {
+	t.Helper()
+	s, err := openToRead(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	c := fileContents{accounts: make(map[uuid.UUID]string), keys: make(map[keyEntry]bool), tokens: make(map[[16]byte]tokenRow)}
+	err = s.view(func(tx *bolt.Tx) error {
+		_, state, err := decodeStateRow(tx.Bucket(boltTables[TableState]).Get(stateKey))
+		if err != nil {
+			return err
+		}
+		c.state = fmt.Sprintf("%+v", state)
+		err = tx.Bucket(boltTables[TableAccounts]).ForEach(func(k, v []byte) error {
+			return accountsIn(k, v, func(id uuid.UUID, entry, _ []byte) bool {
+				c.accounts[id] = string(entry)
+				return true
+			})
+		})
+		if err != nil {
+			return err
+		}
+		err = tx.Bucket(boltTables[TableKeys]).ForEach(func(k, v []byte) error {
+			list, err := decodeKeys(k, v, nil)
+			for _, e := range list {
+				c.keys[e] = true
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(boltTables[TableTokens]).ForEach(func(k, v []byte) error {
+			row, err := decodeTokenRow(k, v)
+			if row.expires > state.time {
+				c.tokens[[16]byte(k)] = row
+			}
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.View(context.Background(), func(r LogReader) error {
+		return r.Scan(1, func(_ uint64, b []byte) bool {
+			c.records = append(c.records, bytes.Clone(b))
+			return true
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -1,0 +1,334 @@
+package capycoin
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// lineCodec writes a line of an export, or reads one: the same calls do both, so
+// that the two can't differ. A line has the members that are asked for, in that
+// order, and nothing else, no space either.
+type lineCodec struct {
+	b       []byte // what is written, or left to be read
+	reading bool
+	length  int // of the line that is read
+	within  bool
+	err     error // the first one, when reading
+}
+
+// kindNames are the kinds of records in an export.
+var kindNames = [...]string{
+	kindGenesis: "genesis", kindAccount: "account", kindTransfer: "transfer",
+	kindToken: "token", kindRevocation: "revocation",
+	kindInvite: "invite", kindInviteEnd: "invite_end",
+}
+
+func (c *lineCodec) header(h *exportHeader) {
+	c.constant("format", exportFormat)
+	h.version = c.integer("version", h.version, 1, 1<<31)
+	if h.version != exportVersion {
+		c.fail("version is %d, this program knows %d", h.version, exportVersion)
+	}
+	c.id("ledger_id", &h.ledger)
+	h.records = c.integer("records", h.records, 1, maxOrdinal)
+	c.end()
+}
+
+func (c *lineCodec) trailer(e *exportEnd) {
+	e.records = c.integer("records", e.records, 1, maxOrdinal)
+	c.hex("sha256", e.sum[:])
+	c.end()
+}
+
+// record is the line of a record. Each kind has its fields here.
+func (c *lineCodec) record(r *record) {
+	r.position = c.integer("position", r.position, 1, maxOrdinal)
+	c.kind(&r.kind)
+	c.time("time", &r.time)
+	switch r.kind {
+	case kindGenesis:
+		c.id("ledger_id", &r.genesis.ledger)
+		c.coins("supply", &r.genesis.supply, 1)
+		c.id("seed_account_id", &r.genesis.seed)
+	case kindAccount:
+		c.id("account_id", &r.account.id)
+		c.link(&accountLink, r.position, &r.account.link)
+	case kindTransfer:
+		t := &r.transfer
+		c.id("sender_account_id", &t.sender)
+		c.id("receiver_account_id", &t.receiver)
+		if t.sender == t.receiver {
+			c.fail("the sender is the receiver")
+		}
+		c.coins("amount", &t.amount, 1)
+		c.coins("fee", &t.fee, 0)
+		c.link(&senderLink, r.position, &t.from.link)
+		c.coins("sender_funds", &t.from.funds, 0)
+		c.link(&receiverLink, r.position, &t.to.link)
+		c.coins("receiver_funds", &t.to.funds, 0)
+		c.text("key", &t.key)
+		if t.key != "" && !ValidKey(t.key) {
+			c.fail("key is %q, which can't be one", t.key)
+		}
+	case kindToken:
+		t := &r.token
+		t.position, t.time = r.position, r.time
+		c.id("account_id", &t.account)
+		c.hex("selector", t.selector[:])
+		c.hex("tag", t.tag[:])
+		c.hex("bcrypt", t.hash[:])
+		c.lifeAndLabel(t.time, &t.expires, &t.label)
+	case kindRevocation:
+		c.id("account_id", &r.revocation.account)
+		r.revocation.token = c.integer("token_position", r.revocation.token, 1, r.position-1)
+	case kindInvite:
+		i := &r.invite
+		i.position, i.time = r.position, r.time
+		c.hex("hash", i.hash[:])
+		c.lifeAndLabel(i.time, &i.expires, &i.label)
+	case kindInviteEnd:
+		r.inviteEnd.invite = c.integer("invite_position", r.inviteEnd.invite, 1, r.position-1)
+		c.id("account_id", &r.inviteEnd.account)
+	default:
+		c.fail("no field is known of kind %d", r.kind)
+	}
+	c.end()
+}
+
+// lifeAndLabel are the fields that tokens and invites have at their ends.
+func (c *lineCodec) lifeAndLabel(made int64, expires *int64, label *string) {
+	c.time("expires", expires)
+	if *expires <= made {
+		c.fail("expires is not after the record's time")
+	}
+	c.text("label", label)
+	if err := checkLabel(*label); err != nil {
+		c.fail("%v", err)
+	}
+}
+
+// linkNames are the members of a record's place in a chain.
+type linkNames [3]string
+
+var (
+	accountLink  = linkNames{"previous", "jump", "ordinal"}
+	senderLink   = linkNames{"sender_previous", "sender_jump", "sender_ordinal"}
+	receiverLink = linkNames{"receiver_previous", "receiver_jump", "receiver_ordinal"}
+)
+
+func (c *lineCodec) link(names *linkNames, position uint64, l *link) {
+	l.prev = c.integer(names[0], l.prev, 0, position-1)
+	l.jump = c.integer(names[1], l.jump, 0, l.prev)
+	l.ordinal = int64(c.integer(names[2], uint64(l.ordinal), 1, maxOrdinal))
+	if c.err == nil && ((l.prev == 0) != (l.ordinal == 1) || (l.jump == 0) != (treeSize(l.ordinal) == l.ordinal)) {
+		c.fail("%s and %s do not go with %s %d", names[0], names[1], names[2], l.ordinal)
+	}
+}
+
+// fail notes the first thing that is wrong.
+func (c *lineCodec) fail(format string, args ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf(format, args...)
+	}
+}
+
+// literal is text that has to be there.
+func (c *lineCodec) literal(s string) {
+	switch {
+	case !c.reading:
+		c.b = append(c.b, s...)
+	case c.err == nil && (len(c.b) < len(s) || string(c.b[:len(s)]) != s):
+		c.fail("byte %d: %s has to come here, there is %.40q", c.length-len(c.b)+1, s, c.b)
+	case c.err == nil:
+		c.b = c.b[len(s):]
+	}
+}
+
+func (c *lineCodec) name(name string) {
+	before := `{"`
+	if c.within {
+		before = `,"`
+	}
+	c.within = true
+	n := len(before) + len(name) + 2
+	switch {
+	case !c.reading:
+		c.b = append(append(append(c.b, before...), name...), `":`...)
+	case c.err == nil && len(c.b) >= n && string(c.b[:2]) == before && string(c.b[2:n-2]) == name && string(c.b[n-2:n]) == `":`:
+		c.b = c.b[n:]
+	default:
+		c.literal(before + name + `":`) // which says what is wrong
+	}
+}
+
+// end ends a line.
+func (c *lineCodec) end() {
+	c.literal("}\n")
+	if c.reading && len(c.b) > 0 {
+		c.fail("there is more on it")
+	}
+	c.within = false
+}
+
+// word takes the value of a member, up to where it must end.
+func (c *lineCodec) word() string {
+	n := 0
+	for n < len(c.b) && c.b[n] != ',' && c.b[n] != '}' {
+		n++
+	}
+	s := string(c.b[:n])
+	if c.err == nil {
+		c.b = c.b[n:]
+	}
+	return s
+}
+
+func (c *lineCodec) integer(name string, v, least, most uint64) uint64 {
+	c.name(name)
+	if !c.reading {
+		c.b = strconv.AppendUint(c.b, v, 10)
+		return v
+	}
+	s := c.word()
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n < least || n > most || s[0] == '+' || s[0] == '0' && len(s) > 1 {
+		c.fail("%s is %.40s; it has to be a whole number, %d to %d", name, s, least, most)
+	}
+	return n
+}
+
+func (c *lineCodec) coins(name string, v *Coins, least uint64) {
+	*v = Coins(c.integer(name, uint64(*v), least, uint64(MaxSupply)))
+}
+
+// quoted is a value that is written between quotes as it is.
+func (c *lineCodec) quoted(name, v string) string {
+	c.name(name)
+	if !c.reading {
+		c.b = append(append(append(c.b, '"'), v...), '"')
+		return v
+	}
+	s := c.word()
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		c.fail("%s is %.40s; it has to be a string", name, s)
+	}
+	if c.err != nil {
+		return ""
+	}
+	return s[1 : len(s)-1]
+}
+
+func (c *lineCodec) constant(name, want string) {
+	got := c.quoted(name, want)
+	if got != want {
+		c.fail("%s is %.40q; it has to be %q", name, got, want)
+	}
+}
+
+func (c *lineCodec) kind(v *byte) {
+	s := ""
+	if !c.reading && int(*v) < len(kindNames) {
+		s = kindNames[*v]
+	}
+	s = c.quoted("kind", s)
+	if !c.reading || c.err != nil {
+		return
+	}
+	for kind, name := range kindNames {
+		if name == s && name != "" {
+			*v = byte(kind)
+			return
+		}
+	}
+	c.fail("kind is %.40q; there are %q", s, kindNames[1:])
+}
+
+func (c *lineCodec) id(name string, v *uuid.UUID) {
+	if !c.reading {
+		c.quoted(name, v.String())
+		return
+	}
+	s := c.quoted(name, "")
+	id, err := uuid.Parse(s)
+	if err != nil || id.String() != s {
+		c.fail("%s is %.40q; it has to be a UUID in lower case with dashes", name, s)
+	}
+	*v = id
+}
+
+const exportTime = "2006-01-02T15:04:05.000000Z"
+
+func (c *lineCodec) time(name string, v *int64) {
+	if !c.reading {
+		c.quoted(name, timeOf(*v).Format(exportTime))
+		return
+	}
+	s := c.quoted(name, "")
+	t, err := time.Parse(exportTime, s)
+	if err != nil || t.Format(exportTime) != s || t.UnixMicro() < 0 || t.UnixMicro() > maxTime {
+		c.fail("%s is %.40q; it has to be a time such as 2022-08-15T13:24:23.136285Z", name, s)
+	}
+	*v = t.UnixMicro()
+}
+
+func (c *lineCodec) hex(name string, v []byte) {
+	if !c.reading {
+		c.quoted(name, hex.EncodeToString(v))
+		return
+	}
+	s := c.quoted(name, "")
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(v) || hex.EncodeToString(b) != s {
+		c.fail("%s is %.40q; it has to be %d hexadecimal digits in lower case", name, s, 2*len(v))
+	}
+	if c.err == nil {
+		copy(v, b)
+	}
+}
+
+// text is any string: of what JSON can escape, quotes and backslashes are.
+func (c *lineCodec) text(name string, v *string) {
+	c.name(name)
+	c.literal(`"`)
+	if !c.reading {
+		for i := range len(*v) {
+			if b := (*v)[i]; b == '"' || b == '\\' {
+				c.b = append(c.b, '\\', b)
+			} else {
+				c.b = append(c.b, b)
+			}
+		}
+		c.literal(`"`)
+		return
+	}
+	var s []byte
+	for c.err == nil {
+		if len(c.b) == 0 {
+			c.fail("%s does not end", name)
+			break
+		}
+		b := c.b[0]
+		if b == '"' {
+			break
+		}
+		if b == '\\' && len(c.b) > 1 && (c.b[1] == '"' || c.b[1] == '\\') {
+			c.b = c.b[1:]
+			b = c.b[0]
+		} else if b == '\\' || b < 0x20 {
+			c.fail(`%s has %q at byte %d; only \" and \\ are escaped, and control characters can't be in it`,
+				name, b, c.length-len(c.b)+1)
+		}
+		s = append(s, b)
+		c.b = c.b[1:]
+	}
+	if !utf8.Valid(s) {
+		c.fail("%s is not UTF-8", name)
+	}
+	c.literal(`"`)
+	*v = string(s)
+}

@@ -1,0 +1,193 @@
+package capycoin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// An invite's code is 128 random bits, as 26 digits of base32. What the ledger
+// keeps of it is SHA-256("capycoin invite v1\x00" ‖ code in upper case), of
+// which the first 16 bytes are its selector, among those of tokens. No bcrypt:
+// nobody can try 2^128 codes, whatever the hash costs.
+const (
+	inviteDomain  = "capycoin invite v1\x00"
+	inviteHashLen = sha256.Size
+	inviteRandom  = 16 // bytes
+)
+
+var inviteEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+const (
+	// DefaultInviteLife is how long an invite lives if nothing else is asked
+	// for.
+	DefaultInviteLife = 30 * 24 * time.Hour
+	// MaxInviteLife is the longest an invite can live.
+	MaxInviteLife = 365 * 24 * time.Hour
+)
+
+// Invite is what can be told of an invite: all but its code.
+type Invite struct {
+	ID      uuid.UUID // a version-7 UUID made from the time and place of its record
+	Label   string    // what its maker called it; may be empty
+	Created time.Time
+	Expires time.Time // it is good before this time, not at it
+}
+
+// IssuedInvite is a new invite with its code. Printed or logged it shows
+// everything but the Code; encoded as JSON it shows that, too.
+type IssuedInvite struct {
+	Invite
+	// Code is 26 characters A to Z and 2 to 7. The ledger keeps a hash only, so
+	// this is the one time it is seen.
+	Code string
+}
+
+// String describes the invite without its Code.
+func (i IssuedInvite) String() string {
+	return fmt.Sprintf("invite %s, label %q, created %s, expires %s, code hidden", i.ID, i.Label,
+		i.Created.Format(time.RFC3339Nano), i.Expires.Format(time.RFC3339Nano))
+}
+
+// Format keeps the Code out of what package fmt prints, with any verb that is
+// for values (%p is not).
+func (i IssuedInvite) Format(f fmt.State, _ rune) { io.WriteString(f, i.String()) }
+
+// LogValue keeps the Code out of logs.
+func (i IssuedInvite) LogValue() slog.Value { return slog.StringValue(i.String()) }
+
+// InviteRequest says what invite is wanted. The zero InviteRequest is one
+// without a label that lives for [DefaultInviteLife].
+type InviteRequest struct {
+	// Label is as in a [TokenRequest].
+	Label string
+	// Expires is after now and at most [MaxInviteLife] ahead, by the time of the
+	// ledger; it is cut to microseconds. Zero: DefaultInviteLife from now.
+	Expires time.Time
+}
+
+// InvitePage is a page of invites, oldest first.
+type InvitePage struct {
+	Invites []Invite
+	Next    string // the cursor of the next page; empty on the last one
+}
+
+// inviteHash returns the hash of a code in either case, false if it is not in
+// form.
+func inviteHash(code string) (hash [inviteHashLen]byte, ok bool) {
+	if len(code) != inviteEncoding.EncodedLen(inviteRandom) {
+		return hash, false
+	}
+	for i := range len(code) {
+		if c := code[i]; (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return hash, false
+		}
+	}
+	return sha256.Sum256([]byte(inviteDomain + strings.ToUpper(code))), true
+}
+
+// Invite makes an invite, with which one account can be opened by
+// [TokenIssuer.OpenInvited]. It checks the label ([ErrBadLabel]) and the expiry
+// ([ErrBadExpiry]).
+func (i *TokenIssuer) Invite(ctx context.Context, r InviteRequest) (IssuedInvite, error) {
+	if err := checkLabel(r.Label); err != nil {
+		return IssuedInvite{}, err
+	}
+	if err := i.led.checkExpiry(&r.Expires, MaxInviteLife); err != nil {
+		return IssuedInvite{}, err
+	}
+	if r.Expires.IsZero() {
+		r.Expires = i.led.Time().Add(DefaultInviteLife)
+	}
+	var random [inviteRandom]byte
+	rand.Read(random[:]) // never fails: it ends the program first
+	code := inviteEncoding.EncodeToString(random[:])
+	rec := inviteRecord{label: r.Label, expires: r.Expires.UnixMicro()}
+	rec.hash, _ = inviteHash(code)
+	if err := i.led.makeInvite(ctx, &rec); err != nil {
+		return IssuedInvite{}, err
+	}
+	return IssuedInvite{Invite: inviteOf(&rec), Code: code}, nil
+}
+
+// OpenInvited is [TokenIssuer.OpenAccount] by an invite, given by its code in
+// either case, which is used up by it: in the same commit, so that an invite
+// opens one account, whatever happens. It returns [ErrInvalidInvite] if the
+// code is malformed, or that of no invite, or of one that was used, was revoked
+// or has expired. Then nothing was hashed, unless it became so only meanwhile.
+//
+// The ledger's log gets a line with the ids of the invite and the account.
+func (i *TokenIssuer) OpenInvited(ctx context.Context, code string) (Account, IssuedToken, error) {
+	hash, ok := inviteHash(code)
+	if !ok {
+		return Account{}, IssuedToken{}, ErrInvalidInvite
+	}
+	// The writer judges this again. It is asked here so that nobody without an
+	// invite can have the machine hash for them.
+	inv, err := i.led.inviteByHash(ctx, hash)
+	if err != nil {
+		return Account{}, IssuedToken{}, err
+	}
+	acct, tok, err := i.openAccount(ctx, &inv)
+	if err == nil {
+		i.led.logger.Info("an invite was used", "invite", inviteOf(&inv).ID, "account", acct.ID)
+	}
+	return acct, tok, err
+}
+
+// InvitePage returns up to limit invites that are neither used, revoked nor
+// expired, oldest first. An empty cursor begins at the start; limit is 1 to
+// [MaxPage], 0 for [DefaultPage]. Errors: [ErrBadRange], [ErrBadCursor].
+//
+// It looks through the rows of all tokens, too, some millions a second.
+func (i *TokenIssuer) InvitePage(ctx context.Context, cursor string, limit int) (InvitePage, error) {
+	if limit < 0 || limit > MaxPage {
+		return InvitePage{}, fmt.Errorf("%w: the limit is %d, allowed is 1 to %d", ErrBadRange, limit, MaxPage)
+	}
+	if limit == 0 {
+		limit = DefaultPage
+	}
+	after := uint64(0)
+	if cursor != "" {
+		// It is the id of the last invite of the page before.
+		id, err := uuid.Parse(cursor)
+		if err != nil || id.String() != cursor {
+			return InvitePage{}, ErrBadCursor
+		}
+		var ok bool
+		if _, after, ok = positionOf(id); !ok {
+			return InvitePage{}, ErrBadCursor
+		}
+	}
+	live, more, err := i.led.liveInvites(ctx, after, limit)
+	if err != nil {
+		return InvitePage{}, err
+	}
+	page := InvitePage{Invites: make([]Invite, len(live))}
+	for n := range live {
+		page.Invites[n] = inviteOf(&live[n])
+	}
+	if more {
+		page.Next = page.Invites[len(live)-1].ID.String()
+	}
+	return page, nil
+}
+
+// RevokeInvite ends an invite. When it has returned nil no account is opened by
+// it any more. It returns [ErrInviteNotFound] if there is no such live invite.
+func (i *TokenIssuer) RevokeInvite(ctx context.Context, id uuid.UUID) error {
+	return i.led.revokeInvite(ctx, id)
+}
+
+// inviteOf returns what can be told of an invite.
+func inviteOf(rec *inviteRecord) Invite {
+	return Invite{ID: idAt(rec.time, rec.position), Label: rec.label, Created: timeOf(rec.time), Expires: timeOf(rec.expires)}
+}

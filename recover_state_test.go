@@ -1,0 +1,169 @@
+package capycoin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+)
+
+// TestForeignRows puts rows into a ledger's file that are of another journal, or
+// of records that it does not have. Opening it says so, and changes nothing.
+func TestForeignRows(t *testing.T) {
+	other, longer := newFile(t), newFile(t)
+	more(t, longer, 7)
+	state := func(change func(folded *uint64, b *books)) func(*testing.T, string) {
+		return func(t *testing.T, path string) {
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				bucket := tx.Bucket(boltTables[TableState])
+				folded, b, err := decodeStateRow(bucket.Get(stateKey))
+				if err != nil {
+					return err
+				}
+				change(&folded, &b)
+				return bucket.Put(stateKey, appendStateRow(nil, folded, &b))
+			})
+		}
+	}
+	rowsOf := func(from string) func(*testing.T, string) {
+		return func(t *testing.T, path string) { copyRows(t, from, path) }
+	}
+	for name, tt := range map[string]struct {
+		change func(*testing.T, string)
+		says   string
+	}{
+		"another ledger's":   {rowsOf(other), "the rows are not of this journal: record 5 is of "},
+		"a longer one's":     {rowsOf(longer), "the rows are as of record 13, the journal ends at 5"},
+		"ahead":              {state(func(folded *uint64, b *books) { *folded, b.position = 6, 6 }), "the rows are as of record 6, the journal ends at 5"},
+		"behind in time":     {state(func(_ *uint64, b *books) { b.time-- }), "the rows are not of this journal: record 5 is of "},
+		"folded nothing":     {state(func(folded *uint64, _ *books) { *folded = 0 }), "the rows are folded up to record 0 and as of record 5"},
+		"too many counted":   {state(func(_ *uint64, b *books) { b.transactions = 4 }), "with 2 accounts and 4 transactions"},
+		"another chain":      {state(func(_ *uint64, b *books) { b.opened[len(b.opened)-1] = 3 }), "record 3 does not open account 2"},
+		"a chain ahead":      {state(func(_ *uint64, b *books) { b.opened[len(b.opened)-1] = 6 }), "the rows are as of record 5, and name record 6"},
+		"an account missing": {state(func(_ *uint64, b *books) { b.accounts, b.opened = 1, []uint64{2} }), "record 2 does not open account 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newFile(t)
+			tt.change(t, path)
+			before := readFile(t, path)
+			led, err := Open(path, nil)
+			if err == nil {
+				led.Close()
+			}
+			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v, want ErrCorrupt that says %q", err, tt.says)
+			}
+			if !bytes.Equal(readFile(t, path), before) {
+				t.Error("the file has changed")
+			}
+		})
+	}
+}
+
+// copyRows puts all that is folded in one file into another.
+func copyRows(t *testing.T, from, to string) {
+	t.Helper()
+	rows := make(map[Table][][2][]byte)
+	inBolt(t, from, func(tx *bolt.Tx) error {
+		for table, name := range boltTables {
+			err := tx.Bucket(name).ForEach(func(k, v []byte) error {
+				rows[table] = append(rows[table], [2][]byte{bytes.Clone(k), bytes.Clone(v)})
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	inBolt(t, to, func(tx *bolt.Tx) error {
+		for table, name := range boltTables {
+			if err := tx.DeleteBucket(name); err != nil {
+				return err
+			}
+			b, err := tx.CreateBucket(name)
+			if err != nil {
+				return err
+			}
+			for _, kv := range rows[table] {
+				if err := b.Put(kv[0], kv[1]); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// TestRowAhead gives an account a row that is as of a record the journal does
+// not have, as rows have that are kept apart from a journal which was put back.
+// Nothing is judged by it.
+func TestRowAhead(t *testing.T) {
+	ctx := context.Background()
+	for name, ask := range map[string]func(*Ledger, uuid.UUID) error{
+		"read": func(led *Ledger, id uuid.UUID) error { _, err := led.Account(ctx, id); return err },
+		"written": func(led *Ledger, id uuid.UUID) error {
+			_, err := led.Transfer(ctx, Transfer{Sender: id, Receiver: DefaultSeedAccount(), Amount: 1})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newFile(t)
+			var id uuid.UUID
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				b := tx.Bucket(boltTables[TableAccounts])
+				var all []account
+				err := accountsIn(lastAccount[:], b.Get(lastAccount[:]), func(got uuid.UUID, _, state []byte) bool {
+					a, err := decodeAccount(got, state)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got != DefaultSeedAccount() {
+						id, a.asOf, a.funds = got, 6, 100
+					}
+					all = append(all, *a)
+					return true
+				})
+				if err != nil {
+					return err
+				}
+				return b.Put(lastAccount[:], accountRowForTest(lastAccount[:], all...))
+			})
+			led, err := Open(path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer led.Close()
+			if err := ask(led, id); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "is as of record 6, the journal ends at 5") {
+				t.Errorf("got %v, want ErrCorrupt that says that the row is ahead", err)
+			}
+			select {
+			case <-led.Stopped():
+			case <-time.After(10 * time.Second):
+				t.Error("the ledger goes on")
+			}
+		})
+	}
+}
+
+// TestTailDamaged damages the last record of a journal whose rows are up to it,
+// so that it is not replayed.
+func TestTailDamaged(t *testing.T) {
+	path := newFile(t)
+	inBolt(t, path, func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketJournal)
+		k, v := b.Cursor().Last()
+		v = bytes.Clone(v)
+		v[len(v)-1] ^= 1
+		return b.Put(bytes.Clone(k), v)
+	})
+	if led, err := Open(path, &Options{NoWitness: true}); !errors.Is(err, ErrCorrupt) {
+		led.Close()
+		t.Errorf("got %v, want ErrCorrupt", err)
+	}
+}

@@ -1,0 +1,361 @@
+package capycoin
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// RepairOptions are the settings of [Repair]. Nil is the same as zero.
+type RepairOptions struct {
+	// Cut is for a journal that has lost records: the ledger ends before the first
+	// of them. Those after it that can be read are written to a file beside it.
+	Cut bool
+	// AcceptRollback is for a ledger that may have lost its last commit, or that
+	// is behind its witness: it is taken as it is.
+	AcceptRollback bool
+	// Witness is the path of the ledger's witness, as in [Options].
+	Witness string
+	// Progress is called about ten times a second, and at the end of each stage,
+	// by the goroutine that called. The stages are those of an audit, "reading",
+	// which counts pages, and those of [BuildProgress]. May be nil.
+	Progress func(BuildProgress)
+}
+
+// RepairReport says what was found and what was done.
+type RepairReport struct {
+	// Healthy says that nothing is wrong with the file, which stays as it is.
+	Healthy bool
+	// Damage is what was found first.
+	Damage string
+	// Repaired says that another file is in its place now, KeptAs the path where
+	// the damaged one is.
+	Repaired bool
+	KeptAs   string
+	// Audit is that of the ledger as it is now, if it is whole.
+	Audit AuditReport
+	// Journal is the position of the last record that the journal had, and Lost
+	// which of its records can't be read.
+	Journal uint64
+	Lost    []LostRecords
+	// Seen is the position of the last record that the witness saw, where that is
+	// after Journal: nothing else is known of the records between them. 0: it is not.
+	Seen uint64
+	// RolledBack says that the file may not be the newest, so that it takes
+	// AcceptRollback to go on with it.
+	RolledBack bool
+	// UnsureFirst and UnsureLast are the records that were found after the end of
+	// the journal where its last commit may be lost. 0: none.
+	UnsureFirst, UnsureLast uint64
+	// CutFile is the path of the file with the records that were cut off, and
+	// CutRecords is how many those are.
+	CutFile    string
+	CutRecords uint64
+	// Accounts are those that had transactions in what was cut off.
+	Accounts []CutAccount
+	// Witness is the path of the witness that was made anew.
+	Witness string
+}
+
+// Repair makes a whole ledger of a damaged file. Nobody may have it open.
+//
+// Only the journal counts: a new file is made of its records, as [Build] does,
+// audited, and put in the place of the damaged one, which is kept under another
+// name. Whatever is broken off, at any moment, leaves the one file or the other
+// there. What a file needs that is not damaged is nothing.
+//
+// A journal that has lost records, and a ledger that may have been rolled back,
+// stay as they are unless the options say otherwise. The errors are those of
+// [Open]: [ErrCorrupt] for the one, with what is lost in the report, and
+// [ErrRolledBack] for the other.
+func Repair(ctx context.Context, path string, opts *RepairOptions) (rep RepairReport, err error) {
+	r := &repairer{rep: &rep}
+	if opts != nil {
+		r.opts = *opts
+	}
+	if r.path, err = filepath.EvalSymlinks(path); err != nil {
+		return rep, err
+	}
+	if r.witness = r.opts.Witness; r.witness == "" {
+		r.witness = path + ".witness"
+	}
+	damage, err := r.look(ctx)
+	if err != nil {
+		return rep, fmt.Errorf("repairing %s: %w", path, err)
+	}
+	if damage == nil {
+		rep.Healthy = true
+		return rep, nil
+	}
+	rep.Damage = damage.Error()
+	if err := r.repair(ctx); err != nil {
+		return rep, fmt.Errorf("repairing %s: %w", path, err)
+	}
+	return rep, nil
+}
+
+// repairer is the state of a repair.
+type repairer struct {
+	path, witness string
+	opts          RepairOptions
+	rep           *RepairReport
+	shown         time.Time
+	file          *os.File // the damaged one, locked
+	salvage       *salvage
+	stamp         string // of the names of what is kept
+}
+
+// look audits the file. Damage is what is wrong with it; an error is that it is
+// not for a repair.
+func (r *repairer) look(ctx context.Context) (damage, err error) {
+	if _, err := os.Stat(r.path); err != nil {
+		return nil, err
+	}
+	led, err := Open(r.path, &Options{NoWitness: true})
+	if err != nil {
+		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNotLedger) && !errors.Is(err, errUnfinished) {
+			return err, nil
+		}
+		return nil, err
+	}
+	r.rep.Audit, err = led.Audit(ctx, &AuditOptions{Progress: func(p AuditProgress) { r.progress(BuildProgress(p)) }})
+	if damage = err; err == nil {
+		damage = r.rep.Audit.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(err, led.Close())
+	}
+	if damage != nil {
+		led.stop(damage) // so that nothing more is folded into it
+		led.Close()
+		return damage, nil
+	}
+	return nil, errors.Join(r.lookAtWitness(ctx, led.log, led.position()), led.Close())
+}
+
+// lookAtWitness compares a whole ledger with its witness, and makes that anew if
+// it is told to.
+func (r *repairer) lookAtWitness(ctx context.Context, log Log, tail uint64) error {
+	w, err := readWitness(r.witness, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errWitnessDamaged) {
+		return nil // Open makes one
+	}
+	if err == nil {
+		err = w.compare(ctx, log, tail, r.witness)
+	}
+	if !errors.Is(err, ErrRolledBack) || !r.opts.AcceptRollback {
+		return err
+	}
+	info, err := os.Stat(r.path)
+	if err != nil {
+		return err
+	}
+	r.rep.Witness = r.witness
+	return errors.Join(acceptWitness(ctx, log, r.witness), sameOwner(r.witness, info))
+}
+
+// repair makes a whole file of a damaged one.
+func (r *repairer) repair(ctx context.Context) error {
+	f, err := os.OpenFile(r.path, os.O_RDWR, 0)
+	if err != nil {
+		return notWritable(err)
+	}
+	defer f.Close()
+	if err := lockNamed(f, r.path, time.Second); err != nil {
+		return err
+	}
+	r.file, r.stamp = f, time.Now().UTC().Format("20060102T150405.000000Z")
+	r.salvage, err = openSalvage(ctx, f, func(done, total uint64) { r.progress(BuildProgress{"reading", done, total}) })
+	if err != nil {
+		return err
+	}
+	s := r.salvage
+	if w, ok := r.seenBeyond(ctx); ok {
+		if r.rep.Seen = w.position; s.take(w.position, w.sum) {
+			r.rep.Seen = 0
+		}
+	}
+	r.rep.Journal, r.rep.UnsureFirst, r.rep.UnsureLast = s.end, s.beyond.first, s.beyond.last
+	r.rep.RolledBack = s.lost != nil || r.rep.Seen > 0
+	end := s.end
+	var lost error
+	if len(s.gaps) > 0 {
+		first := s.gaps[0].first
+		end = first - 1
+		lost = fmt.Errorf("%w: %d records of the journal can't be read, the first is record %d", ErrCorrupt, s.missing(), first)
+	}
+	if len(s.gaps) > 0 {
+		if r.rep.Lost, err = s.testimony(ctx); err != nil {
+			return err
+		}
+	}
+	switch {
+	case end == 0:
+		return fmt.Errorf("%w: record 1, the genesis, is lost: nothing can be built on the others", ErrCorrupt)
+	case lost != nil && !r.opts.Cut:
+		return lost
+	case s.lost != nil && !r.opts.AcceptRollback:
+		return s.lost
+	}
+	if err := r.checkWitness(ctx, end); err != nil {
+		return err
+	}
+	return r.replace(ctx, end)
+}
+
+// seenBeyond returns the ledger's witness if there is one that saw a record after
+// the end of the journal.
+func (r *repairer) seenBeyond(ctx context.Context) (witness, bool) {
+	w, err := readWitness(r.witness, os.O_RDONLY)
+	if err != nil || w.position <= r.salvage.end {
+		return w, false
+	}
+	page, err := r.salvage.source(1)(ctx, 0)
+	var first record
+	if err == nil && len(page.Records) > 0 && decodeRecord(&first, 1, page.Records[0].Data) == nil && first.genesis.ledger != w.ledger {
+		return w, false
+	}
+	return w, true
+}
+
+// checkWitness makes sure that what the witness saw is there, unless it need not
+// be.
+func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
+	w, err := readWitness(r.witness, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errWitnessDamaged) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	source := r.salvage.source(end)
+	var first, last record
+	for _, at := range []struct {
+		position uint64
+		r        *record
+	}{{1, &first}, {end, &last}, {w.position, nil}} {
+		if at.position > end {
+			continue
+		}
+		page, err := source(ctx, at.position-1)
+		if err == nil && len(page.Records) == 0 {
+			err = fmt.Errorf("%w: record %d can't be read", ErrCorrupt, at.position)
+		}
+		if err != nil {
+			return err
+		}
+		data := page.Records[0].Data
+		if at.r == nil {
+			if w.ledger == first.genesis.ledger && w.sum == sha256.Sum256(data) {
+				return nil
+			}
+		} else if err := decodeRecord(at.r, at.position, data); err != nil {
+			return err
+		}
+	}
+	// What was cut off is missing now, what the journal never had was missing before.
+	cut := r.opts.Cut && w.ledger == first.genesis.ledger && w.position > end && w.position <= r.salvage.end
+	if r.rep.Witness = r.witness; r.opts.AcceptRollback || cut {
+		return nil
+	}
+	r.rep.Witness, r.rep.RolledBack = "", true
+	return &RolledBackError{
+		Ledger: first.genesis.ledger, Position: end, Time: timeOf(last.time),
+		Witness: r.witness, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: timeOf(w.time),
+	}
+}
+
+// replace puts a new file with the records up to a position in the place of the
+// damaged one. Each step can be the last one: then the damaged file is there
+// still, and so is all that the next attempt needs.
+func (r *repairer) replace(ctx context.Context, end uint64) error {
+	info, err := r.file.Stat()
+	if err != nil {
+		return err
+	}
+	temp := filepath.Join(filepath.Dir(r.path), "."+filepath.Base(r.path)+".repaired")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an attempt that was broken off
+		return err
+	}
+	built, err := build(ctx, temp, r.salvage.source(end), false, &BuildOptions{Progress: r.progress})
+	if err != nil {
+		return err
+	}
+	placed := false
+	defer func() {
+		if !placed {
+			os.Remove(temp)
+		}
+	}()
+	r.rep.Audit = built.Audit
+	if err := errors.Join(os.Chmod(temp, info.Mode().Perm()), sameOwner(temp, info)); err != nil {
+		return err
+	}
+	if err := r.cutOff(ctx, end, temp, info); err != nil {
+		return err
+	}
+	if r.rep.KeptAs, err = r.keep(info); err != nil {
+		return err
+	}
+	if r.rep.Witness != "" {
+		// Before the file: else it would be behind it, were this broken off here.
+		if err := errors.Join(witnessOf(ctx, temp, r.witness), sameOwner(r.witness, info)); err != nil {
+			return err
+		}
+	}
+	if runtime.GOOS == "windows" { // it does not give up a name in use
+		r.file.Close()
+	}
+	if err := os.Rename(temp, r.path); err != nil {
+		return err
+	}
+	placed, r.rep.Repaired = true, true
+	return syncDir(filepath.Dir(r.path))
+}
+
+// witnessOf makes the witness of a file.
+func witnessOf(ctx context.Context, path, witness string) error {
+	journal, err := OpenJournal(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(acceptWitness(ctx, journal.store, witness), journal.Close())
+}
+
+// keep gives the damaged file a second name, unless an attempt that was broken
+// off has.
+func (r *repairer) keep(info fs.FileInfo) (string, error) {
+	entries, err := os.ReadDir(filepath.Dir(r.path))
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		name := filepath.Join(filepath.Dir(r.path), e.Name())
+		if !strings.HasPrefix(e.Name(), filepath.Base(r.path)+".damaged-") {
+			continue
+		}
+		if other, err := os.Stat(name); err == nil && os.SameFile(info, other) {
+			return name, nil
+		}
+	}
+	name := r.path + ".damaged-" + r.stamp
+	if err := os.Link(r.path, name); err != nil {
+		return "", err
+	}
+	return name, syncDir(filepath.Dir(r.path))
+}
+
+// progress tells how far it is: of what comes often, only some.
+func (r *repairer) progress(p BuildProgress) {
+	if r.opts.Progress != nil && (p.Done == p.Total || time.Since(r.shown) >= 100*time.Millisecond) {
+		r.shown = time.Now()
+		r.opts.Progress(p)
+	}
+}

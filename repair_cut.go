@@ -1,0 +1,137 @@
+package capycoin
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// cutOff writes the records after a position that can be read to a file, and
+// says what has become of their accounts. The new ledger is in the file temp.
+func (r *repairer) cutOff(ctx context.Context, end uint64, temp string, info fs.FileInfo) error {
+	s := r.salvage
+	if end == s.end && s.beyond.first == 0 {
+		return nil
+	}
+	funds, err := r.writeCut(ctx, end, info)
+	if err != nil {
+		return err
+	}
+	err = s.accountRows(ctx, func(a *account) {
+		if f, ok := funds[a.id]; a.asOf > end && (!ok || a.asOf > f.asOf) {
+			funds[a.id] = cutFunds{a.funds, a.asOf}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	led, err := Open(temp, &Options{NoWitness: true})
+	if err != nil {
+		return err
+	}
+	for id, f := range funds {
+		c := CutAccount{Account: id, Before: f.funds}
+		acct, err := led.Account(ctx, id)
+		if c.After, c.Gone = acct.Funds, errors.Is(err, ErrAccountNotFound); err != nil && !c.Gone {
+			return errors.Join(err, led.Close())
+		}
+		r.rep.Accounts = append(r.rep.Accounts, c)
+	}
+	slices.SortFunc(r.rep.Accounts, func(a, b CutAccount) int { return bytes.Compare(a.Account[:], b.Account[:]) })
+	return led.Close()
+}
+
+// cutFunds is what an account had as of a record.
+type cutFunds struct {
+	funds Coins
+	asOf  uint64
+}
+
+// writeCut writes the file. What it returns are the accounts in it.
+func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (map[uuid.UUID]cutFunds, error) {
+	funds := make(map[uuid.UUID]cutFunds)
+	name := r.path + ".cut-" + r.stamp + ".jsonl"
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, notWritable(err)
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	line := func(rec *record) {
+		r.rep.CutRecords++
+		c := lineCodec{}
+		c.record(rec)
+		if c.err == nil {
+			_, c.err = w.Write(c.b)
+		}
+		err = errors.Join(err, c.err)
+		switch rec.kind {
+		case kindAccount:
+			funds[rec.account.id] = cutFunds{0, rec.position}
+		case kindTransfer:
+			t := &rec.transfer
+			funds[t.sender] = cutFunds{t.from.funds, rec.position}
+			funds[t.receiver] = cutFunds{t.to.funds, rec.position}
+		}
+	}
+	err = r.salvage.after(ctx, end, line)
+	if err == nil {
+		err = r.salvage.unsure(ctx, line)
+	}
+	if err == nil {
+		err = errors.Join(w.Flush(), f.Sync(), sameOwner(name, info))
+	}
+	if err = errors.Join(err, f.Close()); err == nil && r.rep.CutRecords > 0 {
+		r.rep.CutFile = name
+		return funds, syncDir(filepath.Dir(name))
+	}
+	return funds, errors.Join(err, os.Remove(name))
+}
+
+// unsure calls fn with the records that were found after the end of the journal,
+// whether they were ever committed or not; with all of them, if there are two for
+// a position.
+func (s *salvage) unsure(ctx context.Context, fn func(*record)) error {
+	if s.beyond.first == 0 {
+		return nil
+	}
+	var found []JournalRecord
+	for _, run := range s.runs[believeNot] {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if run.last <= s.end {
+			continue
+		}
+		err := s.records(run, func(position uint64, data []byte) {
+			if position > s.end {
+				found = append(found, JournalRecord{position, bytes.Clone(data)})
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(found, func(a, b JournalRecord) int {
+		if a.Position != b.Position {
+			return int(int64(a.Position) - int64(b.Position))
+		}
+		return bytes.Compare(a.Data, b.Data)
+	})
+	found = slices.CompactFunc(found, func(a, b JournalRecord) bool { return a.Position == b.Position && bytes.Equal(a.Data, b.Data) })
+	var r record
+	for _, f := range found {
+		if err := decodeRecord(&r, f.Position, f.Data); err != nil {
+			return fmt.Errorf("reading what lies after the journal: %w", err)
+		}
+		fn(&r)
+	}
+	return nil
+}

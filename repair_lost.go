@@ -1,0 +1,201 @@
+package capycoin
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sort"
+
+	"github.com/google/uuid"
+)
+
+// LostRecords are consecutive records of the journal that can't be read.
+type LostRecords struct {
+	First, Last uint64
+	// Accounts are those that the records are known to have touched, and those
+	// that they may have.
+	Accounts []LostAccount
+}
+
+// LostAccount is an account that a lost record has touched.
+type LostAccount struct {
+	Account  uuid.UUID
+	Position uint64 // of the lost record
+	By       string // how that is known
+	Guess    bool   // going by what is left of the record, which may be wrong
+}
+
+// CutAccount is an account that had transactions in what was cut off.
+type CutAccount struct {
+	Account uuid.UUID
+	// Before is what it had after the last record of it that can be read.
+	Before Coins
+	// After is what it has now.
+	After Coins
+	// Gone says that it was opened by one of the records that were cut off.
+	Gone bool
+}
+
+// maxLostAccounts is how many accounts are named for a gap: a few pages are lost,
+// or a disk is.
+const maxLostAccounts = 10_000
+
+// missing returns how many records can't be read.
+func (s *salvage) missing() (n uint64) {
+	for _, g := range s.gaps {
+		n += g.last - g.first + 1
+	}
+	return n
+}
+
+// gapOf returns which gap a position is in, -1 if in none.
+func (s *salvage) gapOf(position uint64) int {
+	i := sort.Search(len(s.gaps), func(i int) bool { return s.gaps[i].last >= position })
+	if i == len(s.gaps) || position < s.gaps[i].first {
+		return -1
+	}
+	return i
+}
+
+// testimony finds out which accounts the lost records touched, from what can be
+// read: later records are linked to them, rows of accounts lead to them, and
+// something may be left of themselves.
+func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
+	lost := make([]LostRecords, len(s.gaps))
+	for i, g := range s.gaps {
+		lost[i].First, lost[i].Last = g.first, g.last
+	}
+	known := make(map[LostAccount]bool) // without By
+	tell := func(position uint64, account uuid.UUID, guess bool, format string, args ...any) {
+		i := s.gapOf(position)
+		key := LostAccount{Account: account, Position: position}
+		if i < 0 || known[key] || len(lost[i].Accounts) == maxLostAccounts {
+			return
+		}
+		known[key] = true
+		lost[i].Accounts = append(lost[i].Accounts, LostAccount{account, position, fmt.Sprintf(format, args...), guess})
+	}
+	err := s.after(ctx, s.gaps[0].last, func(r *record) {
+		switch r.kind {
+		case kindTransfer:
+			t := &r.transfer
+			for id, l := range map[uuid.UUID]link{t.sender: t.from.link, t.receiver: t.to.link} {
+				tell(l.prev, id, false, "record %d is the account's next transaction", r.position)
+				tell(l.jump, id, false, "record %d leads back to it", r.position)
+			}
+		case kindRevocation:
+			tell(r.revocation.token, r.revocation.account, false, "record %d revokes it, a token", r.position)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.accountRows(ctx, func(a *account) {
+		for _, position := range a.roots() {
+			tell(position, a.id, false, "the account's row leads to it")
+		}
+		for _, t := range a.tokens {
+			tell(t.position, a.id, false, "the account's row has it as a token")
+		}
+		tell(a.asOf, a.id, false, "the account's row is as of it")
+	})
+	if err != nil {
+		return nil, err
+	}
+	for position, b := range s.broken {
+		ids := b[recordHeader:]
+		for n := 1; n <= 2 && len(ids) >= 16 && (n == 1 && b[0] != kindGenesis || b[0] == kindTransfer); n++ {
+			tell(position, uuid.UUID(ids), true, "its damaged bytes name it")
+			ids = ids[16:]
+		}
+	}
+	for i := range lost {
+		slices.SortFunc(lost[i].Accounts, func(a, b LostAccount) int {
+			if a.Position != b.Position {
+				if a.Position < b.Position {
+					return -1
+				}
+				return 1
+			}
+			return bytes.Compare(a.Account[:], b.Account[:])
+		})
+	}
+	return lost, nil
+}
+
+// after calls fn with the records after a position that can be read.
+func (s *salvage) after(ctx context.Context, position uint64, fn func(*record)) error {
+	var r record
+	for _, run := range s.plan {
+		if run.last <= position {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var bad error
+		err := s.records(run, func(at uint64, data []byte) {
+			if at > position && bad == nil {
+				if bad = decodeRecord(&r, at, data); bad == nil {
+					fn(&r)
+				}
+			}
+		})
+		if err := errors.Join(err, bad); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accountRows calls fn with the accounts of all rows in the file whose checksum
+// is right, old ones too.
+func (s *salvage) accountRows(ctx context.Context, fn func(*account)) error {
+	page := make([]byte, s.pageSize)
+	for pgid := uint64(2); pgid < s.pages; pgid++ {
+		if pgid%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if bit(s.free, pgid) {
+			continue
+		}
+		if _, err := s.file.ReadAt(page, int64(pgid)*s.pageSize); err != nil && !errors.Is(err, io.EOF) {
+			continue
+		}
+		b := page
+		if more := binary.NativeEndian.Uint32(page[pageOverflow:]); flagsOf(page) == flagLeaf && more > 0 && more <= maxOverflow {
+			b = make([]byte, int64(more+1)*s.pageSize)
+			s.file.ReadAt(b, int64(pgid)*s.pageSize)
+		}
+		if flagsOf(b) != flagLeaf {
+			continue
+		}
+		rowsOn(b, fn)
+	}
+	return nil
+}
+
+// rowsOn calls fn with the accounts of the rows on a leaf. A small bucket lies
+// in a leaf of the root, and is a page there.
+func rowsOn(page []byte, fn func(*account)) {
+	pageElements(page, func(key, value []byte) {
+		if bytes.Equal(key, boltTables[TableAccounts]) && len(value) > 16+pageHeader && binary.NativeEndian.Uint64(value) == 0 {
+			rowsOn(value[16:], fn)
+		}
+		if len(key) != 16 || len(value) < 40 {
+			return
+		}
+		// What is no row of accounts has another form, or another checksum.
+		_ = accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
+			a, err := decodeAccount(id, state)
+			if err == nil {
+				fn(a)
+			}
+			return err == nil
+		})
+	})
+}

@@ -1,0 +1,532 @@
+package capycoin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/internal/harness"
+)
+
+// damagedFile writes a file in a folder of its own.
+func damagedFile(t testing.TB, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "coins.db")
+	if err := os.WriteFile(path, b, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestRepairHealthy has nothing to do: the file stays as it is.
+func TestRepairHealthy(t *testing.T) {
+	path := newFile(t)
+	before, _ := os.ReadFile(path)
+	var stages []string
+	rep, err := Repair(context.Background(), path, &RepairOptions{Cut: true, AcceptRollback: true, Progress: func(p BuildProgress) { stages = append(stages, p.Stage) }})
+	if err != nil || !rep.Healthy || rep.Repaired || rep.Audit.Records != 5 {
+		t.Errorf("got %+v, %v; want a healthy one with 5 records", rep, err)
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Error("the file has changed")
+	}
+	if len(stages) == 0 {
+		t.Error("no progress was told")
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 2 {
+		t.Errorf("there are %v, want the file and its witness", entries)
+	}
+}
+
+// TestRepairRefuses does not touch what is not for it.
+func TestRepairRefuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		make func(t *testing.T) string
+		want error
+	}{
+		"nothing":  {func(t *testing.T) string { return filepath.Join(t.TempDir(), "no.db") }, fs.ErrNotExist},
+		"a folder": {func(t *testing.T) string { return t.TempDir() }, ErrIsDirectory},
+		"no bytes": {func(t *testing.T) string { return damagedFile(t, nil) }, ErrEmptyFile},
+		"a text":   {func(t *testing.T) string { return damagedFile(t, bytes.Repeat([]byte("text\n"), 5000)) }, ErrNotLedger},
+		"a newer one": {func(t *testing.T) string {
+			path := newFile(t)
+			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber+1)) })
+			return path
+		}, ErrNewerFormat},
+		"a copy that is not finished": {func(t *testing.T) string {
+			path := newFile(t)
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				b := tx.Bucket(bucketMeta)
+				return errors.Join(b.Delete(formatKey), b.Put(partialKey, formatValue(formatNumber)))
+			})
+			return path
+		}, errUnfinished},
+		"one that is open": {func(t *testing.T) string {
+			path := newFile(t)
+			led, err := Open(path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { led.Close() })
+			return path
+		}, ErrLocked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := tt.make(t)
+			before, _ := os.ReadFile(path)
+			rep, err := Repair(context.Background(), path, &RepairOptions{Cut: true, AcceptRollback: true})
+			if !errors.Is(err, tt.want) || rep.Repaired || rep.Healthy {
+				t.Errorf("got %+v, %v; want %v", rep, err, tt.want)
+			}
+			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Error("the file has changed")
+			}
+		})
+	}
+}
+
+// lostLeaf is a file whose page with a record is zeroed, and the positions of
+// the records that were on it.
+func (d *damageLedger) lostLeaf(t *testing.T, record int) (file []byte, lost positions) {
+	t.Helper()
+	s := d.salvage(t)
+	for _, r := range s.plan {
+		if r.first <= uint64(record) && uint64(record) <= r.last {
+			file = bytes.Clone(d.file)
+			clear(d.page(file, int(r.page)))
+			return file, r.positions
+		}
+	}
+	t.Fatalf("record %d is on no page", record)
+	return nil, positions{}
+}
+
+// salvage reads the whole file.
+func (d *damageLedger) salvage(t *testing.T) *salvage {
+	t.Helper()
+	f, err := os.Open(damagedFile(t, d.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s, err := openSalvage(t.Context(), f, func(_, _ uint64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestRepairLostPage loses a page of the journal. The records are named, with the
+// accounts that they touched, and cut off on request.
+func TestRepairLostPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, a large ledger")
+	}
+	if os.Getpagesize() != testPage {
+		t.Skip("the pages of this machine have another size")
+	}
+	d := newDamageLedger(t, testPage, false)
+	file, lost := d.lostLeaf(t, len(d.records)/2)
+	path := damagedFile(t, file)
+	rep, err := Repair(context.Background(), path, nil)
+	if !errors.Is(err, ErrCorrupt) || rep.Repaired || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first || rep.Lost[0].Last != lost.last {
+		t.Fatalf("got %+v, %v; want records %d to %d lost", rep, err, lost.first, lost.last)
+	}
+	// Every account that the records touched is named, for the last of them at
+	// least: all have later records, or a row.
+	touched := make(map[uint64][]uuid.UUID)
+	missing := make(map[uuid.UUID]bool)
+	for p := lost.first; p <= lost.last; p++ {
+		var r record
+		if err := decodeRecord(&r, p, d.records[p-1]); err != nil {
+			t.Fatal(err)
+		}
+		switch r.kind {
+		case kindTransfer:
+			touched[p] = []uuid.UUID{r.transfer.sender, r.transfer.receiver}
+			missing[r.transfer.sender], missing[r.transfer.receiver] = true, true
+		case kindToken:
+			touched[p] = []uuid.UUID{r.token.account}
+		case kindRevocation:
+			touched[p] = []uuid.UUID{r.revocation.account}
+		}
+	}
+	for _, a := range rep.Lost[0].Accounts {
+		if !slices.Contains(touched[a.Position], a.Account) || a.Guess || a.By == "" {
+			t.Errorf("%+v is named, the record touched %v", a, touched[a.Position])
+		}
+		delete(missing, a.Account)
+	}
+	if len(missing) > 0 {
+		t.Errorf("accounts %v were touched, and are not named", missing)
+	}
+
+	// With --cut.
+	rep, err = Repair(context.Background(), path, &RepairOptions{Cut: true})
+	if err != nil || !rep.Repaired || rep.CutRecords != uint64(len(d.records))-lost.last {
+		t.Fatalf("got %+v, %v; want the %d records after %d cut off", rep, err, uint64(len(d.records))-lost.last, lost.last)
+	}
+	if err := (damaged{d: d}).check(path, int(lost.first-1), false); err != nil {
+		t.Error(err)
+	}
+	if kept, err := os.ReadFile(rep.KeptAs); err != nil || !bytes.Equal(kept, file) {
+		t.Errorf("the damaged file was not kept as it was: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the new file has mode %v, %v; want that of the damaged one", info.Mode(), err)
+	}
+	if b, err := os.ReadFile(rep.CutFile); err != nil || uint64(bytes.Count(b, []byte("\n"))) != rep.CutRecords {
+		t.Errorf("%s has %d lines, %v; want %d", rep.CutFile, bytes.Count(b, []byte("\n")), err, rep.CutRecords)
+	}
+	d.checkCut(t, path, rep, lost)
+}
+
+// checkCut compares the accounts that a repair names with what they had before
+// and have now.
+func (d *damageLedger) checkCut(t *testing.T, path string, rep RepairReport, lost positions) {
+	t.Helper()
+	before, after := make(map[uuid.UUID]Coins), make(map[uuid.UUID]Coins)
+	touched := make(map[uuid.UUID]bool)
+	for i, b := range d.records {
+		var r record
+		if err := decodeRecord(&r, uint64(i+1), b); err != nil {
+			t.Fatal(err)
+		}
+		if r.kind != kindTransfer {
+			continue
+		}
+		for id, p := range map[uuid.UUID]party{r.transfer.sender: r.transfer.from, r.transfer.receiver: r.transfer.to} {
+			if before[id] = p.funds; r.position < lost.first {
+				after[id] = p.funds
+			} else {
+				touched[id] = true
+			}
+		}
+	}
+	if len(rep.Accounts) < len(touched) {
+		t.Errorf("%d accounts are named, want the %d that are in what was cut off", len(rep.Accounts), len(touched))
+	}
+	for _, a := range rep.Accounts {
+		if a.Gone || a.Before != before[a.Account] || a.After != after[a.Account] {
+			t.Errorf("account %s is said to have had %d and to have %d, want %d and %d", a.Account, a.Before, a.After, before[a.Account], after[a.Account])
+		}
+	}
+}
+
+// TestRepairRolledBack puts an old copy in the place of a file: it is behind its
+// witness, and taken as it is on request only.
+func TestRepairRolledBack(t *testing.T) {
+	ctx := context.Background()
+	path := newFile(t)
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	led, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := led.OpenAccount(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := led.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, rows := range []bool{false, true} { // a whole copy, and one with a damaged row
+		if err := os.WriteFile(path, old, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if rows {
+			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(boltTables[TableState]).Put(stateKey, []byte("damaged")) })
+		}
+		saw, err := os.ReadFile(path + ".witness")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep, err := Repair(ctx, path, nil)
+		if back := (*RolledBackError)(nil); !errors.As(err, &back) || back.Position != 5 || back.WitnessPosition != 6 || rep.Repaired {
+			t.Fatalf("got %+v, %v; want that record 6 is lost", rep, err)
+		}
+		// It has lost no record of its own, so there is nothing to cut.
+		rep, err = Repair(ctx, path, &RepairOptions{Cut: true})
+		if now, _ := os.ReadFile(path + ".witness"); !errors.Is(err, ErrRolledBack) || rep.Repaired || !bytes.Equal(now, saw) {
+			t.Fatalf("to cut: got %+v, %v; want that record 6 is lost", rep, err)
+		}
+		rep, err = Repair(ctx, path, &RepairOptions{AcceptRollback: true})
+		if err != nil || rep.Witness != path+".witness" || rep.Healthy == rows {
+			t.Fatalf("got %+v, %v; want a new witness", rep, err)
+		}
+		led, err := Open(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := led.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+".witness", saw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestRepairLostCommit loses the newer meta page, and with it the last commit.
+// Its records are in the ledger afterwards if the page has a single wrong bit or a
+// witness saw them, else in a file.
+func TestRepairLostCommit(t *testing.T) {
+	if os.Getpagesize() != testPage {
+		t.Skip("the pages of this machine have another size")
+	}
+	ctx := context.Background()
+	path := newFile(t)
+	led, err := Open(path, &Options{NoWitness: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	acct, err := led.OpenAccount(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := led.Transfer(ctx, Transfer{Sender: DefaultSeedAccount(), Receiver: acct.ID, Amount: 7}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path) // before it is folded, so that the commit is the last one
+	saw, seen := witnessAt(ctx, led.log, led.position())
+	if err := errors.Join(err, seen, led.Close()); err != nil {
+		t.Fatal(err)
+	}
+	newer := 0
+	if file[testPage+metaTxid] > file[metaTxid] {
+		newer = testPage
+	}
+	// One wrong bit can be turned back, wherever it is, and nothing is lost.
+	for bit := 8 * metaHeader; bit < 8*metaEnd; bit += 73 {
+		rotten := slices.Clone(file)
+		rotten[newer+bit/8] ^= 1 << (bit % 8)
+		path := damagedFile(t, rotten)
+		if led, err := Open(path, nil); !errors.Is(err, ErrRolledBack) {
+			t.Fatalf("bit %d: opened %v, %v; want %v", bit, led, err, ErrRolledBack)
+		}
+		if rep, err := Repair(ctx, path, nil); err != nil || !rep.Repaired || rep.RolledBack || rep.Audit.Records != 7 {
+			t.Fatalf("bit %d: got %+v, %v; want all 7 records", bit, rep, err)
+		}
+	}
+	clear(file[newer : newer+testPage])
+	path = damagedFile(t, file)
+	rep, err := Repair(ctx, path, nil)
+	if !errors.Is(err, ErrRolledBack) || rep.Journal != 6 || rep.UnsureFirst != 7 || rep.UnsureLast != 7 {
+		t.Fatalf("got %+v, %v; want record 7 in doubt", rep, err)
+	}
+	path = damagedFile(t, file)
+	if err := replaceWitness(path+".witness", saw); err != nil {
+		t.Fatal(err)
+	}
+	rep, err = Repair(ctx, path, nil) // of a later one nothing is known
+	if !errors.Is(err, ErrRolledBack) || rep.Journal != 7 || rep.UnsureFirst != 0 || rep.Seen != 0 {
+		t.Fatalf("got %+v, %v; want all 7 records", rep, err)
+	}
+	rep, err = Repair(ctx, path, &RepairOptions{AcceptRollback: true})
+	if err != nil || !rep.Repaired || rep.Audit.Records != 7 || rep.CutRecords != 0 {
+		t.Fatalf("got %+v, %v; want 7 records", rep, err)
+	}
+	path = damagedFile(t, file)
+	saw.sum[0]++ // of another payment
+	if err := replaceWitness(path+".witness", saw); err != nil {
+		t.Fatal(err)
+	}
+	rep, err = Repair(ctx, path, &RepairOptions{AcceptRollback: true})
+	if err != nil || !rep.Repaired || rep.Audit.Records != 6 || rep.CutRecords != 1 {
+		t.Fatalf("got %+v, %v; want 6 records, and one in a file", rep, err)
+	}
+	want := CutAccount{Account: acct.ID, Before: 7}
+	if len(rep.Accounts) != 2 || rep.Accounts[0] != want && rep.Accounts[1] != want {
+		t.Errorf("got accounts %+v, want %+v", rep.Accounts, want)
+	}
+	if b, err := os.ReadFile(rep.CutFile); err != nil || !strings.Contains(string(b), acct.ID.String()) {
+		t.Errorf("%s has %q, %v", rep.CutFile, b, err)
+	}
+}
+
+// TestRepairIgnoresUnfinished leaves a commit that was broken off where it is:
+// a record that nobody was told of does not take the place of one that is lost.
+func TestRepairIgnoresUnfinished(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, a large ledger")
+	}
+	if os.Getpagesize() != testPage {
+		t.Skip("the pages of this machine have another size")
+	}
+	d := newDamageLedger(t, testPage, false)
+	file, lost := d.lostLeaf(t, len(d.records)-10)
+	// The same records, a second later each, in a free page.
+	free, older := -1, d.salvage(t).older
+	for n := range d.free {
+		clear(d.page(file, n)) // there may be older copies of them
+		if _, ok := find(older, uint64(n)); !ok {
+			free = n
+		}
+	}
+	b := make([]byte, d.pageSize)
+	at := pageHeader
+	for p := lost.first; p <= lost.last && at+600 < len(b); p++ {
+		var r record
+		if err := decodeRecord(&r, p, d.records[p-1]); err != nil {
+			t.Fatal(err)
+		}
+		r.time++
+		data := appendRecord(nil, &r)
+		copy(b[at:], fmt.Appendf(nil, "%s\x01%s%s", position8(p), uvarint(len(data)), data))
+		at += 8 + 1 + len(uvarint(len(data))) + len(data)
+	}
+	copy(d.page(file, free), b)
+	rep, err := Repair(context.Background(), damagedFile(t, file), nil)
+	if !errors.Is(err, ErrCorrupt) || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first {
+		t.Errorf("got %+v, %v; want records from %d on lost", rep, err, lost.first)
+	}
+}
+
+func position8(p uint64) []byte {
+	b := make([]byte, 8)
+	for i := range b {
+		b[i] = byte(p >> (56 - 8*i))
+	}
+	return b
+}
+
+func uvarint(n int) []byte {
+	if n < 0x80 {
+		return []byte{byte(n)}
+	}
+	return []byte{byte(n) | 0x80, byte(n >> 7)}
+}
+
+// TestRepairChild repairs a file, in a process that is killed.
+func TestRepairChild(t *testing.T) {
+	path := os.Getenv("CAPYCOIN_REPAIR_CHILD")
+	if path == "" {
+		t.Skip("for TestHarnessRepairKilled")
+	}
+	if _, err := Repair(context.Background(), path, &RepairOptions{Cut: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestHarnessRepairKilled kills repairs at any moment. The damaged file or the
+// new one is there then, nothing else, and what was damaged is kept; the next
+// repair goes through.
+func TestHarnessRepairKilled(t *testing.T) {
+	if os.Getpagesize() != testPage {
+		t.Skip("the pages of this machine have another size")
+	}
+	d := newDamageLedger(t, testPage, false)
+	file, lost := d.lostLeaf(t, len(d.records)/2)
+	path := damagedFile(t, file)
+	kills, between := 0, 0
+	longest := 60 * time.Millisecond
+	for end := time.Now().Add(harness.Budget(t, 2*time.Second)); time.Now().Before(end); {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestRepairChild$")
+		cmd.Env = append(os.Environ(), "CAPYCOIN_REPAIR_CHILD="+path)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(time.Duration(rand.Int64N(int64(longest))), func() { cmd.Process.Kill() })
+		killed := cmd.Wait() != nil
+		timer.Stop()
+		if killed {
+			kills++
+		}
+		if d.afterKill(t, path, file, lost) {
+			if !killed {
+				t.Fatal("it ended, and the file is as it was")
+			}
+			if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) > 1 {
+				between++
+			}
+			longest += 2 * time.Millisecond // it does not get far enough
+			continue
+		}
+		// Again, from the start.
+		longest = min(longest, 200*time.Millisecond)
+		if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+			t.Fatal(err)
+		}
+		path = damagedFile(t, file)
+	}
+	harness.Count(t, "repairs killed", kills)
+	harness.Count(t, "repairs killed on the way", between)
+}
+
+// afterKill looks at what a repair that was killed has left. It says whether the
+// damaged file is in its place still.
+func (d *damageLedger) afterKill(t *testing.T, path string, file []byte, lost positions) bool {
+	t.Helper()
+	now, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(now, file) {
+		return true
+	}
+	if err := (damaged{d: d}).check(path, int(lost.first-1), false); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := filepath.Glob(path + ".damaged-*")
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("there are %v, %v; want one damaged file", kept, err)
+	}
+	if b, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(b, file) {
+		t.Fatalf("the damaged file was not kept as it was: %v", err)
+	}
+	return false
+}
+
+// TestRepairSeen: of records that only the witness knows, a repair tells, whatever
+// it is told to do.
+func TestRepairSeen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, a large ledger")
+	}
+	if os.Getpagesize() != testPage {
+		t.Skip("the pages of this machine have another size")
+	}
+	d := newDamageLedger(t, testPage, false)
+	file, lost := d.lostLeaf(t, len(d.records)/2)
+	path := damagedFile(t, file)
+	var genesis record
+	if err := decodeRecord(&genesis, 1, d.records[0]); err != nil {
+		t.Fatal(err)
+	}
+	seen := uint64(len(d.records) + 1000)
+	if err := replaceWitness(path+".witness", witness{ledger: genesis.genesis.ledger, position: seen, time: genesis.time}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		opts RepairOptions
+		want error
+	}{
+		{RepairOptions{}, ErrCorrupt},
+		{RepairOptions{AcceptRollback: true}, ErrCorrupt},
+		{RepairOptions{Cut: true}, ErrRolledBack},
+		{RepairOptions{Cut: true, AcceptRollback: true}, nil},
+	} {
+		rep, err := Repair(t.Context(), path, &c.opts)
+		if !errors.Is(err, c.want) || rep.Repaired != (c.want == nil) {
+			t.Errorf("%+v: got %v, want %v", c.opts, err, c.want)
+		}
+		if rep.Seen != seen || !rep.RolledBack || rep.Journal != uint64(len(d.records)) || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first {
+			t.Errorf("%+v: got %+v, want that the witness saw record %d", c.opts, rep, seen)
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package capycoin
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"unsafe"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// treeCursor goes through a bucket as a [bolt.Cursor] does, for whoever reads and,
+// before a row is written, to see that bbolt will get there. bbolt goes down as
+// long as a page says that it is a branch: where one leads round in circles, which
+// an old copy of a page may, it goes on until the stack is gone, and that ends the
+// process. This one goes no deeper than a tree can be. It panics where a page is
+// damaged, as bbolt does: see guarded.
+//
+// Keys and values are of the mapped file, valid until the transaction ends. What
+// the transaction itself has written it does not see.
+type treeCursor struct {
+	small *bolt.Cursor // of a bucket that has no pages of its own, and so no branches
+
+	data     []byte // the pages of the file
+	pageSize uint64
+	root     uint64
+	levels   []treeLevel // from the root down to a leaf
+	room     [4]treeLevel
+}
+
+// treeLevel is a place in a page.
+type treeLevel struct {
+	page  []byte
+	index int
+	count int32
+	leaf  bool
+}
+
+func newTreeCursor(b *bolt.Bucket) *treeCursor {
+	if b.Root() == 0 {
+		return &treeCursor{small: b.Cursor()}
+	}
+	info := b.Tx().DB().Info()
+	c := &treeCursor{pageSize: uint64(info.PageSize), root: uint64(b.Root())}
+	// It stays where it is as long as a transaction that reads, and until one that
+	// writes is committed.
+	c.data = unsafe.Slice(*(**byte)(unsafe.Pointer(&info.Data)), b.Tx().Size())
+	c.levels = c.room[:0]
+	return c
+}
+
+// down adds the level of a page.
+func (c *treeCursor) down(pgid uint64) *treeLevel {
+	bad := func(format string, args ...any) {
+		panic(fmt.Sprintf("page %d of the file %s", pgid, fmt.Sprintf(format, args...)))
+	}
+	pages := uint64(len(c.data)) / c.pageSize
+	if pgid < 2 || pgid >= pages {
+		bad("is led to, there are %d", pages)
+	}
+	if len(c.levels) == maxDepth {
+		bad("is more than %d pages down", maxDepth)
+	}
+	page := c.data[pgid*c.pageSize:]
+	order := binary.NativeEndian
+	if id := order.Uint64(page); id != pgid {
+		bad("says that it is page %d", id)
+	}
+	more := uint64(order.Uint32(page[pageOverflow:]))
+	if more >= pages-pgid {
+		bad("says that %d pages belong to it", more)
+	}
+	size := (more + 1) * c.pageSize
+	l := treeLevel{page: page[:size:size], count: int32(order.Uint16(page[pageCount:]))}
+	switch flagsOf(page) {
+	case flagLeaf:
+		l.leaf = true
+	case flagBranch:
+		if l.count == 0 {
+			bad("is a branch that leads nowhere")
+		}
+	default:
+		bad("is neither branch nor leaf")
+	}
+	c.levels = append(c.levels, l)
+	return &c.levels[len(c.levels)-1]
+}
+
+// child returns the page that a branch leads to.
+func (l *treeLevel) child() uint64 {
+	return binary.NativeEndian.Uint64(l.page[pageHeader+l.index*elementSize+8:])
+}
+
+// search returns the first key that is not before one, in the steps of bbolt.
+func (l *treeLevel) search(key []byte) (index int, exact bool) {
+	page, fields := l.page, 0 // where an element has a key's position and size
+	if l.leaf {
+		fields = 4
+	}
+	from, till := 0, int(l.count)
+	for from < till {
+		middle := int(uint(from+till) >> 1)
+		at := pageHeader + middle*elementSize
+		e := page[at+fields : at+fields+8]
+		at += int(binary.NativeEndian.Uint32(e))
+		order := bytes.Compare(page[at:at+int(binary.NativeEndian.Uint32(e[4:]))], key)
+		if order < 0 {
+			from = middle + 1
+			continue
+		}
+		till = middle
+		exact = exact || order == 0
+	}
+	return from, exact
+}
+
+// row returns the row where the cursor is, nil if there is none.
+func (c *treeCursor) row() (key, value []byte) {
+	l := &c.levels[len(c.levels)-1]
+	if l.index < 0 || l.index >= int(l.count) {
+		return nil, nil
+	}
+	at := uint64(pageHeader + l.index*elementSize)
+	order := binary.NativeEndian
+	e := l.page[at : at+elementSize]
+	from := at + uint64(order.Uint32(e[4:]))
+	till := from + uint64(order.Uint32(e[8:]))
+	key = l.page[from:till:till]
+	if order.Uint32(e)&flagBucket != 0 {
+		return key, nil
+	}
+	end := till + uint64(order.Uint32(e[12:]))
+	return key, l.page[till:end:end]
+}
+
+// Seek moves to the first row whose key is not before one.
+func (c *treeCursor) Seek(key []byte) (k, v []byte) {
+	if c.small != nil {
+		return c.small.Seek(key)
+	}
+	c.levels = c.levels[:0]
+	l := c.down(c.root)
+	for !l.leaf {
+		index, exact := l.search(key)
+		if !exact && index > 0 {
+			index--
+		}
+		if l.index = index; index == int(l.count) {
+			panic(fmt.Sprintf("a branch of the file has its keys out of order at %x", key))
+		}
+		l = c.down(l.child())
+	}
+	if l.index, _ = l.search(key); l.index == int(l.count) {
+		return c.Next()
+	}
+	return c.row()
+}
+
+// First moves to the first row.
+func (c *treeCursor) First() (k, v []byte) {
+	if c.small != nil {
+		return c.small.First()
+	}
+	c.levels = c.levels[:0]
+	c.down(c.root)
+	return c.first()
+}
+
+// Last moves to the last row.
+func (c *treeCursor) Last() (k, v []byte) {
+	if c.small != nil {
+		return c.small.Last()
+	}
+	c.levels = c.levels[:0]
+	l := c.down(c.root)
+	l.index = int(l.count) - 1
+	return c.last()
+}
+
+// first goes down to the first leaf there, and on to one that has rows.
+func (c *treeCursor) first() (k, v []byte) {
+	l := &c.levels[len(c.levels)-1]
+	for !l.leaf {
+		l = c.down(l.child())
+	}
+	if l.count == 0 {
+		return c.Next()
+	}
+	return c.row()
+}
+
+// last goes down to the last leaf there, and back to one that has rows.
+func (c *treeCursor) last() (k, v []byte) {
+	l := &c.levels[len(c.levels)-1]
+	for !l.leaf {
+		l = c.down(l.child())
+		l.index = int(l.count) - 1
+	}
+	if l.count == 0 {
+		return c.Prev()
+	}
+	return c.row()
+}
+
+// Next moves to the next row. It is nil at the end, and the cursor stays there.
+func (c *treeCursor) Next() (k, v []byte) {
+	if c.small != nil {
+		return c.small.Next()
+	}
+	for i := len(c.levels) - 1; i >= 0; i-- {
+		if l := &c.levels[i]; l.index+1 < int(l.count) {
+			l.index++
+			c.levels = c.levels[:i+1]
+			return c.first()
+		}
+	}
+	return nil, nil
+}
+
+// Prev moves to the row before. It is nil at the start, and the cursor stays
+// there.
+func (c *treeCursor) Prev() (k, v []byte) {
+	if c.small != nil {
+		return c.small.Prev()
+	}
+	for i := len(c.levels) - 1; i >= 0; i-- {
+		if l := &c.levels[i]; l.index > 0 {
+			l.index--
+			c.levels = c.levels[:i+1]
+			return c.last()
+		}
+	}
+	return nil, nil
+}
+
+// reach makes sure that bbolt, which searches as Seek does, gets to where the row
+// of a key is or is to be.
+func (c *treeCursor) reach(key []byte) {
+	if c.small == nil {
+		c.Seek(key)
+	}
+}

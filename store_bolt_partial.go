@@ -1,0 +1,152 @@
+package capycoin
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// A file that is being made from records is called .NAME.partial, and has what
+// makes it a ledger, its format, under another key. So nobody takes a part for
+// the whole, and one that was finished for one to go on with: it may have two
+// names then, where a process ended between giving it its own and taking this
+// one away.
+
+var partialKey = []byte("partial")
+
+func partialName(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
+}
+
+// errThere returns fs.ErrExist if a path names something.
+func errThere(path string) error {
+	_, err := os.Lstat(path)
+	switch {
+	case err == nil:
+		return fs.ErrExist
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return err
+}
+
+// openPartial opens a file that is being made, and returns how many records it
+// has. If there is none, or what is there can't be gone on with, it makes one.
+func openPartial(path string) (s *boltStore, tail uint64, err error) {
+	s, tail, err = goOn(path)
+	switch {
+	case err == nil || errors.Is(err, ErrLocked):
+		return s, tail, err
+	case errors.Is(err, fs.ErrNotExist):
+	case s != nil:
+		if err := s.remove(path); err != nil {
+			return nil, 0, err
+		}
+	default:
+		if err := os.Remove(path); err != nil {
+			return nil, 0, notWritable(err)
+		}
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, 0, notWritable(err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, 0, err
+	}
+	s, err = openBbolt(path, false, time.Second, func(f *os.File) error { return lockNamed(f, path, time.Second) })
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := s.create(partialKey); err != nil {
+		return nil, 0, errors.Join(err, s.remove(path))
+	}
+	return s, 0, nil
+}
+
+// goOn opens a file that was begun. The store is there beside an error if it
+// can be opened but not gone on with.
+func goOn(path string) (s *boltStore, tail uint64, err error) {
+	if info, err := os.Lstat(path); err != nil {
+		return nil, 0, err
+	} else if !info.Mode().IsRegular() {
+		return nil, 0, ErrNotLedger
+	}
+	s, err = openBbolt(path, false, time.Second, func(f *os.File) error {
+		if err := lockNamed(f, path, time.Second); err != nil {
+			return err
+		}
+		return checkPages(f)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	err = s.view(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil || string(meta.Get(partialKey)) != string(formatValue(formatNumber)) {
+			return ErrNotLedger
+		}
+		for _, name := range boltTables {
+			if _, err := bucketOf(tx, name); err != nil {
+				return err
+			}
+		}
+		tail, err = boltTail(tx)
+		return err
+	})
+	return s, tail, err
+}
+
+// lockNamed locks a file that must have a name still: whoever had it locked may
+// have removed it.
+func lockNamed(f *os.File, path string, timeout time.Duration) error {
+	if err := lockFile(f, timeout); err != nil {
+		return err
+	}
+	have, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Stat(path)
+	if err != nil || !os.SameFile(have, named) {
+		return ErrLocked
+	}
+	return nil
+}
+
+// publish makes a ledger of a file that was being made, and gives it its name.
+// The store is closed.
+func (s *boltStore) publish(temp, path string) error {
+	err := s.update(func(tx *bolt.Tx) error {
+		meta, err := bucketOf(tx, bucketMeta)
+		if err != nil {
+			return err
+		}
+		return errors.Join(meta.Delete(partialKey), meta.Put(formatKey, formatValue(formatNumber)))
+	})
+	if err == nil {
+		err = s.file.Sync() // its size and all else that fdatasync may leave
+	}
+	if err == nil {
+		err = os.Link(temp, path)
+	}
+	if err = errors.Join(err, s.remove(temp)); err != nil {
+		return fmt.Errorf("giving %s its name: %w", path, err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// remove takes away the name of a file that is being made, and closes it.
+func (s *boltStore) remove(path string) error {
+	removed := os.Remove(path) // with the lock held: nobody else has the file
+	err := s.close()
+	if removed != nil {
+		removed = os.Remove(path) // Windows does not remove a file that is open
+	}
+	return errors.Join(err, removed)
+}

@@ -1,0 +1,427 @@
+package capycoin
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sort"
+)
+
+// A salvage reads the journal of a damaged file. It does not use bbolt and
+// trusts nothing: it reads all pages of the file, and takes a record wherever it
+// finds one that its checksum proves, which is over its position, too. Where a
+// record was found says how far to believe that it was ever committed:
+//
+//   - In a page that the newest meta page leads to, among keys that the branches
+//     above say are there: it was.
+//   - In a page that the newest list of free pages does not have: it was. Such
+//     pages are what is below a damaged branch. So it is in a page that names
+//     itself as one that the newest meta page leads to, but lies elsewhere.
+//   - In a page that the older meta page leads to: it was.
+//   - In any page that says where it is, if the list of free pages is lost: it may
+//     be what a commit left behind that never came to its end.
+//   - Elsewhere it is just that, or of an earlier commit; none of these counts.
+//
+// The ledger's witness may prove some of these last ones, see take.
+//
+// A record of less belief counts where there is none of more, and none counts if
+// two of the same belief differ.
+type salvage struct {
+	file     *os.File
+	pageSize int64
+	pages    uint64 // that the file has
+	newest   boltMeta
+	lost     error // what is wrong with the metas: the last commit may be lost
+
+	keys  []salvagedPage // of the journal's pages, by number; found from the newest meta
+	older []salvagedPage // the same, from the older one, where they differ
+	free  []uint64       // a bit a page; nil: not known
+
+	sequence, before uint64 // where the newest and the older commit say that the journal ends; 0: not known
+
+	runs   [beliefs][]salvagedRun // what was found, of each belief
+	plan   []salvagedRun          // where the records are that count, in order; page 0: in extra
+	extra  map[uint64][]byte      // records that fill gaps
+	end    uint64                 // position of the journal's last record
+	gaps   []positions            // which can't be read
+	beyond positions              // records after the end that were found, none of them sure
+	broken map[uint64][]byte      // what is left of records that can't be read
+}
+
+// positions are those from first to last.
+type positions struct{ first, last uint64 }
+
+// salvagedPage is a page with the keys that it may have.
+type salvagedPage struct{ page, from, till uint64 }
+
+// salvagedRun are consecutive records in a page.
+type salvagedRun struct {
+	positions
+	page uint64
+}
+
+const (
+	believeLed = iota
+	believeUsed
+	believeStrayed
+	believeOlder
+	believeUnsure
+	believeNot
+	beliefs
+)
+
+// salvageAhead is how far beyond a page a row may go that begins in it.
+const salvageAhead = 4 << 10
+
+// maxKind is more than the kinds of records and their versions that there are: a
+// file of a later version is to be refused as that.
+const maxKind = 31
+
+// openSalvage reads a file, which must not change meanwhile.
+func openSalvage(ctx context.Context, f *os.File, progress func(done, total uint64)) (*salvage, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s := &salvage{file: f, extra: make(map[uint64][]byte), broken: make(map[uint64][]byte)}
+	s.newest, err = checkMetas(f, true)
+	if err != nil {
+		if !errors.Is(err, ErrRolledBack) {
+			return nil, err
+		}
+		s.lost = err
+	}
+	s.pageSize = int64(s.newest.pageSize)
+	s.pages = uint64((info.Size() + s.pageSize - 1) / s.pageSize)
+	s.follow()
+	if err := s.readPages(ctx, progress); err != nil {
+		return nil, err
+	}
+	return s, s.settle()
+}
+
+// pageElements calls fn with the elements of a leaf that lie within it.
+func pageElements(page []byte, fn func(key, value []byte)) {
+	n := min(int(binary.NativeEndian.Uint16(page[pageCount:])), (len(page)-pageHeader)/elementSize)
+	for i := range n {
+		at := pageHeader + i*elementSize
+		field := func(n int) uint64 { return uint64(binary.NativeEndian.Uint32(page[at+4*n:])) }
+		key := uint64(at) + field(1)
+		value := key + field(2)
+		if end := value + field(3); end <= uint64(len(page)) {
+			fn(page[key:value], page[value:end])
+		}
+	}
+}
+
+// readPages finds all records that are anywhere in the file.
+func (s *salvage) readPages(ctx context.Context, progress func(done, total uint64)) error {
+	const atOnce = 256
+	buf := make([]byte, atOnce*s.pageSize+salvageAhead)
+	named := uint64(0) // pages up to there belong to one that says where it is
+	for first := uint64(0); first < s.pages; first += atOnce {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := s.file.ReadAt(buf, int64(first)*s.pageSize)
+		if err != nil && !errors.Is(err, io.EOF) {
+			// The medium may not give these back. They are as good as zeroed.
+			n = s.readSingly(buf, int64(first)*s.pageSize)
+		}
+		clear(buf[n:])
+		for i := uint64(0); i < atOnce && first+i < s.pages; i++ {
+			window := buf[int64(i)*s.pageSize : min(int64(i+1)*s.pageSize+salvageAhead, int64(len(buf)))]
+			pgid, id := first+i, binary.NativeEndian.Uint64(window)
+			if id == pgid {
+				named = pgid + min(maxOverflow, uint64(binary.NativeEndian.Uint32(window[pageOverflow:])))
+			}
+			s.readPage(pgid, id, pgid <= named, window)
+		}
+		progress(min(first+atOnce, s.pages), s.pages)
+	}
+	return nil
+}
+
+// readSingly reads what can be read of a part of the file.
+func (s *salvage) readSingly(buf []byte, at int64) int {
+	clear(buf)
+	for i := int64(0); i < int64(len(buf)); i += 512 {
+		s.file.ReadAt(buf[i:min(i+512, int64(len(buf)))], at+i)
+	}
+	return len(buf)
+}
+
+// readPage takes in the records of a page, named says whether it is one that
+// says where it is.
+func (s *salvage) readPage(pgid, id uint64, named bool, window []byte) {
+	led, ok := find(s.keys, pgid)
+	strayed, isStrayed := find(s.keys, id)
+	older, isOlder := find(s.older, pgid)
+	salvageRows(window, int(s.pageSize), func(row, position uint64, data []byte, good bool) {
+		within := func(k salvagedPage, ok bool) bool { return ok && k.from <= row && row < k.till }
+		belief := believeNot
+		switch {
+		case within(led, ok):
+			belief = believeLed
+		case s.free != nil && !bit(s.free, pgid) && named && pgid < s.newest.pages:
+			belief = believeUsed
+		case pgid != id && within(strayed, isStrayed):
+			belief = believeStrayed
+		case within(older, isOlder):
+			belief = believeOlder
+		case s.free == nil && named:
+			belief = believeUnsure
+		}
+		if !good {
+			if belief <= believeUsed && len(s.broken) < 1<<16 {
+				s.broken[position] = bytes.Clone(data)
+			}
+			return
+		}
+		runs := &s.runs[belief]
+		if n := len(*runs); n > 0 && (*runs)[n-1].page == pgid && (*runs)[n-1].last+1 == position {
+			(*runs)[n-1].last = position
+			return
+		}
+		*runs = append(*runs, salvagedRun{positions{position, position}, pgid})
+	})
+}
+
+func find(keys []salvagedPage, page uint64) (salvagedPage, bool) {
+	i, ok := slices.BinarySearchFunc(keys, page, func(k salvagedPage, page uint64) int {
+		switch {
+		case k.page < page:
+			return -1
+		case k.page > page:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return salvagedPage{}, false
+	}
+	return keys[i], true
+}
+
+// salvageRows calls fn with the records of the rows that begin in a page: the
+// row's key, the record's position, and whether its checksum is right. It does
+// not go by what the page says of itself: it looks at each byte whether a row
+// begins there.
+func salvageRows(window []byte, pageSize int, fn func(row, position uint64, data []byte, good bool)) {
+	for at := 0; at < pageSize && at+10+recordHeader < len(window); at++ {
+		// The first bytes of a position are zero, and then a small number of records.
+		if window[at] != 0 || window[at+1] != 0 || window[at+8] == 0 || window[at+8] > runRecords {
+			continue
+		}
+		row := binary.BigEndian.Uint64(window[at:])
+		run, err := openRun(window[at:at+8], window[at+8:])
+		if err != nil || row > maxOrdinal {
+			continue
+		}
+		run.left++ // so that it is not the last one that has to end with the window
+		sound := false
+		for range run.left - 1 {
+			position := run.first
+			data, err := run.next()
+			if err != nil || len(data) < recordHeader || len(data) > salvageAhead || data[0] == 0 || data[0] > maxKind || data[1] == 0 || data[1] > maxKind {
+				break
+			}
+			good := recordCRC(position, data) == binary.BigEndian.Uint32(data[crcOffset:])
+			sound = sound || good
+			fn(row, position, data, good)
+		}
+		if sound {
+			at = len(window) - len(run.b) - 1
+		}
+	}
+}
+
+// settle finds out which records count.
+func (s *salvage) settle() error {
+	for b := range s.runs {
+		runs := s.runs[b]
+		sort.Slice(runs, func(i, j int) bool { return runs[i].first < runs[j].first })
+	}
+	s.settleEnd()
+	if s.end == 0 {
+		return fmt.Errorf("%w: it has no record at all", ErrCorrupt)
+	}
+	// A page that is led to comes first; whatever is left open is looked for.
+	next := uint64(1)
+	for _, r := range s.runs[believeLed] {
+		if r.last < next || r.first > s.end {
+			continue
+		}
+		if r.first > next {
+			if err := s.fill(positions{next, r.first - 1}); err != nil {
+				return err
+			}
+		}
+		r.first, r.last = max(r.first, next), min(r.last, s.end)
+		s.plan = append(s.plan, r)
+		next = r.last + 1
+	}
+	if next <= s.end {
+		if err := s.fill(positions{next, s.end}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleEnd finds out where the journal ends. What the newest commit says counts
+// if it can be, going by the commit before it.
+func (s *salvage) settleEnd() {
+	found := uint64(0)
+	for b, runs := range s.runs {
+		for _, r := range runs {
+			if b <= believeUsed {
+				found = max(found, r.last)
+			}
+		}
+	}
+	s.end = max(found, s.before)
+	if s.end == 0 {
+		// Neither the tree nor the list is left.
+		for _, r := range s.runs[believeUnsure] {
+			s.end = max(s.end, r.last)
+		}
+	}
+	if s.sequence > s.end && (s.before == 0 || s.sequence <= s.before+maxCommit) && s.sequence-s.end <= 1<<32 {
+		s.end = s.sequence
+	}
+	for _, r := range s.runs[believeNot] {
+		if r.last <= s.end || s.lost == nil {
+			continue
+		}
+		if first := max(r.first, s.end+1); s.beyond.first == 0 || first < s.beyond.first {
+			s.beyond.first = first
+		}
+		s.beyond.last = max(s.beyond.last, r.last)
+	}
+}
+
+// fill looks for records that no page has which is led to.
+func (s *salvage) fill(gap positions) error {
+	for b := believeUsed; b < believeNot; b++ {
+		for _, r := range s.runs[b] {
+			if r.last < gap.first || r.first > gap.last {
+				continue
+			}
+			if b == believeUnsure && s.lost == nil {
+				s.lost = &lostMetaError{"neither a tree nor the list of free pages says which of the records that are found count, and later ones may be lost"}
+			}
+			if err := s.collect(r, gap, s.extra); err != nil {
+				return err
+			}
+		}
+	}
+	// In few pieces: a gap may be large.
+	add := func(p positions, here bool) {
+		if here {
+			s.plan = append(s.plan, salvagedRun{p, 0})
+		} else {
+			s.gaps = append(s.gaps, p)
+		}
+	}
+	s.mend(gap)
+	var have []uint64
+	for position, data := range s.extra {
+		if len(data) > 0 && position >= gap.first && position <= gap.last {
+			have = append(have, position)
+		}
+	}
+	slices.Sort(have)
+	next := gap.first
+	for i := 0; i < len(have); {
+		j := i
+		for j+1 < len(have) && have[j+1] == have[j]+1 {
+			j++
+		}
+		if have[i] > next {
+			add(positions{next, have[i] - 1}, false)
+		}
+		add(positions{have[i], have[j]}, true)
+		next, i = have[j]+1, j+1
+	}
+	if next <= gap.last {
+		add(positions{next, gap.last}, false)
+	}
+	return nil
+}
+
+// collect takes those records of a run that are within some positions. Of two
+// that differ neither counts.
+func (s *salvage) collect(r salvagedRun, within positions, found map[uint64][]byte) error {
+	return s.records(r, func(position uint64, data []byte) {
+		have, ok := found[position]
+		switch {
+		case position < within.first || position > within.last:
+		case !ok:
+			found[position] = bytes.Clone(data)
+		case !bytes.Equal(have, data):
+			found[position] = nil
+		}
+	})
+}
+
+// records calls fn with the records of a run, whose bytes die when fn returns.
+func (s *salvage) records(r salvagedRun, fn func(position uint64, data []byte)) error {
+	if r.page == 0 {
+		for position := r.first; position <= r.last; position++ {
+			fn(position, s.extra[position])
+		}
+		return nil
+	}
+	next := r.first
+	salvageRows(s.window(r.page), int(s.pageSize), func(_, position uint64, data []byte, good bool) {
+		if good && position == next && position <= r.last {
+			fn(position, data)
+			next++
+		}
+	})
+	if next <= r.last {
+		return fmt.Errorf("%w: page %d of the file reads differently each time", ErrCorrupt, r.page)
+	}
+	return nil
+}
+
+// window reads a page and what a row that begins in it may need of the next one.
+func (s *salvage) window(page uint64) []byte {
+	window := make([]byte, s.pageSize+salvageAhead)
+	if _, err := s.file.ReadAt(window, int64(page)*s.pageSize); err != nil && !errors.Is(err, io.EOF) {
+		s.readSingly(window, int64(page)*s.pageSize)
+	}
+	return window
+}
+
+// source returns the records up to a position, all of which must count.
+func (s *salvage) source(end uint64) JournalSource {
+	return func(ctx context.Context, after uint64) (page JournalPage, err error) {
+		page.End = end
+		i := sort.Search(len(s.plan), func(i int) bool { return s.plan[i].last > after })
+		for size := 0; size < journalBytes && i < len(s.plan); i++ {
+			if err := ctx.Err(); err != nil {
+				return page, err
+			}
+			err := s.records(s.plan[i], func(position uint64, data []byte) {
+				if position > after && position <= end {
+					page.Records = append(page.Records, JournalRecord{position, bytes.Clone(data)})
+					size += len(data)
+				}
+			})
+			if err != nil {
+				return page, err
+			}
+		}
+		if n := len(page.Records); n > 0 && page.Records[0].Position != after+1 {
+			return page, fmt.Errorf("%w: record %d can't be read", ErrCorrupt, after+1)
+		}
+		return page, nil
+	}
+}

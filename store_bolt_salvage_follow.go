@@ -1,0 +1,111 @@
+package capycoin
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"sort"
+)
+
+// follow finds out which pages the metas lead to.
+func (s *salvage) follow() {
+	c := &treeCheck{file: s.file, pageSize: s.pageSize, pages: min(s.pages, s.newest.pages), used: make([]uint64, s.pages/64+1)}
+	s.sequence, s.keys = s.followMeta(c, s.newest)
+	s.readFree(c)
+	if older, err := readMeta(s.file, 1-s.newest.page, s.pageSize, true); err == nil && older.wrong == "" && s.lost == nil {
+		c.used = slices.Clone(c.used)
+		s.before, s.older = s.followMeta(c, older)
+		if s.before == 0 { // its root is used again: what it led to is not known
+			s.older = nil
+		}
+	}
+}
+
+// followMeta returns where the journal of a meta page ends and the pages that it
+// has. What is damaged is left out.
+func (s *salvage) followMeta(c *treeCheck, m boltMeta) (sequence uint64, keys []salvagedPage) {
+	root, sequence := s.journal(c, m.root, 0)
+	if root == 0 {
+		return sequence, append(keys, salvagedPage{m.root, 0, ^uint64(0)}) // it lies in the root, or nobody knows where
+	}
+	s.branch(c, child{pgid: root}, 0, &keys)
+	sort.Slice(keys, func(i, j int) bool { return keys[i].page < keys[j].page })
+	return sequence, keys
+}
+
+// journal looks for the journal's bucket from a page of the root's tree on.
+func (s *salvage) journal(c *treeCheck, pgid uint64, depth int) (root, sequence uint64) {
+	page, err := c.read(pgid, maxOverflow)
+	if err != nil || c.use(pgid) != nil || depth > maxDepth {
+		return 0, 0
+	}
+	if flagsOf(page) == flagBranch {
+		next, _ := c.children(child{pgid: pgid}, page)
+		for _, in := range next {
+			if root, sequence = s.journal(c, in.pgid, depth+1); root != 0 {
+				return root, sequence
+			}
+		}
+		return 0, 0
+	}
+	pageElements(page, func(key, value []byte) {
+		if bytes.Equal(key, bucketJournal) && len(value) >= 16 {
+			root, sequence = binary.NativeEndian.Uint64(value), binary.NativeEndian.Uint64(value[8:])
+		}
+	})
+	return root, sequence
+}
+
+// branch collects the pages below one. Whatever is no good branch may have rows.
+func (s *salvage) branch(c *treeCheck, in child, depth int, keys *[]salvagedPage) {
+	if c.use(in.pgid) != nil || depth > maxDepth {
+		return
+	}
+	page, err := c.read(in.pgid, maxOverflow)
+	if err == nil && flagsOf(page) == flagBranch {
+		if next, err := c.children(in, page); err == nil {
+			for _, in := range next {
+				s.branch(c, in, depth+1, keys)
+			}
+			return
+		}
+	}
+	k := salvagedPage{in.pgid, 0, ^uint64(0)}
+	if len(in.from) == 8 {
+		k.from = binary.BigEndian.Uint64(in.from)
+	}
+	if len(in.till) == 8 {
+		k.till = binary.BigEndian.Uint64(in.till)
+	}
+	*keys = append(*keys, k)
+	for more := 1; int64(more)*s.pageSize < int64(len(page)); more++ { // rows may begin there
+		*keys = append(*keys, salvagedPage{in.pgid + uint64(more), k.from, k.till})
+	}
+}
+
+// readFree reads the list of free pages, unless it can't be one.
+func (s *salvage) readFree(c *treeCheck) {
+	page, err := c.read(s.newest.freelist, (pageHeader+8+8*c.pages)/uint64(c.pageSize))
+	if err != nil || flagsOf(page) != flagFreelist {
+		return
+	}
+	n, ids := uint64(binary.NativeEndian.Uint16(page[pageCount:])), page[pageHeader:]
+	if n == 0xffff {
+		n, ids = binary.NativeEndian.Uint64(ids), ids[8:]
+	}
+	if n > uint64(len(ids))/8 {
+		return
+	}
+	free := make([]uint64, s.pages/64+1)
+	for i, last := uint64(0), uint64(1); i < n; i++ {
+		id := binary.NativeEndian.Uint64(ids[8*i:])
+		if id <= last || id >= c.pages {
+			return // it is in order
+		}
+		free[id/64] |= 1 << (id % 64)
+		last = id
+	}
+	s.free = free
+}
+
+func bit(set []uint64, n uint64) bool { return n/64 < uint64(len(set)) && set[n/64]&(1<<(n%64)) != 0 }

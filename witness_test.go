@@ -1,0 +1,277 @@
+package capycoin
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// more makes transfers in the ledger of a file and closes it.
+func more(t testing.TB, path string, transfers int) {
+	t.Helper()
+	led, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	acct, err := led.OpenAccount(context.Background())
+	for range transfers {
+		if err != nil {
+			break
+		}
+		_, err = led.Transfer(context.Background(), Transfer{Sender: DefaultSeedAccount(), Receiver: acct.ID, Amount: 1})
+	}
+	if err := errors.Join(err, led.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func writeFile(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refusedAsOld opens a file that has to be refused, untouched, and its witness too.
+func refusedAsOld(t *testing.T, path string, says string) *RolledBackError {
+	t.Helper()
+	file, _ := os.ReadFile(path)
+	seen := readFile(t, path+".witness")
+	led, err := Open(path, nil)
+	if err == nil {
+		led.Close()
+	}
+	var back *RolledBackError
+	if !errors.As(err, &back) || !errors.Is(err, ErrRolledBack) || !strings.Contains(err.Error(), says) {
+		t.Fatalf("got %v, want a RolledBackError that says %q", err, says)
+	}
+	if now, _ := os.ReadFile(path); !bytes.Equal(now, file) {
+		t.Error("the file has changed")
+	}
+	if !bytes.Equal(readFile(t, path+".witness"), seen) {
+		t.Error("the witness has changed")
+	}
+	return back
+}
+
+// TestWitnessOldCopy puts an old copy of a file in its place.
+func TestWitnessOldCopy(t *testing.T) {
+	path := newFile(t) // 5 records
+	old := readFile(t, path)
+	more(t, path, 7)
+	recent := readFile(t, path)
+	writeFile(t, path, old)
+	back := refusedAsOld(t, path, "the journal ends at record 5 of ")
+	if back.Position != 5 || back.WitnessPosition != 13 || back.Witness != path+".witness" ||
+		back.Ledger != back.WitnessLedger || !back.WitnessTime.After(back.Time) {
+		t.Errorf("got %+v, want records 5 and 13 of one ledger", back)
+	}
+
+	// What was refused can be accepted, and then goes on.
+	if _, err := Repair(context.Background(), path, &RepairOptions{AcceptRollback: true}); err != nil {
+		t.Fatal(err)
+	}
+	more(t, path, 7)
+
+	// Now there are two histories of one length.
+	writeFile(t, path, recent)
+	back = refusedAsOld(t, path, "record 13 is not the one that the witness ")
+	if back.Position != 13 || back.WitnessPosition != 13 {
+		t.Errorf("got %+v, want record 13 twice", back)
+	}
+}
+
+// TestWitnessSwapped has two ledgers take each other's place.
+func TestWitnessSwapped(t *testing.T) {
+	one, other := newFile(t), newFile(t)
+	a, b := readFile(t, one), readFile(t, other)
+	writeFile(t, one, b)
+	writeFile(t, other, a)
+	for _, path := range []string{one, other} {
+		if back := refusedAsOld(t, path, " is of ledger "); back.Ledger == back.WitnessLedger {
+			t.Errorf("got %+v, want two ledgers", back)
+		}
+	}
+}
+
+// TestWitnessNoFile has a file disappear, as one does whose disk is not mounted:
+// there is no new ledger in its place.
+func TestWitnessNoFile(t *testing.T) {
+	path := newFile(t)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if back := refusedAsOld(t, path, "there is no such file"); back.Position != 0 || back.WitnessPosition != 5 {
+		t.Errorf("got %+v, want record 5 of a file that is not there", back)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file was made: %v", err)
+	}
+}
+
+// TestWitnessGone removes and damages the witness itself: it is made anew, and
+// the log says so.
+func TestWitnessGone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(b []byte) []byte // of the witness; nil removes it
+		says   string                // the log
+	}{
+		"removed":    {nil, "level=INFO msg=\"there is no witness, it is made anew\""},
+		"empty":      {func([]byte) []byte { return nil }, "level=WARN msg=\"the witness is damaged"},
+		"zeroed":     {func(b []byte) []byte { clear(b); return b }, "level=WARN msg=\"the witness is damaged"},
+		"both slots": {func(b []byte) []byte { b[100] ^= 1; b[witnessSlot+100] ^= 1; return b }, "level=WARN msg=\"the witness is damaged"},
+		"cut short":  {func(b []byte) []byte { return b[:100] }, "level=WARN msg=\"the witness is damaged"},
+		"one slot":   {func(b []byte) []byte { clear(b[:witnessSlot]); return b }, ""},
+		"the other":  {func(b []byte) []byte { return b[:witnessSlot] }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newFile(t)
+			file := path + ".witness"
+			if tt.change == nil {
+				os.Remove(file)
+			} else {
+				writeFile(t, file, tt.change(readFile(t, file)))
+			}
+			var log bytes.Buffer
+			led, err := Open(path, &Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := led.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if tt.says == "" && log.Len() > 0 || !strings.Contains(log.String(), tt.says) {
+				t.Errorf("the log says %q, want %q", log.String(), tt.says)
+			}
+			// A damaged one of two slots is as of an earlier time.
+			more(t, path, 1)
+			w, err := readWitness(file, os.O_RDWR)
+			if err != nil || w.position != 7 {
+				t.Errorf("got %+v, %v, want record 7", w, err)
+			}
+			if info, err := os.Stat(file); err != nil || info.Size() != 2*witnessSlot || info.Mode().Perm() != 0o600 {
+				t.Errorf("got %v of %d bytes, %v, want 0600 and %d", info.Mode(), info.Size(), err, 2*witnessSlot)
+			}
+		})
+	}
+}
+
+// TestWitnessNotOne refuses to open with the name of another file as a witness,
+// and does not touch it.
+func TestWitnessNotOne(t *testing.T) {
+	path := newFile(t)
+	dir := t.TempDir()
+	for name, b := range map[string][]byte{
+		"text":     []byte("hosts: files\n"),
+		"a ledger": readFile(t, path),
+		"large":    bytes.Repeat([]byte(witnessMagic), 1000),
+	} {
+		file := filepath.Join(dir, name)
+		writeFile(t, file, b)
+		led, err := Open(path, &Options{Witness: file})
+		if err == nil {
+			led.Close()
+		}
+		if !errors.Is(err, ErrWitness) || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: got %v, want ErrWitness with the name", name, err)
+		}
+		if _, err := Repair(context.Background(), path, &RepairOptions{Witness: file, AcceptRollback: true}); !errors.Is(err, ErrWitness) {
+			t.Errorf("%s: accepting it: got %v, want ErrWitness", name, err)
+		}
+		if !bytes.Equal(readFile(t, file), b) {
+			t.Errorf("%s: it has changed", name)
+		}
+	}
+	for _, file := range []string{dir, filepath.Join(dir, "no", "witness")} {
+		if led, err := Open(path, &Options{Witness: file}); !errors.Is(err, ErrWitness) {
+			led.Close()
+			t.Errorf("%s: got %v, want ErrWitness", file, err)
+		}
+	}
+}
+
+// TestWitnessTorn cuts the power at every sector of every write of a slot: what
+// is left is the witness of before, or the new one.
+func TestWitnessTorn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "witness")
+	w := witness{ledger: DefaultSeedAccount(), position: 1, time: 5, sum: [32]byte{7}}
+	if err := replaceWitness(path, w); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		before := readFile(t, path)
+		was := w
+		w.position += 3
+		w.sum[9]++
+		if _, err := writeWitness(path, w); err != nil {
+			t.Fatal(err)
+		}
+		after := readFile(t, path)
+		if len(after) != len(before) {
+			t.Fatalf("it had %d bytes, and has %d", len(before), len(after))
+		}
+		// It is one slot that was written, and any part of it may be on the disk.
+		slot := 0
+		if bytes.Equal(before[:witnessSlot], after[:witnessSlot]) {
+			slot = witnessSlot
+		}
+		for cut := 0; cut <= witnessSlot; cut += 512 {
+			for _, rest := range [][]byte{before[slot+cut : slot+witnessSlot], make([]byte, witnessSlot-cut)} {
+				torn := bytes.Clone(after)
+				copy(torn[slot+cut:], rest)
+				writeFile(t, path+".torn", torn)
+				if got, err := readWitness(path+".torn", os.O_RDONLY); err != nil || got != was && got != w {
+					t.Fatalf("the write of slot %d was torn: got %+v, %v, want %+v or %+v", slot/witnessSlot, got, err, was, w)
+				}
+			}
+		}
+		if got, err := readWitness(path, os.O_RDONLY); err != nil || got != w {
+			t.Fatalf("got %+v, %v, want %+v", got, err, w)
+		}
+	}
+}
+
+// TestWitnessExample: the witness in docs/format.md is that of the third record
+// there, and later versions read it.
+func TestWitnessExample(t *testing.T) {
+	text := string(readFile(t, "docs/format.md"))
+	_, after, _ := strings.Cut(text, "\nRecord 3: ")
+	_, after, _ = strings.Cut(after, "```\n")
+	digits, _, _ := strings.Cut(after, "```")
+	data, err := hex.DecodeString(strings.Join(strings.Fields(digits), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r record
+	if err := decodeRecord(&r, 3, data); err != nil {
+		t.Fatal(err)
+	}
+	want := witness{uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), 3, r.time, sha256.Sum256(data)}
+	example := strings.TrimRight(string(want.slot()), " \n")
+	if !strings.Contains(text, "\n```\n"+example+"\n```\n") {
+		t.Errorf("docs/format.md does not have\n%s", example)
+	}
+	slot := []byte(example + "\n" + strings.Repeat(" ", witnessSlot-len(example)-2) + "\n")
+	if got, ok := parseWitness(slot); !ok || got != want {
+		t.Errorf("got %+v, %t, want %+v", got, ok, want)
+	}
+}
