@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/google/uuid"
+
 	"github.com/capycoin/capycoin"
 )
 
@@ -69,7 +71,7 @@ func serveTransaction(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.sendJSON(appendTransaction(nil, &tx))
+	return x.sendJSON(new(transactionWriter).append(nil, &tx))
 }
 
 func serveTransactions(x *exchange) error {
@@ -77,28 +79,46 @@ func serveTransactions(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	b := append(make([]byte, 0, 300*(len(page.Transactions)+1)), `{"account_id":"`...)
+	b, done := longReply(320 * (len(page.Transactions) + 1))
+	defer done()
+	b = append(b, `{"account_id":"`...)
 	b = appendID(b, x.account)
 	b = append(b, `","transactions":[`...)
+	var w transactionWriter
 	for i := range page.Transactions {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendTransaction(b, &page.Transactions[i])
+		b = w.append(b, &page.Transactions[i])
 	}
 	b = append(b, ']')
 	return x.sendPage(b, page.Next, x.listing.Limit)
 }
 
-func appendTransaction(b []byte, t *capycoin.Transaction) []byte {
+// transactionWriter writes transactions. Those of a page have an account in
+// common, and some neighbours the second: it copies what it wrote before.
+type transactionWriter struct {
+	account uuid.UUID
+	text    []byte // of the account's id; nil: there is none yet
+	second  int64  // since 1970
+	until   []byte // the text of a time up to its second
+}
+
+func (w *transactionWriter) append(b []byte, t *capycoin.Transaction) []byte {
 	b = append(b, `{"transaction_id":"`...)
 	b = appendID(b, t.ID)
 	b = append(b, `","timestamp":"`...)
-	b = appendTime(b, t.Timestamp)
+	start := len(b)
+	if second := t.Timestamp.Unix(); w.until != nil && second == w.second {
+		b = appendMicros(append(b, w.until...), t.Timestamp)
+	} else {
+		b = appendTime(b, t.Timestamp)
+		w.second, w.until = second, b[start:len(b)-len(".000000Z")]
+	}
 	b = append(b, `","sender_account_id":"`...)
-	b = appendID(b, t.Sender)
+	b = w.party(b, t.Sender, t.Account)
 	b = append(b, `","receiver_account_id":"`...)
-	b = appendID(b, t.Receiver)
+	b = w.party(b, t.Receiver, t.Account)
 	b = append(b, `","amount":`...)
 	b = strconv.AppendInt(b, int64(t.Amount), 10)
 	b = append(b, `,"fee":`...)
@@ -106,4 +126,17 @@ func appendTransaction(b []byte, t *capycoin.Transaction) []byte {
 	b = append(b, `,"funds_after":`...)
 	b = strconv.AppendInt(b, int64(t.FundsAfter), 10)
 	return append(b, '}')
+}
+
+// party writes the id of one of the two accounts of a transaction of account.
+func (w *transactionWriter) party(b []byte, id, account uuid.UUID) []byte {
+	if w.text != nil && id == w.account {
+		return append(b, w.text...)
+	}
+	start := len(b)
+	b = appendID(b, id)
+	if id == account {
+		w.account, w.text = id, b[start:]
+	}
+	return b
 }

@@ -45,6 +45,7 @@ type AuditReport struct {
 	Transactions int64   `json:"transactions"`
 	Keys         int64   `json:"keys"`
 	Tokens       int64   `json:"tokens"`
+	Invites      int64   `json:"invites"`
 	Supply       int64   `json:"supply"`
 	FaultCount   int     `json:"fault_count"`
 	Seconds      float64 `json:"seconds"`
@@ -68,7 +69,7 @@ func Audit(ctx context.Context, led *capycoin.Ledger, line func(AuditLine)) erro
 	}
 	line(AuditLine{Report: &AuditReport{
 		Position: r.Position, Records: r.Records, Accounts: r.Accounts, Transactions: r.Transactions,
-		Keys: r.Keys, Tokens: r.Tokens, Supply: int64(r.Supply), FaultCount: r.FaultCount, Seconds: r.Elapsed.Seconds(),
+		Keys: r.Keys, Tokens: r.Tokens, Invites: r.Invites, Supply: int64(r.Supply), FaultCount: r.FaultCount, Seconds: r.Elapsed.Seconds(),
 	}})
 	return nil
 }

@@ -25,6 +25,7 @@ const (
 // What the examples have in place of what is random.
 var (
 	exampleToken  = strings.Repeat("4DC49F5F3D5C3AB2", 16)
+	exampleInvite = "MFRGGZDFMZTWQ2LKNNWG23TPOA"
 	exampleLedger = "0c9e7a64-5d0f-4b0e-8d0a-3d1b8f1f6a11"
 )
 
@@ -65,6 +66,9 @@ func TestExamplesAreReal(t *testing.T) {
 		}
 		if token, ok := answer["token"].(string); ok {
 			body = strings.ReplaceAll(body, token, exampleToken)
+		}
+		if code, ok := answer["invite"].(string); ok {
+			body = strings.ReplaceAll(body, code, exampleInvite)
 		}
 		if id, ok := answer["ledger_id"].(string); ok {
 			body = strings.ReplaceAll(body, id, exampleLedger)
@@ -136,6 +140,13 @@ func exampleSession(t *testing.T) map[string]reply {
 	put("components TooLarge", w.pub.post(own.path("/transaction"), own.token, strings.Repeat(" ", 64<<10+1)))
 	put("components UnsupportedMediaType", w.pub.do(call{method: "POST", path: own.path("/transaction"), token: own.token,
 		body: "receiver=x", header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}))
+	inviting := newWorld(t, setup{signUp: httpapi.SignUpInvite, address: 1})
+	put("POST /invite 200", inviting.tru.post("/invite", "", `{"label":"Ann","expires":"2022-09-01T00:00:00Z"}`))
+	put("GET /invites 200", inviting.tru.get("/invites", ""))
+	put("components InviteNotFound", inviting.tru.delete("/invite/00000000-0000-4000-8000-000000000000", ""))
+	put("components SignUpRefused", inviting.pub.post("/account", "", `{"invite":"`+exampleInvite+`"}`))
+	put("components TooManyRequests", inviting.pub.post("/account", "", ""))
+	put("components Forbidden", newWorld(t, setup{uids: []int{0}}).tru.get("/supply", ""))
 	put("components Refused", w.pay(own, other, 1000))
 	put("components RefusedBatch", w.pub.post(own.path("/transactions"), own.token, batch(true, item(other.id, 5, ""), item(other.id, 1000, ""))))
 	for range 8 {

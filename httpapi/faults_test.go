@@ -140,6 +140,40 @@ func TestRepeatAfterUnknown(t *testing.T) {
 	}
 }
 
+// TestDiskFull checks that a change for which there is no room is answered as
+// one that can be tried again, saying why; that everything else goes on, also
+// the payment whose key was used; and that the metrics tell.
+func TestDiskFull(t *testing.T) {
+	faulty, s := onFaulty(storetest.NewMemory())
+	w := newWorld(t, s)
+	own, other := w.open(10), w.open(0)
+	w.payKeyed(own, other, 4, "k").ok()
+	for _, change := range changes(own, other) {
+		c := w.pub
+		if change.side == trusted {
+			c = w.tru
+		}
+		faulty.Fail(storetest.OpAppend, 1, storetest.DiskFull)
+		got := c.do(change.call)
+		p := got.wants(503, "unavailable")
+		if !strings.Contains(p.Detail, "disk is full") || !strings.Contains(p.Detail, "Nothing was applied") || got.header.Get("Retry-After") == "" {
+			t.Errorf("%v: it does not say that the disk is full and nothing was applied, or when to try again", got)
+		}
+		faulty.Heal()
+		if got := w.funds(own); got != 6 {
+			t.Errorf("%s %s: got funds %d, want 6", change.call.method, change.call.path, got)
+		}
+	}
+	if got := w.payKeyed(own, other, 4, "k").ok(); !got.replayed() {
+		t.Error("the payment was made again")
+	}
+	w.pub.get("/readyz", "").ok()
+	if got := w.tru.get("/metrics", "").ok(); !strings.Contains(string(got.body), "\ncapycoin_disk_full 1\n") {
+		t.Error("the metrics do not tell of it")
+	}
+	w.pay(own, other, 1).ok()
+}
+
 // TestNotWritten checks that a commit which the store refused is answered as
 // one that can be tried again, and that the ledger goes on.
 func TestNotWritten(t *testing.T) {
@@ -250,7 +284,11 @@ func TestQueueFull(t *testing.T) {
 func TestHashingFull(t *testing.T) {
 	w := newWorld(t, setup{tokens: capycoin.TokenOptions{BcryptCost: 10, MaxHashing: 1}, wait: 1500 * time.Millisecond})
 	own := w.open(10)
-	w.pub.get(own.path(""), own.token).ok()
+	for try := 0; w.pub.get(own.path(""), own.token).status != 200; try++ { // its token is remembered
+		if try == 10 {
+			t.Fatal("its token is not hashed in time")
+		}
+	}
 	before := into[supplyJSON](w.pub.get("/supply", ""))
 	const n = 60
 	var wg sync.WaitGroup
@@ -355,7 +393,7 @@ func TestPanic(t *testing.T) {
 // TestHangUpWhileHashed has a client leave while its token is hashed: nothing is
 // recorded for it.
 func TestHangUpWhileHashed(t *testing.T) {
-	w := newWorld(t, setup{tokens: capycoin.TokenOptions{BcryptCost: 10}})
+	w := newWorld(t, setup{tokens: capycoin.TokenOptions{BcryptCost: 11}, wait: 30 * time.Second}) // some 100 ms
 	own := w.open(10)
 	w.pub.get(own.path(""), own.token).ok() // its token is remembered
 	for _, path := range []string{"/account", own.path("/token")} {

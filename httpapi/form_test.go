@@ -151,12 +151,14 @@ func TestOtherBodies(t *testing.T) {
 		w.pub.post("/account", "", body).ok()
 		w.pub.post(own.path("/token"), own.token, body).ok()
 		w.tru.post("/account", "", body).ok()
+		w.tru.post("/invite", "", body).ok()
 	}
 	for _, body := range []string{"null", "[]", "{", "{}{}", `{"x":1}`, `{"token":1}`, `{"token":null}`, `{"Token":true}`,
 		`{"token":true,"token":true}`, `"token"`, "\xff"} {
 		w.pub.post("/account", "", body).wants(http.StatusBadRequest, "bad_request")
 		w.pub.post(own.path("/token"), own.token, body).wants(http.StatusBadRequest, "bad_request")
 		w.tru.post("/account", "", body).wants(http.StatusBadRequest, "bad_request")
+		w.tru.post("/invite", "", body).wants(http.StatusBadRequest, "bad_request")
 	}
 	for _, path := range []string{"", "/transactions", "/tokens"} {
 		w.pub.do(call{method: "GET", path: own.path(path), token: own.token}).ok()
@@ -178,6 +180,7 @@ func TestContentType(t *testing.T) {
 		{w.pub, own.path("/token"), own.token, "{}"},
 		{w.tru, "/account", "", "{}"},
 		{w.tru, own.path("/token"), "", "{}"},
+		{w.tru, "/invite", "", "{}"},
 		{w.tru, "/transaction", "", fmt.Sprintf(`{"sender":%q,"receiver":%q,"amount":1}`, seedID, other.id)},
 		{w.tru, "/transactions", "", fmt.Sprintf(`{"transactions":[{"sender":%q,"receiver":%q,"amount":1}]}`, seedID, other.id)},
 	}
@@ -216,6 +219,7 @@ func TestBodySize(t *testing.T) {
 			fmt.Sprintf(`{"transactions":[{"sender":%q,"receiver":%q,"amount":1}]}`, seedID, other.id), 8 << 20},
 		{"trusted account", w.tru, "/account", "", "{}", 64 << 10},
 		{"trusted token", w.tru, own.path("/token"), "", "{}", 64 << 10},
+		{"invite", w.tru, "/invite", "", "{}", 64 << 10},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.c.t = t
@@ -410,5 +414,39 @@ func TestLogsHaveNoToken(t *testing.T) {
 	w.pub.do(call{method: own.token[:100], path: "/supply"}).wants(http.StatusMethodNotAllowed, "method_not_allowed")
 	if !bytes.Contains([]byte(logged()), []byte(`"status":401`)) {
 		t.Error("the log does not tell the status of requests; is it what is being looked at?")
+	}
+}
+
+// TestDetail checks what is said of some bodies: where it is wrong and what is
+// allowed.
+func TestDetail(t *testing.T) {
+	w := newWorld(t, setup{})
+	own, other := w.open(100), w.open(0)
+	head := `{"receiver":"` + other.id + `","amount":`
+	const most = "9223372036854775807"
+	for _, tt := range []struct{ path, body, want string }{
+		{"/transaction", "", "At byte 0: the body is empty, expected an object."},
+		{"/transactions", "", "At byte 0: the body is empty, expected an object."},
+		{"/transaction", " ", "At byte 1: expected an object."},
+		{"/transaction", head + "9223372036854775808}", fmt.Sprintf("At byte %d: a number of 64 bits is -9223372036854775808 to %s.", len(head), most)},
+		{"/transaction", head + " -9223372036854775809}", fmt.Sprintf("At byte %d: a number of 64 bits is -9223372036854775808 to %s.", len(head)+1, most)},
+		{"/transaction", head + "01}", fmt.Sprintf("At byte %d: a number has no leading zero.", len(head))},
+		{"/transaction", head + "1.5}", fmt.Sprintf("At byte %d: expected a whole number, written without fraction and exponent.", len(head))},
+		{"/transaction", head + "-}", fmt.Sprintf("At byte %d: expected a whole number.", len(head))},
+		{"/transaction", `{"receiver":"x","amount":1}`, "receiver has to be a UUID, 32 hexadecimal digits with dashes or without."},
+		{"/transactions", `{"transactions":[{"receiver":"` + other.id + `","amount":1,"key":"a b"}]}`, `key has to be 1 to 255 characters 0x21 to 0x7E without " and \.`},
+	} {
+		if p := w.pub.post(own.path(tt.path), own.token, tt.body).wants(http.StatusBadRequest, "bad_request"); p.Detail != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.body, p.Detail, tt.want)
+		}
+	}
+	for amount, more := range map[string]string{
+		"101": "", "9007199254740991": "", "9007199254740992": " No ledger has more than 9007199254740991 coins.",
+		most: " No ledger has more than 9007199254740991 coins.",
+	} {
+		p := w.pub.post(own.path("/transaction"), own.token, head+amount+"}").wants(http.StatusUnprocessableEntity, "insufficient_funds")
+		if want := "The sender has less than the amount and the fee." + more; p.Detail != want || p.Funds == nil || *p.Funds != 100 || fmt.Sprint(*p.Required) != amount {
+			t.Errorf("%s: got %q, funds %v, required %v", amount, p.Detail, p.Funds, p.Required)
+		}
 	}
 }

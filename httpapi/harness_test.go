@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +54,13 @@ type setup struct {
 	wait      time.Duration
 	prefix    string // what the handlers are mounted under
 	open      func(*capycoin.Options) (*capycoin.Ledger, error)
+	uids      []int    // AllowUIDs; see also world.caller
+	origins   []string // CORSOrigins
+	signUp    httpapi.SignUp
+	address   int // SignUpsPerAddress, but zero is for no limit
+	total     int // SignUpsTotal, the same
+	further   int // TokensPerAccount, the same
+	proxies   []netip.Prefix
 	unaudited bool // the ledger's store is broken on purpose
 }
 
@@ -63,8 +73,11 @@ type world struct {
 	led   *capycoin.Ledger
 	iss   *capycoin.TokenIssuer
 	api   *httpapi.API
-	pub   *client
-	tru   *client
+	// caller is who calls the trusted side, as a Unix socket tells. Nil: nobody
+	// knows.
+	caller atomic.Pointer[httpapi.Peer]
+	pub    *client
+	tru    *client
 }
 
 // newWorld opens a new ledger and serves it. When the test ends the books are
@@ -94,12 +107,19 @@ func (w *world) start() {
 	if w.iss, err = capycoin.NewTokenIssuer(w.led, &w.setup.tokens); err != nil {
 		w.t.Fatalf("token issuer: %v", err)
 	}
-	w.api, err = httpapi.New(w.led, w.iss, &httpapi.Options{Logger: suiteLogger(), Wait: w.setup.wait})
+	w.api, err = httpapi.New(w.led, w.iss, &httpapi.Options{Logger: suiteLogger(), Wait: w.setup.wait, AllowUIDs: w.setup.uids, CORSOrigins: w.setup.origins,
+		SignUp: w.setup.signUp, SignUpsPerAddress: cmp.Or(w.setup.address, -1), SignUpsTotal: cmp.Or(w.setup.total, -1), TokensPerAccount: cmp.Or(w.setup.further, -1), TrustedProxies: w.setup.proxies})
 	if err != nil {
 		w.t.Fatalf("handlers: %v", err)
 	}
+	w.api.SetSignUpClock(w.clock.Now)
 	w.pub = newClient(w.t, public, w.setup.prefix, w.api.Public())
-	w.tru = newClient(w.t, trusted, w.setup.prefix, w.api.Trusted())
+	w.tru = newClient(w.t, trusted, w.setup.prefix, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if p := w.caller.Load(); p != nil {
+			r = r.WithContext(httpapi.WithPeer(r.Context(), *p))
+		}
+		w.api.Trusted().ServeHTTP(rw, r)
+	}))
 }
 
 // stop audits the books, unless the ledger no longer serves, and closes all.

@@ -20,8 +20,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin"
 )
@@ -41,6 +45,30 @@ type Options struct {
 	// token to be hashed, before it is answered 503; 1 ms to 1 min. It may be an
 	// eighth longer. Zero: 2 s.
 	Wait time.Duration
+	// AllowUIDs are the users that may use the trusted handler, by what [WithPeer]
+	// noted of their process. Others, and who is not known, are answered 403.
+	// Nil: whoever reaches the handler may use it.
+	AllowUIDs []int
+	// CORSOrigins are the origins, such as https://app.example, whose pages may use
+	// the public handler from a browser; see [ValidOrigin]. Nil: none.
+	CORSOrigins []string
+	// SignUp is who may open an account on the public side. The trusted side opens
+	// accounts whatever it is.
+	SignUp SignUp
+	// SignUpsPerAddress and SignUpsTotal are how many requests to open an account
+	// are let in a minute, on the public side, from one address (IPv4, or a
+	// network of 64 bits of IPv6) and from all, up to [MaxSignUps]; others are
+	// answered 429. Zero: 60 and 600. Below zero: no limit.
+	SignUpsPerAddress int
+	SignUpsTotal      int
+	// TokensPerAccount is how many requests for a further token are let in a minute,
+	// on the public side, of one account, up to [MaxSignUps]; of all accounts there
+	// are as many as SignUpsTotal says, beside the sign-ups. Others are answered 429.
+	// Zero: 20. Below zero: no limit.
+	TokensPerAccount int
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For says for
+	// whom they ask, for the limits of sign-up. Nil: none.
+	TrustedProxies []netip.Prefix
 }
 
 // API is a ledger's two handlers and what they share.
@@ -49,6 +77,11 @@ type API struct {
 	iss      *capycoin.TokenIssuer
 	logger   *slog.Logger
 	patience patience
+	allowed  []int               // the users of the trusted side; nil: all
+	origins  map[string][]string // those of CORSOrigins
+	signUp   SignUp
+	limits   *signUpLimits
+	issues   *limits[uuid.UUID] // of further tokens
 	metrics  *metrics
 	public   *side
 	trusted  *side
@@ -59,16 +92,31 @@ type API struct {
 func New(led *capycoin.Ledger, iss *capycoin.TokenIssuer, opts *Options) (*API, error) {
 	a := &API{led: led, iss: iss, logger: slog.New(slog.DiscardHandler)}
 	a.patience.wait = 2 * time.Second
-	if opts != nil {
-		if opts.Logger != nil {
-			a.logger = opts.Logger
-		}
-		if opts.Wait != 0 {
-			a.patience.wait = opts.Wait
-		}
+	if opts == nil {
+		opts = &Options{}
+	}
+	if opts.Logger != nil {
+		a.logger = opts.Logger
+	}
+	if opts.Wait != 0 {
+		a.patience.wait = opts.Wait
+	}
+	a.allowed = slices.Clone(opts.AllowUIDs)
+	var err error
+	if a.origins, err = namedOrigins(opts.CORSOrigins); err != nil {
+		return nil, err
 	}
 	if a.patience.wait < time.Millisecond || a.patience.wait > time.Minute {
 		return nil, &capycoin.OptionError{Field: "Wait", Value: a.patience.wait, Allowed: "1ms to 1m, or 0 for the default"}
+	}
+	if a.signUp = opts.SignUp; a.signUp < SignUpOpen || a.signUp > SignUpClosed {
+		return nil, &capycoin.OptionError{Field: "SignUp", Value: int(a.signUp), Allowed: "SignUpOpen, SignUpInvite or SignUpClosed"}
+	}
+	if a.limits, err = newSignUpLimits(opts.SignUpsPerAddress, opts.SignUpsTotal, opts.TrustedProxies); err != nil {
+		return nil, err
+	}
+	if a.issues, err = newLimits[uuid.UUID]("TokensPerAccount", opts.TokensPerAccount, defaultPerAccount, opts.SignUpsTotal); err != nil {
+		return nil, err
 	}
 	a.metrics = newMetrics(led, iss)
 	a.public = newSide(a, "public", publicRoutes)
@@ -94,8 +142,9 @@ type Peer struct {
 
 type peerKey struct{}
 
-// WithPeer returns a context that makes the trusted handler log who called.
-// It is for the ConnContext of an [http.Server].
+// WithPeer returns a context that tells the trusted handler who called: it goes
+// to the log, and is held against AllowUIDs. It is for the ConnContext of an
+// [http.Server].
 func WithPeer(ctx context.Context, p Peer) context.Context {
 	return context.WithValue(ctx, peerKey{}, p)
 }
@@ -103,4 +152,10 @@ func WithPeer(ctx context.Context, p Peer) context.Context {
 func peerOf(ctx context.Context) (slog.Attr, bool) {
 	p, ok := ctx.Value(peerKey{}).(Peer)
 	return slog.String("peer", fmt.Sprintf("uid=%d pid=%d", p.UID, p.PID)), ok
+}
+
+// admits says whether who called may use the trusted side.
+func (a *API) admits(ctx context.Context) bool {
+	p, known := ctx.Value(peerKey{}).(Peer)
+	return a.allowed == nil || known && slices.Contains(a.allowed, p.UID)
 }

@@ -47,7 +47,7 @@ const seedID = "4e9b616a-f11e-48b6-8c2f-9534d482e48e"
 
 // fill replaces the parameters of a route's path.
 func fill(path, account, transaction, token string) string {
-	return strings.NewReplacer("{account_id}", account, "{transaction_id}", transaction, "{token_id}", token,
+	return strings.NewReplacer("{account_id}", account, "{transaction_id}", transaction, "{token_id}", token, "{invite_id}", token,
 		"{profile}", "goroutine").Replace(path)
 }
 

@@ -51,8 +51,11 @@ func (p *parser) expect(c byte, what string) error {
 	return nil
 }
 
-// valid checks that the body is UTF-8.
+// valid checks that there is a body, and that it is UTF-8.
 func (p *parser) valid() error {
+	if len(p.b) == 0 {
+		return p.bad("the body is empty, expected an object")
+	}
 	if !utf8.Valid(p.b) {
 		return p.bad("the body is not UTF-8")
 	}
@@ -149,20 +152,22 @@ func (p *parser) integer() (int64, error) {
 	if p.i < len(p.b) {
 		after = p.b[p.i]
 	}
+	n, err := strconv.ParseInt(string(p.b[start:p.i]), 10, 64)
+	wrong := ""
 	switch {
 	case len(text) == 0:
-		p.i = start
-		return 0, p.bad("expected a whole number")
+		wrong = "expected a whole number"
 	case len(text) > 1 && text[0] == '0':
-		return 0, p.bad("a number has no leading zero")
+		wrong = "a number has no leading zero"
 	case after == '.' || after == 'e' || after == 'E':
-		return 0, p.bad("expected a whole number, written without fraction and exponent")
+		wrong = "expected a whole number, written without fraction and exponent"
+	case err != nil:
+		wrong = "a number of 64 bits is -9223372036854775808 to 9223372036854775807"
+	default:
+		return n, nil
 	}
-	n, err := strconv.ParseInt(string(p.b[start:p.i]), 10, 64)
-	if err != nil {
-		return 0, p.bad("the number does not fit into 64 bits")
-	}
-	return n, nil
+	p.i = start // where whoever looks for it finds it
+	return 0, p.bad("%s", wrong)
 }
 
 func (p *parser) boolean() (bool, error) {

@@ -93,8 +93,17 @@ var (
 		{desc("journal_records", "Records in the journal."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Position) }},
 		{desc("fold_lag_records", "Records whose effects are not all in the rows, which a restart would replay."), prometheus.GaugeValue,
 			func(s *capycoin.Stats) float64 { return float64(s.Position - s.FoldPosition) }},
+		{desc("witness_position", "Up to which record the witness has seen the ledger; 0: there is none."), prometheus.GaugeValue,
+			func(s *capycoin.Stats) float64 { return float64(s.WitnessPosition) }},
 		{desc("accounts", "Accounts, the seed account too."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Accounts) }},
 		{desc("transactions", "Transactions ever made."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Transactions) }},
+		{desc("disk_full", "1 while changes are declined because there is no room for them, else 0."), prometheus.GaugeValue,
+			func(s *capycoin.Stats) float64 {
+				if s.DiskFull {
+					return 1
+				}
+				return 0
+			}},
 		{desc("queue_length", "Calls that wait for the writer."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.QueueLength) }},
 		{desc("queue_size", "Calls that may wait for the writer."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.QueueSize) }},
 		{desc("cached_accounts", "Accounts in memory."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.CachedAccounts) }},

@@ -410,7 +410,7 @@ func checkMeaning(resp *http.Response, body []byte) []error {
 	if got := resp.Header.Get("WWW-Authenticate"); got != challenge {
 		errs = append(errs, fmt.Errorf("response: %s has WWW-Authenticate %q, want %q", p.Code, got, challenge))
 	}
-	if got := resp.Header.Get("Retry-After") != ""; got != (p.Code == "unavailable") {
+	if got := resp.Header.Get("Retry-After") != ""; got != (p.Code == "unavailable" || p.Code == "too_many_requests") {
 		errs = append(errs, fmt.Errorf("response: %s has Retry-After %q", p.Code, resp.Header.Get("Retry-After")))
 	}
 	return errs
@@ -447,7 +447,7 @@ func (c *checking) RoundTrip(req *http.Request) (*http.Response, error) {
 	asked := req.Clone(req.Context())
 	asked.URL.Path = strings.TrimPrefix(asked.URL.Path, c.prefix)
 	asked.URL.RawPath = strings.TrimPrefix(asked.URL.RawPath, c.prefix)
-	for _, err := range c.c.check(asked, reqBody, resp, respBody) {
+	for _, err := range append(c.c.check(asked, reqBody, resp, respBody), checkSecurity(resp)...) {
 		c.t.Errorf("%s %s %s: %d %s\n%v", c.c.side, req.Method, shorten(req.URL.RequestURI()), resp.StatusCode, shorten(string(respBody)), err)
 	}
 	return resp, nil

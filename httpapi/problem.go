@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/capycoin/capycoin"
 )
@@ -42,6 +44,12 @@ var (
 	errTooLarge = errors.New("the body is too large")
 	errNotJSON  = errors.New("the body is not JSON")
 	errPanic    = errors.New("panic")
+	errNotYou   = errors.New("a caller that may not")
+
+	errSignUpClosed   = errors.New("sign-up is closed")
+	errInviteRequired = errors.New("no invite")
+	errTooManySignUps = errors.New("too many sign-ups")
+	errTooManyIssues  = errors.New("too many new tokens")
 )
 
 // problems is what each error is answered with. A detail never shows
@@ -52,9 +60,15 @@ var problems = []struct {
 }{
 	{errNoRoute, problem{404, "not_found", "", "", "There is no such path; GET /openapi.yaml lists all there are.", nil, nil, nil}},
 	{errNoMethod, problem{405, "method_not_allowed", "", "", "This path does not have that method; the header Allow lists those it has.", nil, nil, nil}},
+	{errNotYou, problem{403, "forbidden", "", "", "The user of your process may not use this socket.", nil, nil, nil}},
 	{errNoToken, problem{401, "token_required", gatewayError, "Token required!", "Send the header Authorization: Bearer TOKEN with a token of this account.", nil, nil, nil}},
 	{capycoin.ErrInvalidToken, problem{401, "invalid_token", gatewayError, "Invalid token!", "This is not a valid token of this account.", nil, nil, nil}},
 	{errBearer, problem{400, "bad_request", gatewayError, "Bearer Auth not necessary", "Opening an account takes no token; leave the header out.", nil, nil, nil}},
+	{errSignUpClosed, problem{403, "signup_closed", "", "", "Nobody can open an account here; ask the operator for one.", nil, nil, nil}},
+	{errInviteRequired, problem{403, "invite_required", "", "", "To open an account takes an invite, as the member invite; the operator makes them.", nil, nil, nil}},
+	{capycoin.ErrInvalidInvite, problem{403, "invalid_invite", "", "", "There is no such invite, or it was used or has expired.", nil, nil, nil}},
+	{errTooManySignUps, problem{429, "too_many_requests", "", "", "Too many accounts are being opened; try again after as many seconds as Retry-After says.", nil, nil, nil}},
+	{errTooManyIssues, problem{429, "too_many_requests", "", "", "Too many tokens are being issued; try again after as many seconds as Retry-After says.", nil, nil, nil}},
 	{errTooLarge, problem{413, "too_large", "", "", "The body is too large; allowed are 64 KiB, for a batch 1 MiB, on the trusted side 8 MiB.", nil, nil, nil}},
 	{capycoin.ErrBatchTooLarge, problem{413, "too_large", "", "", "The atomic batch does not fit into one commit; split it, or leave atomic out.", nil, nil, nil}},
 	{errNotJSON, problem{415, "unsupported_media_type", "", "", "The body has to be application/json, in UTF-8.", nil, nil, nil}},
@@ -69,6 +83,7 @@ var problems = []struct {
 	{capycoin.ErrSeedToken, problem{422, "seed_account_has_no_token", "", "", "The seed account can't have a token; only the trusted side spends from it.", nil, nil, nil}},
 	{capycoin.ErrTransactionNotFound, problem{404, "transaction_not_found", transactionError, "TransactionDoesNotExist", "There is no such transaction, or the account is no party to it.", nil, nil, nil}},
 	{capycoin.ErrTokenNotFound, problem{404, "token_not_found", "", "", "The account has no such live token.", nil, nil, nil}},
+	{capycoin.ErrInviteNotFound, problem{404, "invite_not_found", "", "", "There is no such invite, or it was used, revoked or has expired.", nil, nil, nil}},
 	{capycoin.ErrAccountNotFound, problem{404, "account_not_found", accountError, "AccountDoesNotExist", "There is no account with this id.", nil, nil, nil}},
 	{capycoin.ErrBadCursor, badRequest("cursor", "cursor is not one of this listing; take it from next_cursor, with the same order, start and end or none.")},
 	{capycoin.ErrBadRange, badRequest("end", "The range ends before it starts.")},
@@ -80,6 +95,7 @@ var problems = []struct {
 	{capycoin.ErrCorrupt, unavailable(stopped)},
 	{capycoin.ErrNewerFormat, unavailable(stopped)},
 	{capycoin.ErrClosed, unavailable("The server is shutting down. Nothing was applied.")},
+	{capycoin.ErrDiskFull, unavailable("The server's disk is full: changes are declined until there is room, reads go on. Nothing was applied.")},
 	{capycoin.ErrNotWritten, unavailable("The change could not be written. Nothing was applied.")},
 	{capycoin.ErrBusy, unavailable("Too many tokens are being made or checked. Nothing was applied.")},
 	{capycoin.ErrOutcomeUnknown, problem{500, "outcome_unknown", "", "", "The disk failed during the change, which may or may not be made. Look the payment up, or repeat it with the same key.", nil, nil, nil}},
@@ -104,6 +120,11 @@ func badForm(name, format string, args ...any) error {
 	return &p
 }
 
+// hasToBe is badForm about what a parameter, header or member has to be.
+func hasToBe(name, format string, args ...any) error {
+	return badForm(name, "%s has to be %s.", name, fmt.Sprintf(format, args...))
+}
+
 // problemOf returns what an error is answered with. One that is not listed is
 // a bug.
 func problemOf(err error) problem {
@@ -115,6 +136,9 @@ func problemOf(err error) problem {
 		p := *known
 		if short := (*capycoin.InsufficientFundsError)(nil); errors.As(err, &short) {
 			p.funds, p.required = &short.Funds, &short.Required
+			if short.Required > capycoin.MaxSupply {
+				p.detail += fmt.Sprintf(" No ledger has more than %d coins.", capycoin.MaxSupply)
+			}
 		}
 		if batch := (*capycoin.BatchError)(nil); errors.As(err, &batch) {
 			p.index = &batch.Index
@@ -177,6 +201,13 @@ func (p *problem) append(b []byte) []byte {
 
 // appendString writes a string as JSON.
 func appendString(b []byte, s string) []byte {
+	plain := true // problems are, and a batch may have a thousand
+	for i := 0; i < len(s) && plain; i++ {
+		plain = s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\' && s[i] != '<' && s[i] != '>' && s[i] != '&'
+	}
+	if plain {
+		return append(append(append(b, '"'), s...), '"')
+	}
 	q, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // a string always has a form
@@ -187,8 +218,11 @@ func appendString(b []byte, s string) []byte {
 // fail answers with what an error stands for.
 func (x *exchange) fail(err error) {
 	p := problemOf(err)
+	x.code = p.code
 	x.metrics.declined(p.code)
-	if p.status >= 500 && err != errPanic {
+	// Of a full disk the ledger itself tells, once.
+	told := err == errPanic || p.status == 503 && errors.Is(err, capycoin.ErrDiskFull)
+	if p.status >= 500 && !told {
 		x.logger.Error("request failed", "request", x.id, "code", p.code, "cause", err)
 	}
 	if x.w.status != 0 {
@@ -203,28 +237,34 @@ func (x *exchange) fail(err error) {
 	case "unavailable":
 		h.Set("Retry-After", "1")
 	}
-	x.send(p.status, "application/problem+json", append(p.append(nil), '\n'))
+	x.send(p.status, typeProblem, append(p.append(nil), '\n'))
 }
 
-// Values of headers that never change, which Set would make anew each time.
-var (
-	nosniff = []string{"nosniff"}
-	noStore = []string{"no-store"}
-)
-
 // send writes a reply, whole.
-func (x *exchange) send(status int, contentType string, body []byte) {
+func (x *exchange) send(status int, contentType []string, body []byte) {
 	h := x.w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h["X-Content-Type-Options"] = nosniff
-	h["Cache-Control"] = noStore
+	h["Content-Type"] = contentType
+	if len(body) >= longBody {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	x.w.WriteHeader(status)
 	x.w.Write(body) // its reader may be gone; there is nobody to tell
 }
 
+// longReplies are the buffers of replies that are long: making and collecting a
+// new one took a third of the time of a page.
+var longReplies = sync.Pool{New: func() any { return new([]byte) }}
+
+// longReply returns an empty buffer with room for a reply of some bytes, and what
+// gives it back when the reply was sent.
+func longReply(size int) (b []byte, done func()) {
+	buffer := longReplies.Get().(*[]byte)
+	*buffer = slices.Grow((*buffer)[:0], size)
+	return *buffer, func() { longReplies.Put(buffer) }
+}
+
 // sendJSON writes a reply of 200.
 func (x *exchange) sendJSON(body []byte) error {
-	x.send(http.StatusOK, "application/json", append(body, '\n'))
+	x.send(http.StatusOK, typeJSON, append(body, '\n'))
 	return nil
 }

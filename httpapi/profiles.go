@@ -24,7 +24,7 @@ func serveProfiles(x *exchange) error {
 	}
 	b.WriteString("<li><a href=\"cmdline\">cmdline</a>\n" +
 		"<li>profile?seconds=30: where the processor's time goes\n<li>trace?seconds=1: what happens when\n</ul></html>\n")
-	x.send(http.StatusOK, "text/html; charset=utf-8", []byte(b.String()))
+	x.send(http.StatusOK, typeHTML, []byte(b.String()))
 	return nil
 }
 
@@ -33,7 +33,7 @@ func serveProfile(x *exchange) error {
 	name := x.r.PathValue("profile")
 	switch name {
 	case "cmdline":
-		x.send(http.StatusOK, "text/plain; charset=utf-8", []byte(strings.Join(os.Args, "\x00")))
+		x.send(http.StatusOK, typeText, []byte(strings.Join(os.Args, "\x00")))
 		return nil
 	case "profile":
 		return x.record(query.Get("seconds"), 30, func() error { return pprof.StartCPUProfile(x.w) }, pprof.StopCPUProfile)
@@ -48,7 +48,7 @@ func serveProfile(x *exchange) error {
 	if s := query.Get("debug"); s != "" {
 		var err error
 		if debug, err = strconv.Atoi(s); err != nil || debug < 0 || debug > 2 {
-			return badForm("debug", "debug has to be 0, 1 or 2.")
+			return hasToBe("debug", "0, 1 or 2")
 		}
 	}
 	contentType := "application/octet-stream"
@@ -64,7 +64,7 @@ func (x *exchange) record(s string, seconds int, start func() error, stop func()
 	if s != "" {
 		var err error
 		if seconds, err = strconv.Atoi(s); err != nil || seconds < 1 || seconds > 300 {
-			return badForm("seconds", "seconds has to be a whole number, 1 to 300.")
+			return hasToBe("seconds", "a whole number, 1 to 300")
 		}
 	}
 	took := time.Duration(seconds) * time.Second

@@ -31,7 +31,7 @@ func parseID(s string) (uuid.UUID, bool) {
 }
 
 func badID(name string) error {
-	return badForm(name, "%s has to be a UUID, 32 hexadecimal digits with dashes or without.", name)
+	return hasToBe(name, "a UUID, 32 hexadecimal digits with dashes or without")
 }
 
 // parseIDs reads the ids of the path.
@@ -39,7 +39,7 @@ func (x *exchange) parseIDs() error {
 	for _, p := range []struct {
 		name string
 		id   *uuid.UUID
-	}{{"account_id", &x.account}, {"transaction_id", &x.object}, {"token_id", &x.object}} {
+	}{{"account_id", &x.account}, {"transaction_id", &x.object}, {"token_id", &x.object}, {"invite_id", &x.object}} {
 		if !strings.Contains(x.route.path, "{"+p.name+"}") {
 			continue
 		}
@@ -94,13 +94,13 @@ func (x *exchange) parseKey() error {
 		key = key[1 : len(key)-1]
 	}
 	if !capycoin.ValidKey(key) {
-		return badForm(name, "%s %s", name, keyForm)
+		return hasToBe(name, keyForm)
 	}
 	x.key = key
 	return nil
 }
 
-const keyForm = `has to be 1 to 255 characters 0x21 to 0x7E without " and \.`
+const keyForm = `1 to 255 characters 0x21 to 0x7E without " and \`
 
 // bearer returns the token of a request. What has another scheme, or none, is
 // no token.
@@ -208,13 +208,23 @@ func (x *exchange) body(limit int64) ([]byte, error) {
 }
 
 // readBody reads the request's body. One of a length that was told beforehand,
-// which the server holds it to, is read in one go.
+// which the server holds it to, is read in one go if it is short, and else as it
+// comes: what is only told takes no room.
 func (x *exchange) readBody(limit int64) ([]byte, error) {
-	if x.r.ContentLength < 0 {
+	length := x.r.ContentLength
+	if length < 0 {
 		return io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit))
 	}
-	b := make([]byte, x.r.ContentLength)
-	_, err := io.ReadFull(x.r.Body, b)
+	b := make([]byte, min(length, maxBody))
+	n, err := io.ReadFull(x.r.Body, b)
+	for err == nil && int64(n) < length {
+		more := make([]byte, min(length, 4*int64(n)))
+		copy(more, b)
+		b = more
+		var m int
+		m, err = io.ReadFull(x.r.Body, b[n:])
+		n += m
+	}
 	return b, err
 }
 
@@ -263,7 +273,7 @@ func (x *exchange) limit() (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > capycoin.MaxPage || s[0] == '+' {
-		return 0, badForm("limit", "limit has to be a whole number, 1 to %d.", capycoin.MaxPage)
+		return 0, hasToBe("limit", "a whole number, 1 to %d", capycoin.MaxPage)
 	}
 	return n, nil
 }
@@ -294,7 +304,7 @@ func (x *exchange) timeRange() (r capycoin.Range, err error) {
 	case order == "desc":
 		r.Order = capycoin.NewestFirst
 	case ok:
-		return r, badForm("order", "order has to be asc or desc.")
+		return r, hasToBe("order", "asc or desc")
 	}
 	endDay := false
 	start, hasStart := x.query["start"]
@@ -332,7 +342,7 @@ func bound(t time.Time) time.Time {
 }
 
 func badTime(name string) error {
-	return badForm(name, "%s has to be a day such as 2022-08-15 or an instant such as 2022-08-15T13:24:23Z.", name)
+	return hasToBe(name, "a day such as 2022-08-15 or an instant such as 2022-08-15T13:24:23Z")
 }
 
 var instantForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,20})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)

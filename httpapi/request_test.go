@@ -44,6 +44,7 @@ func TestPatience(t *testing.T) {
 // TestReadBody reads bodies whose length was told beforehand, rightly or not,
 // and others.
 func TestReadBody(t *testing.T) {
+	long := strings.Repeat("0123456789", 100_000)
 	for _, tt := range []struct {
 		name string
 		told int64
@@ -54,6 +55,8 @@ func TestReadBody(t *testing.T) {
 		{"not told", -1, "hello", "hello"},
 		{"shorter than told", 6, "hello", io.ErrUnexpectedEOF.Error()},
 		{"nothing", 6, "", io.EOF.Error()},
+		{"told, long", int64(len(long)), long, long},
+		{"long, and shorter than told", int64(len(long)) + 1, long, io.ErrUnexpectedEOF.Error()},
 		{"not told, too long", -1, "hello, you", "http: request body too large"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

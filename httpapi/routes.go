@@ -27,6 +27,7 @@ type route struct {
 	auth   auth
 	key    keyUse
 	quiet  bool // logged at level Debug: asked for all the time by machines
+	change bool // what a caller of the trusted side did goes to the log
 	serve  func(*exchange) error
 }
 
@@ -71,17 +72,21 @@ var publicRoutes = []route{
 
 var trustedRoutes = []route{
 	{method: "GET", path: "/supply", serve: serveSupply},
-	{method: "POST", path: "/account", serve: serveOpenAccount},
+	{method: "POST", path: "/account", change: true, serve: serveOpenAccount},
 	{method: "GET", path: "/account/{account_id}", serve: serveAccount},
 	{method: "GET", path: "/accounts", query: []string{"limit", "cursor"}, serve: serveAccounts},
 	{method: "GET", path: "/account/{account_id}/transactions", query: rangeQuery, serve: serveTransactions},
 	{method: "GET", path: "/transaction/{transaction_id}", serve: serveTransaction},
-	{method: "POST", path: "/transaction", key: keyTaken, serve: serveTransfer},
-	{method: "POST", path: "/transactions", key: keyRefused, serve: serveBatch},
-	{method: "POST", path: "/account/{account_id}/token", serve: serveIssueToken},
+	{method: "POST", path: "/transaction", key: keyTaken, change: true, serve: serveTransfer},
+	{method: "POST", path: "/transactions", key: keyRefused, change: true, serve: serveBatch},
+	{method: "POST", path: "/account/{account_id}/token", change: true, serve: serveIssueToken},
 	{method: "GET", path: "/account/{account_id}/tokens", serve: serveTokens},
-	{method: "DELETE", path: "/account/{account_id}/token/{token_id}", serve: serveRevokeToken},
+	{method: "DELETE", path: "/account/{account_id}/token/{token_id}", change: true, serve: serveRevokeToken},
+	{method: "POST", path: "/invite", change: true, serve: serveNewInvite},
+	{method: "GET", path: "/invites", query: []string{"limit", "cursor"}, serve: serveInvites},
+	{method: "DELETE", path: "/invite/{invite_id}", change: true, serve: serveRevokeInvite},
 	{method: "POST", path: "/audit", serve: serveAudit},
+	{method: "GET", path: "/journal", quiet: true, query: []string{"after"}, serve: serveJournal},
 	{method: "GET", path: "/metrics", quiet: true, serve: serveMetrics},
 	{method: "GET", path: "/debug/pprof/{$}", query: anyQuery, serve: serveProfiles},
 	{method: "GET", path: "/debug/pprof/{profile}", query: anyQuery, serve: serveProfile},
@@ -140,14 +145,18 @@ type exchange struct {
 	route *route // nil: there is none
 	usual *tally // of the route
 	id    string
+	ids   [1]string // the same, as a header's values
 	w     *recorder // the one below
 	r     *http.Request
 
 	account uuid.UUID // of the path
-	object  uuid.UUID // the transaction or token of the path
+	object  uuid.UUID // the transaction, token or invite of the path
 	query   map[string]string
 	listing capycoin.Range // what the query asks for
 	key     string         // the Idempotency-Key
+	origin  []string       // of the page that asks, if it was named
+	code    string         // of the problem that was answered
+	did     []slog.Attr    // what a change was, for the log
 
 	recorder recorder
 }
@@ -187,7 +196,14 @@ func (s *side) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{API: s.api, side: s, r: r, id: s.prefix + "-" + strconv.FormatUint(s.count.Add(1), 16)}
 	x.recorder = recorder{ResponseWriter: w, exchange: x}
 	x.w = &x.recorder
-	w.Header().Set("X-Request-Id", x.id)
+	x.secure()
+	x.allowOrigin()
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// net/http does not tell whether a chunked body had a length, too, and one
+		// of HTTP/1.0 chunks: a proxy may have read the request to another end than
+		// net/http has. What follows is nobody's request, then (RFC 9112, 6.1).
+		w.Header().Set("Connection", "close")
+	}
 	defer x.done(start)
 	defer x.recovered()
 	p := r.URL.Path
@@ -196,6 +212,9 @@ func (s *side) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		clean += "/"
 	}
 	switch {
+	case s == s.api.trusted && !s.api.admits(r.Context()):
+		x.w.Header().Set("Connection", "close") // it has nothing to wait for
+		x.fail(errNotYou)
 	case s.api.drained.Load() && p != "/healthz":
 		x.fail(capycoin.ErrClosed)
 	case p == "" || p[0] != '/' || p != clean:
@@ -229,6 +248,9 @@ func (x *exchange) serve(others []*route) error {
 	if x.route == nil {
 		if len(others) == 0 {
 			return errNoRoute
+		}
+		if x.preflight() {
+			return x.answerPreflight(others)
 		}
 		x.w.Header().Set("Allow", allowed(others))
 		return errNoMethod
@@ -264,12 +286,15 @@ func allowed(routes []*route) string {
 // done logs and counts a request.
 func (x *exchange) done(start time.Time) {
 	took := time.Since(start)
-	method, pattern, level := x.r.Method, "", slog.LevelInfo
+	method, pattern, level, message := x.r.Method, "", slog.LevelInfo, "request"
 	if x.route != nil {
 		pattern = x.route.name()
 		if x.route.quiet {
 			level = slog.LevelDebug
 		}
+	}
+	if x.code == "forbidden" {
+		level, message = slog.LevelWarn, "caller refused"
 	}
 	if !slices.Contains(methods, method) {
 		method = "OTHER" // it could be anything, a token too
@@ -293,7 +318,13 @@ func (x *exchange) done(start time.Time) {
 	} else {
 		attrs = append(attrs, slog.String("remote", x.r.RemoteAddr))
 	}
-	x.logger.LogAttrs(x.r.Context(), level, "request", attrs...)
+	if x.changes() {
+		message, attrs = "change", append(attrs, x.did...)
+		if x.code != "" {
+			attrs = append(attrs, slog.String("code", x.code))
+		}
+	}
+	x.logger.LogAttrs(x.r.Context(), level, message, attrs...)
 }
 
 var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}

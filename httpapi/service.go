@@ -10,12 +10,13 @@ import (
 var index []byte
 
 func serveIndex(x *exchange) error {
-	x.send(http.StatusOK, "text/html; charset=utf-8", index)
+	x.w.Header()["Content-Security-Policy"] = pagePolicy
+	x.send(http.StatusOK, typeHTML, index)
 	return nil
 }
 
 func serveHealth(x *exchange) error {
-	x.send(http.StatusOK, "text/plain; charset=utf-8", []byte("ok\n"))
+	x.send(http.StatusOK, typeText, []byte("ok\n"))
 	return nil
 }
 
@@ -28,7 +29,7 @@ func serveReady(x *exchange) error {
 }
 
 func serveOpenAPI(x *exchange) error {
-	x.send(http.StatusOK, "application/yaml", openAPI)
+	x.send(http.StatusOK, typeYAML, openAPI)
 	return nil
 }
 

@@ -1,7 +1,10 @@
 package httpapi
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/capycoin/capycoin"
 )
@@ -22,15 +25,6 @@ func (x *exchange) parseObject(member func(p *parser, name []byte) error) error 
 	return badBody(p.end())
 }
 
-// serveSignUp opens an account with its first token.
-func serveSignUp(x *exchange) error {
-	err := x.parseObject(func(p *parser, name []byte) error { return p.bad("there is no member %.40q; there are none", name) })
-	if err != nil {
-		return err
-	}
-	return x.openAccount(true)
-}
-
 // serveOpenAccount opens an account, with a token if that is asked for.
 func serveOpenAccount(x *exchange) error {
 	withToken := false
@@ -44,23 +38,28 @@ func serveOpenAccount(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.openAccount(withToken)
-}
-
-func (x *exchange) openAccount(withToken bool) error {
+	if withToken {
+		return x.openAccount(x.iss.OpenAccount)
+	}
 	ctx, end := x.hashing()
 	defer end()
-	if !withToken {
-		acct, err := x.led.OpenAccount(ctx)
-		if err != nil {
-			return err
-		}
-		return x.sendJSON(append(appendID([]byte(`{"account_id":"`), acct.ID), `"}`...))
-	}
-	acct, tok, err := x.iss.OpenAccount(ctx)
+	acct, err := x.led.OpenAccount(ctx)
 	if err != nil {
 		return err
 	}
+	x.note(idAttr("account_id", acct.ID))
+	return x.sendJSON(append(appendID([]byte(`{"account_id":"`), acct.ID), `"}`...))
+}
+
+// openAccount answers with an account and its first token.
+func (x *exchange) openAccount(open func(context.Context) (capycoin.Account, capycoin.IssuedToken, error)) error {
+	ctx, end := x.hashing()
+	defer end()
+	acct, tok, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	x.note(idAttr("account_id", acct.ID), idAttr("token_id", tok.ID))
 	b := appendID([]byte(`{"account_id":"`), acct.ID)
 	b = append(b, `",`...)
 	return x.sendJSON(append(appendIssued(b, &tok), '}'))
@@ -77,12 +76,12 @@ func appendIssued(b []byte, t *capycoin.IssuedToken) []byte {
 	return append(b, '"')
 }
 
-func serveIssueToken(x *exchange) error {
-	var req capycoin.TokenRequest
-	err := x.parseObject(func(p *parser, name []byte) (err error) {
+// parseLabelled reads the body of a request for a token or an invite.
+func (x *exchange) parseLabelled(label *string, expires *time.Time) error {
+	return x.parseObject(func(p *parser, name []byte) (err error) {
 		switch string(name) {
 		case "label":
-			req.Label, err = p.string()
+			*label, err = p.string()
 			return err
 		case "expires":
 			s, err := p.string()
@@ -90,25 +89,42 @@ func serveIssueToken(x *exchange) error {
 				return err
 			}
 			var ok bool
-			if req.Expires, ok = parseInstant(s); !ok {
-				return badForm("expires", "expires has to be an instant such as 2022-08-15T13:24:23Z.")
+			if *expires, ok = parseInstant(s); !ok {
+				return hasToBe("expires", "an instant such as 2022-08-15T13:24:23Z")
 			}
-			if req.Expires.IsZero() {
+			if expires.IsZero() {
 				return capycoin.ErrBadExpiry // the library takes this for none
 			}
 			return nil
 		}
 		return p.bad("there is no member %.40q; there are label and expires", name)
 	})
+}
+
+// defaultPerAccount is how many further tokens an account may ask for a minute. A
+// token costs what an account does, a hash and a place in the file, and is revoked
+// in no time.
+const defaultPerAccount = 20
+
+func serveIssueToken(x *exchange) error {
+	if !x.trusted() {
+		if wait := x.issues.take(x.account); wait > 0 {
+			return x.tooMany(wait, errTooManyIssues)
+		}
+	}
+	var req capycoin.TokenRequest
+	err := x.parseLabelled(&req.Label, &req.Expires)
 	if err != nil {
 		return err
 	}
+	x.note(idAttr("account_id", x.account))
 	ctx, end := x.hashing()
 	defer end()
 	tok, err := x.iss.Issue(ctx, x.account, req)
 	if err != nil {
 		return err
 	}
+	x.note(idAttr("token_id", tok.ID), slog.Time("expires", tok.Expires))
 	b := append(appendIssued([]byte("{"), &tok), `,"label":`...)
 	return x.sendJSON(append(appendString(b, tok.Label), '}'))
 }
@@ -138,6 +154,7 @@ func serveTokens(x *exchange) error {
 }
 
 func serveRevokeToken(x *exchange) error {
+	x.note(idAttr("account_id", x.account), idAttr("token_id", x.object))
 	ctx := x.patience.begin()
 	if err := x.iss.Revoke(ctx, x.account, x.object); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // wireTime writes a time as the API does.
@@ -223,4 +225,55 @@ func TestTrustedAccounts(t *testing.T) {
 	if p.ErrorType != "TransactionError" || p.ErrorMessage != "TransactionDoesNotExist" {
 		t.Errorf("got %s / %s", p.ErrorType, p.ErrorMessage)
 	}
+}
+
+// TestFurtherTokensAreLimited asks for further tokens, and revokes them: a minute
+// brings an account so many, and no bcrypt for more. Other accounts, sign-up and
+// the trusted side have theirs all the same.
+func TestFurtherTokensAreLimited(t *testing.T) {
+	w := newWorld(t, setup{further: 3})
+	own, other := w.open(0), w.open(0)
+	issue := func(o owner) reply { return w.pub.post(o.path("/token"), o.token, "") }
+	for range 3 {
+		tok := into[tokenJSON](issue(own))
+		w.pub.delete(own.path("/token/"+tok.TokenID), own.token).ok()
+	}
+	before := w.iss.Stats().HashRuns
+	for range 100 {
+		got := issue(own)
+		got.wants(429, "too_many_requests")
+		if got.header.Get("Retry-After") != "20" {
+			t.Fatalf("%v: Retry-After is %q, want 20", got, got.header.Get("Retry-After"))
+		}
+	}
+	// Whose token it is is looked at first.
+	w.pub.post(own.path("/token"), other.token, "").wants(401, "invalid_token")
+	if got := w.iss.Stats().HashRuns - before; got > 1 {
+		t.Errorf("bcrypt ran %d times, want once for another's token", got)
+	}
+	w.tru.post(own.path("/token"), "", "").ok()
+	w.pub.post("/account", "", "").ok()
+	issue(other).ok()
+	w.clock.Advance(20*time.Second - time.Millisecond)
+	issue(own).wants(429, "too_many_requests")
+	w.clock.Advance(time.Millisecond)
+	issue(own).ok()
+	issue(own).wants(429, "too_many_requests")
+}
+
+// TestFurtherTokensOfMany asks for further tokens of more accounts than are
+// remembered: memory is bounded, and so are all together. Sign-up is counted by
+// itself.
+func TestFurtherTokensOfMany(t *testing.T) {
+	w := newWorld(t, setup{further: 2, total: 500})
+	taken := 0
+	for range 100_000 {
+		if w.api.TakeIssue(uuid.New()) == 0 {
+			taken++
+		}
+	}
+	if n := w.api.IssueAccounts(); taken != 500 || n > 1<<16 {
+		t.Errorf("%d were let in, want 500; %d accounts are remembered, want at most %d", taken, n, 1<<16)
+	}
+	w.pub.post("/account", "", "").ok()
 }

@@ -30,7 +30,7 @@ func (x *exchange) parseTransfer(p *parser, inBatch bool) (t capycoin.Transfer, 
 			t.Amount, amount = capycoin.Coins(n), true
 		case string(name) == "key" && inBatch:
 			if t.Key, err = p.string(); err == nil && !capycoin.ValidKey(t.Key) {
-				err = badForm("key", "key %s", keyForm)
+				err = hasToBe("key", keyForm)
 			}
 		default:
 			err = p.bad("there is no member %.40q; there are %s", name, x.transferMembers(inBatch))
@@ -93,10 +93,16 @@ func serveTransfer(x *exchange) error {
 		return badBody(err)
 	}
 	t.Key = x.key
+	if x.changes() {
+		x.noteTransfer(&t)
+	}
 	ctx := x.patience.begin()
 	receipt, err := x.led.Transfer(ctx, t)
 	if err != nil {
 		return err
+	}
+	if x.changes() {
+		x.noteReceipt(&receipt)
 	}
 	x.metrics.transferred(1)
 	if receipt.Replayed {
@@ -149,9 +155,12 @@ func appendID(b []byte, id uuid.UUID) []byte {
 // appendTime writes an instant with microseconds. Package time writes RFC 3339
 // quickly, but with as many decimals as it takes, or none.
 func appendTime(b []byte, t time.Time) []byte {
-	t = t.UTC()
-	b = t.AppendFormat(b, time.RFC3339)
-	b = b[:len(b)-len("Z")]
+	b = t.UTC().AppendFormat(b, time.RFC3339)
+	return appendMicros(b[:len(b)-len("Z")], t)
+}
+
+// appendMicros writes the microseconds of an instant, and that it is UTC.
+func appendMicros(b []byte, t time.Time) []byte {
 	micros := t.Nanosecond() / 1000
 	decimals := [...]byte{'.', '0', '0', '0', '0', '0', '0', 'Z'}
 	for i := 6; i > 0; i-- {
@@ -175,11 +184,19 @@ func serveBatch(x *exchange) error {
 		return badBody(err)
 	}
 	ctx := x.patience.begin()
+	if x.changes() {
+		x.noteBatch(transfers, mode)
+	}
 	results, err := x.led.TransferBatch(ctx, transfers, mode)
 	if err != nil {
 		return err
 	}
-	b := append(make([]byte, 0, 280*(len(results)+1)), `{"transactions":[`...)
+	if x.changes() {
+		x.noteResults(results)
+	}
+	b, done := longReply(280 * (len(results) + 1))
+	defer done()
+	b = append(b, `{"transactions":[`...)
 	var w receiptWriter
 	made := 0
 	for i := range results {
