@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/google/uuid"
@@ -15,12 +16,13 @@ import (
 )
 
 func newAudit(s *settings) *cobra.Command {
+	var witness string
 	cmd := &cobra.Command{
 		Use:   "audit [FILE]",
 		Short: "Replay the books and compare everything with them",
 		Long: "audit asks the running server to replay the journal and compare everything with\n" +
 			"it, while it goes on serving. With a FILE it does so itself; no server may have\n" +
-			"the file open.",
+			"the file open. It says whether the file lacks what its witness saw.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return fmt.Errorf("%q is one argument too many", args[1])
@@ -30,7 +32,10 @@ func newAudit(s *settings) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := &auditOutput{cmd: cmd, json: s.json, progress: newProgress(cmd, s)}
 			if len(args) == 1 {
-				return auditFile(cmd, args[0], out)
+				if witness == "" {
+					witness = args[0] + ".witness"
+				}
+				return auditFile(cmd, args[0], witness, out)
 			}
 			return auditServer(newClient(cmd, s), out)
 		},
@@ -39,6 +44,7 @@ func newAudit(s *settings) *cobra.Command {
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
+	witnessFlag(cmd, &witness)
 	return withJSON(cmd, s)
 }
 
@@ -48,7 +54,12 @@ type auditOutput struct {
 	json     bool
 	progress *progress
 	done     bool
+	faults   int // printed
 }
+
+// mostFaults is how many faults are printed as text. One damaged row may lead to
+// one of each record.
+const mostFaults = 1000
 
 // line prints a line, and returns an error if it is the last and says that
 // something is wrong.
@@ -60,6 +71,12 @@ func (o *auditOutput) line(l httpapi.AuditLine, raw []byte) error {
 	case l.Progress != nil:
 		o.progress.show("%s: %d of %d", l.Progress.Stage, l.Progress.Done, l.Progress.Total)
 	case l.Fault != nil && !o.json:
+		if o.faults++; o.faults > mostFaults {
+			if o.faults == mostFaults+1 {
+				o.cmd.Println("fault: there are more, which are only counted; --json has all of them")
+			}
+			return nil
+		}
 		o.progress.end()
 		f := capycoin.AuditFault{Position: l.Fault.Position, Kind: l.Fault.Kind, Detail: l.Fault.Detail}
 		if l.Fault.Account != "" {
@@ -74,11 +91,11 @@ func (o *auditOutput) line(l httpapi.AuditLine, raw []byte) error {
 		o.done = true
 		r := l.Report
 		if !o.json {
-			o.cmd.Printf("%d records up to %d, %d accounts, %d transactions, %d keys, %d live tokens, %d coins, in %.1f s\n",
-				r.Records, r.Position, r.Accounts, r.Transactions, r.Keys, r.Tokens, r.Supply, r.Seconds)
+			o.cmd.Printf("%d records up to %d, %d accounts, %d transactions, %d keys, %d live tokens, %d live invites, %d coins, in %.1f s\n",
+				r.Records, r.Position, r.Accounts, r.Transactions, r.Keys, r.Tokens, r.Invites, r.Supply, r.Seconds)
 		}
 		if r.FaultCount > 0 {
-			return hint(fmt.Errorf("the books have %d faults", r.FaultCount), "docs/operating.md says what to do about it")
+			return hint(fmt.Errorf("the books have %d faults", r.FaultCount), "docs/operating.md says what to do about it; capycoind repair makes a damaged file whole")
 		}
 		if !o.json {
 			o.cmd.Println("the books are right")
@@ -111,19 +128,22 @@ func auditServer(c *client, o *auditOutput) error {
 	return nil
 }
 
-// auditFile audits a file that no server has open.
-func auditFile(cmd *cobra.Command, path string, o *auditOutput) (err error) {
+// auditFile audits a file that no server has open, a copy most likely: if it has
+// a witness the two are compared, if not it gets none.
+func auditFile(cmd *cobra.Command, path, witness string, o *auditOutput) (err error) {
 	if _, err := os.Stat(path); err != nil {
 		return err // Open would make one
 	}
-	led, err := capycoin.Open(path, nil)
+	led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true})
 	switch {
 	case errors.Is(err, capycoin.ErrLocked):
 		return hint(err, "a server has it open; leave the path out to have that server audit it")
 	case errors.Is(err, capycoin.ErrNotLedger), errors.Is(err, capycoin.ErrIsDirectory):
 		return err // "choose another with --db" is not for here
+	case errors.Is(err, capycoin.ErrNotWritable):
+		return hint(err, "an audit folds what was not folded yet, so it has to write: run it as the user that owns the file, with the right to write (chmod u+w FILE), or audit a copy")
 	case err != nil:
-		return openError(err)
+		return openError(err, path)
 	}
 	defer func() { err = errors.Join(err, led.Close()) }()
 	defer o.progress.end()
@@ -135,5 +155,9 @@ func auditFile(cmd *cobra.Command, path string, o *auditOutput) (err error) {
 		}
 		wrong = errors.Join(wrong, err)
 	})
-	return errors.Join(err, wrong)
+	behind := led.CheckWitness(cmd.Context(), witness)
+	if errors.Is(behind, fs.ErrNotExist) {
+		behind = nil
+	}
+	return errors.Join(err, wrong, openError(behind, path))
 }

@@ -48,7 +48,12 @@ func newBench(s *settings) *cobra.Command {
 			"Everything is in a folder of its own, which is removed at the end, after an audit\n" +
 			"of each ledger in it; it takes a few gigabytes at most. Without a CASE it runs all\n" +
 			"but those with a star:\n\n" + list.String(),
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
+			for _, name := range []string{"db", "socket"} { // the environment may have them, for the other commands
+				if cmd.Flags().Changed(name) {
+					return hint(fmt.Errorf("--%s is not for bench, which makes ledgers of its own", name), "--dir says in which folder")
+				}
+			}
 			for _, name := range args {
 				if !slices.Contains(caseNames(), name) {
 					return hint(fmt.Errorf("there is no case %q", name), "there are %s", strings.Join(caseNames(), ", "))
@@ -63,7 +68,7 @@ func newBench(s *settings) *cobra.Command {
 	flags.Float64Var(&f.seconds, "seconds", 5, "how many `seconds` to measure each case, and as many its limit, 0.1 to 600")
 	flags.Uint64Var(&f.seed, "seed", 1, "a `number` that all random choices come from")
 	flags.BoolVar(&f.long, "long", false, "also run grown, which takes minutes to prepare, and million-callers-64")
-	flags.Float64Var(&f.require, "require", 0, "fail if a ratio is below this `part` of its target; 0: never")
+	flags.Float64Var(&f.require, "require", 0, "fail if a ratio is below this `part` of its target, in the best of three tries; 0: never")
 	withJSON(cmd, s)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return caseNames(), cobra.ShellCompDirectiveNoFileComp
@@ -168,8 +173,12 @@ func runBench(cmd *cobra.Command, s *settings, f *benchFlags, names []string) (e
 	return nil
 }
 
+// requireTries is how often a case is measured that does not reach what --require
+// asks for: the machine may be busy with something else for a moment.
+const requireTries = 3
+
 // runAll measures the disk and the cases and audits what they made. It returns
-// which cases do not reach what --require asks for.
+// which cases do not reach what --require asks for, in the best of some tries.
 func (b *bench) runAll(ctx context.Context, f *benchFlags, cases []benchCase, result func(benchResult) error) (below []string, err error) {
 	disk, err := b.disk(ctx)
 	if err == nil {
@@ -179,14 +188,21 @@ func (b *bench) runAll(ctx context.Context, f *benchFlags, cases []benchCase, re
 		return nil, err
 	}
 	for _, c := range cases {
-		r, err := b.run(ctx, &c)
-		if err != nil {
-			return nil, fmt.Errorf("case %s: %w", c.name, err)
+		var r benchResult
+		slow := func() bool { return r.Ratio != nil && *r.Ratio < f.require*c.target }
+		for try := 0; try == 0 || slow() && try < requireTries; try++ {
+			again, err := b.run(ctx, &c)
+			if err != nil {
+				return nil, fmt.Errorf("case %s: %w", c.name, err)
+			}
+			if try == 0 || *again.Ratio > *r.Ratio {
+				r = again
+			}
 		}
 		if err := result(r); err != nil {
 			return nil, err
 		}
-		if r.Ratio != nil && *r.Ratio < f.require*c.target {
+		if slow() {
 			below = append(below, fmt.Sprintf("%s has the ratio %.2f, required is %.2f", c.name, *r.Ratio, f.require*c.target))
 		}
 	}

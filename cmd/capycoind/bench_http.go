@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -72,6 +73,7 @@ func (b *bench) listen(h http.Handler) (addr string, err error) {
 		return "", err
 	}
 	srv := publicServer(h, log.New(io.Discard, "", 0))
+	newConns(defaultConns, slog.New(slog.DiscardHandler)).guard(srv)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	b.atEnd = append(b.atEnd, func() error {

@@ -109,7 +109,8 @@ func checkBenchLine(t *testing.T, line, name string) {
 		}
 	}
 	writes := strings.HasPrefix(name, "callers-") || name == "http-post-64"
-	if writes != (r.BytesEach != nil) || writes && (*r.BytesEach < 40 || *r.BytesEach > 20_000) {
+	// Some find room in pages that are free.
+	if writes != (r.BytesEach != nil) || writes && (*r.BytesEach < 40 && r.PerSecond > 500 || *r.BytesEach > 20_000) {
 		t.Errorf("bytes a transfer are wanted: %t: %s", writes, line)
 	}
 }

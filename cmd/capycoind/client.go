@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,6 +77,9 @@ func (c *client) open(method, path, key string, body any) (*http.Response, error
 	if err := json.NewDecoder(resp.Body).Decode(p); err != nil || p.Code == "" {
 		return nil, hint(fmt.Errorf("%s answered %s", c.socket, resp.Status), "it does not seem to be the socket of a capycoind")
 	}
+	if p.Code == "forbidden" {
+		return nil, notAllowed(p)
+	}
 	return nil, p
 }
 
@@ -92,7 +96,7 @@ func (c *client) unreachable(method string, err error) error {
 	case c.ctx.Err() != nil:
 		return maybeDone(errors.New("interrupted before the answer came"))
 	case errors.Is(err, fs.ErrPermission):
-		return hint(fmt.Errorf("you may not open %s", c.socket), "run this as the user that runs the server")
+		return notAllowed(fmt.Errorf("you may not open %s", c.socket))
 	case dialling && (refused(err) || errors.Is(err, fs.ErrNotExist)):
 		return hint(fmt.Errorf("no server listens on %s", c.socket), "start one with: %s; or say where it is with --socket or --db", c.start)
 	case dialling:
@@ -101,6 +105,14 @@ func (c *client) unreachable(method string, err error) error {
 		return fmt.Errorf("asking the server on %s: %w", c.socket, err)
 	}
 	return maybeDone(fmt.Errorf("asking the server on %s: %w", c.socket, err))
+}
+
+// notAllowed is about a socket that is not for this user.
+func notAllowed(err error) error {
+	if !knowsPeers {
+		return hint(err, "run this as the user that runs the server")
+	}
+	return hint(err, "run this as the user that runs the server, as root, or start the server with --allow-uid %d", os.Geteuid())
 }
 
 // maybeDone is about a change that was asked for and not answered.

@@ -26,11 +26,18 @@ func checkSocketPath(path string) error {
 	return nil
 }
 
-// listenUnix listens on a socket that only this user can open, from its first
-// moment on. A socket that a killed server has left is replaced; it is one if
-// the system refuses connections to it. Whatever else is at the path stays
-// there. The caller has the lock of the database.
-func listenUnix(path string) (net.Listener, error) {
+// listenUnix listens on a socket that only this user can open, or, with others,
+// everybody, from its first moment on. A socket that a killed server has left is
+// replaced; it is one if the system refuses connections to it. Whatever else is
+// at the path stays there. The path is locked meanwhile, so that of two servers
+// that start at once neither takes the other's socket for one that was left, in
+// the moment before it listens.
+func listenUnix(path string, others bool) (net.Listener, error) {
+	unlock, err := lockSocket(path)
+	if err != nil {
+		return nil, hint(fmt.Errorf("the socket's folder: %w", err), "make it first, or choose another path with --socket")
+	}
+	defer unlock()
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -44,7 +51,11 @@ func listenUnix(path string) (net.Listener, error) {
 		}
 	}
 	var l net.Listener
-	err = withUmask(func() error {
+	mask := 0o177 // 0600 is left of what the system gives a socket
+	if others {
+		mask = 0o111 // 0666: to connect takes the right to write
+	}
+	err = withUmask(mask, func() error {
 		l, err = net.Listen("unix", path)
 		return err
 	})
@@ -59,7 +70,7 @@ func removeStale(path string) error {
 	conn, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		conn.Close()
-		return hint(fmt.Errorf("another server listens on %s", path), "choose another path with --socket")
+		return hint(fmt.Errorf("another server listens on %s", path), "it serves this file already, or another one: then choose another path with --socket")
 	}
 	if !refused(err) {
 		return hint(fmt.Errorf("%s is there, and whether somebody listens on it can't be told: %w", path, err),

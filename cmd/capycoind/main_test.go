@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		"capycoind": main,
 		"http":      httpMain,
 		"field":     fieldMain,
+		"damage":    damageMain,
 		"waitready": waitReadyMain,
 	})
 }
@@ -85,12 +86,14 @@ func httpMain() {
 	fmt.Printf("%d %s", resp.StatusCode, b)
 }
 
-// fieldMain prints a member of the answer, as httpMain prints it, on standard
-// input.
+// fieldMain prints a member of the answer, as httpMain or a command prints it, on
+// standard input.
 func fieldMain() {
 	b, err := io.ReadAll(os.Stdin)
 	check(err)
-	_, b, _ = bytes.Cut(b, []byte(" ")) // the status
+	if b[0] != '{' {
+		_, b, _ = bytes.Cut(b, []byte(" ")) // the status
+	}
 	var v map[string]any
 	check(json.Unmarshal(b, &v))
 	fmt.Print(v[os.Args[1]])

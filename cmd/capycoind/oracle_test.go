@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/harness"
 )
 
 // An oracle knows what was asked of a server and what it answered, and judges
@@ -30,6 +31,7 @@ type oracle struct {
 	p       *process
 	holders []holder
 	amount  atomic.Int64 // the last one asked for
+	ending  atomic.Bool  // load is to send nothing more
 
 	mu        sync.Mutex
 	transfers map[int64]*transfer // by amount
@@ -90,11 +92,11 @@ func (o *oracle) acknowledge(x *transfer, id string) {
 }
 
 // load sends requests from one account, one after the other, until the server
-// is gone.
+// is gone or the load is to end.
 func (o *oracle) load(rng *rand.Rand, sender int) {
 	h := o.holders[sender]
 	var keyed []*transfer // those that were acknowledged
-	for {
+	for !o.ending.Load() {
 		var err error
 		switch n := rng.IntN(100); {
 		case n < 10:
@@ -185,8 +187,8 @@ func (o *oracle) open() error {
 	}
 	var h holder
 	switch err := json.Unmarshal(a.body, &h); {
-	case a.status == http.StatusServiceUnavailable:
-		return nil // too many at once
+	case a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests:
+		return nil // too many at once, or in a minute where the machine is fast
 	case err != nil || a.status != http.StatusOK:
 		o.report("opening an account: %d %s", a.status, a.body)
 		return errors.New("not as it should be")
@@ -290,57 +292,72 @@ func (o *oracle) judgeAccounts(led *capycoin.Ledger) {
 	}
 }
 
-// TestKillMixed kills the server under a load of all sorts: transfers with
+// TestHarnessKill kills the server under a load of all sorts: transfers with
 // keys and without, repeated ones, atomic batches, new accounts. After each
 // kill the file is judged as it is, before a server sees it again.
-func TestKillMixed(t *testing.T) {
-	rounds := 10
-	if testing.Short() {
-		rounds = 2
-	}
-	p := newProcess(t, "--supply", "9007199254740991")
-	o := newOracle(t, p, 6)
+func TestHarnessKill(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	made, not := 0, 0
-	for round := range rounds {
-		if round > 0 {
+	kills, transfers, made, not := 0, 0, 0, 0
+	for end := time.Now().Add(harness.Budget(t, 2*time.Second)); kills == 0 || time.Now().Before(end) && !t.Failed(); {
+		// A new file from time to time: after each kill all of it is read.
+		t.Run(fmt.Sprintf("after %d kills", kills), func(t *testing.T) {
+			p := newProcess(t, "--supply", "9007199254740991")
+			o := newOracle(t, p, 6)
+			for round := 0; round < 20 && (round < 2 || time.Now().Before(end)); round++ {
+				if round > 0 {
+					p.start()
+				}
+				o.kill(rng, round == 0)
+				kills++
+				m, n := o.judge()
+				made, not = made+m, not+n
+				if t.Failed() {
+					t.Fatalf("in round %d", round)
+				}
+			}
 			p.start()
-		}
-		var load sync.WaitGroup
-		for i := range 2 * len(o.holders) {
-			worker := rand.New(rand.NewPCG(seed, rng.Uint64()))
-			load.Go(func() { o.load(worker, i%len(o.holders)) })
-		}
-		for deadline := time.Now().Add(20 * time.Second); round == 0 && o.amount.Load() < 200 && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond) // so that there is something to lose, however slow the machine
-		}
-		time.Sleep(time.Duration(1+rng.IntN(300)) * time.Millisecond)
-		if err := p.cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		p.end()
-		load.Wait()
-		m, n := o.judge()
-		made, not = made+m, not+n
-		if t.Failed() {
-			t.Fatalf("in round %d", round)
-		}
+			transfers += o.repeat(rng)
+		})
 	}
-	count := 0
+	t.Logf("of the transfers without an answer %d were made, %d not", made, not)
+	harness.Count(t, "kills survived", kills)
+	harness.Count(t, "transfers acknowledged before kills, and there", transfers)
+	if transfers < 100 {
+		t.Errorf("only %d transfers were made", transfers)
+	}
+}
+
+// kill kills the server under load; at first not before there is something to
+// lose, however slow the machine is.
+func (o *oracle) kill(rng *rand.Rand, first bool) {
+	var load sync.WaitGroup
+	for i := range 2 * len(o.holders) {
+		worker := rand.New(rand.NewPCG(rng.Uint64(), 0))
+		load.Go(func() { o.load(worker, i%len(o.holders)) })
+	}
+	for deadline := time.Now().Add(20 * time.Second); first && o.amount.Load() < 200 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(time.Duration(1+rng.IntN(300)) * time.Millisecond)
+	if err := o.p.cmd.Process.Kill(); err != nil {
+		o.t.Fatal(err)
+	}
+	o.p.end()
+	load.Wait()
+}
+
+// repeat asks again for some of the transfers that have a key and were made, and
+// returns how many were made at all.
+func (o *oracle) repeat(rng *rand.Rand) (made int) {
 	for _, x := range o.transfers {
 		if x.fate == acknowledged {
-			count++
+			made++
 		}
 	}
-	t.Logf("%d transfers in %d kills; of those without an answer %d were made, %d not; %d accounts", count, rounds, made, not, len(o.opened))
-	if count < 100 {
-		t.Errorf("only %d transfers were made in %d rounds", count, rounds)
-	}
-	p.start()
 	for _, x := range o.transfers {
-		if x.key == "" || x.fate != acknowledged || rng.IntN(1+count/500) > 0 {
+		if x.key == "" || x.fate != acknowledged || rng.IntN(1+made/500) > 0 {
 			continue
 		}
 		for _, h := range o.holders {
@@ -349,40 +366,43 @@ func TestKillMixed(t *testing.T) {
 			}
 		}
 	}
+	return made
 }
 
-// TestKillAtCreation kills servers while they make their file: it is there
-// whole or not at all, and the next one goes on from that.
-func TestKillAtCreation(t *testing.T) {
+// TestHarnessKillAtCreation kills servers while they make their file: it is
+// there whole or not at all, and the next one goes on from that.
+func TestHarnessKillAtCreation(t *testing.T) {
 	p := newProcess(t)
 	p.cmd.Process.Kill()
 	p.end()
 	path := filepath.Join(p.dir, "capycoin.db")
-	there, not := 0, 0
-	for i := range 24 {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
+	kills, there := 0, 0
+	for end := time.Now().Add(harness.Budget(t, time.Second)); kills < 24 || time.Now().Before(end); kills++ {
+		for _, name := range []string{path, path + ".witness"} {
+			if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
 		}
 		cmd := exec.Command("capycoind", "--listen", p.addr, "--supply", "12345")
 		cmd.Dir = p.dir
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(i*2) * time.Millisecond)
+		after := time.Duration(kills*7_919%24_000) * 2 * time.Microsecond
+		time.Sleep(after)
 		cmd.Process.Kill()
 		cmd.Wait()
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			not++
-			continue
+		if _, err := os.Stat(path); err == nil {
+			there++
 		}
-		there++
 		led, err := capycoin.Open(path, &capycoin.Options{Supply: 12345})
 		if err != nil {
-			t.Fatalf("killed after %d ms: %v", i*2, err)
+			t.Fatalf("killed after %v: %v", after, err)
 		}
 		led.Close()
 	}
-	t.Logf("the file was there %d times, not %d times", there, not)
+	t.Logf("the file was there %d times", there)
+	harness.Count(t, "kills while the file was made", kills)
 	p.start("--supply", "12345")
 	var s struct{ Supply, Transactions int64 }
 	p.ask("GET", "/supply", "", "", "", &s)

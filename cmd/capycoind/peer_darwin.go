@@ -9,6 +9,9 @@ import (
 	"github.com/capycoin/capycoin/httpapi"
 )
 
+// knowsPeers: the system tells who is at the other end of a Unix socket.
+const knowsPeers = true
+
 // withPeer notes who is at the other end of a Unix socket.
 func withPeer(ctx context.Context, c net.Conn) context.Context {
 	conn, ok := c.(*net.UnixConn)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -83,8 +84,14 @@ func newProcess(t *testing.T, flags ...string) *process {
 // start starts the server on what is in the folder, and waits until it serves.
 func (p *process) start(flags ...string) {
 	p.t.Helper()
+	p.run(exec.Command("capycoind", append([]string{"--listen", p.addr, "--bcrypt-cost", "4", "--log-level", "warn"}, flags...)...))
+}
+
+// run starts a server that is not the usual one.
+func (p *process) run(cmd *exec.Cmd) {
+	p.t.Helper()
 	p.log = &lockedBuffer{}
-	p.cmd = exec.Command("capycoind", append([]string{"--listen", p.addr, "--bcrypt-cost", "4", "--log-level", "warn"}, flags...)...)
+	p.cmd = cmd
 	p.cmd.Dir = p.dir
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
@@ -115,6 +122,18 @@ func (p *process) end() error {
 	case <-time.After(30 * time.Second):
 		p.t.Fatalf("the server does not end\n%s", p.log)
 		return nil
+	}
+}
+
+// logs waits until a line of the log has a pattern.
+func (p *process) logs(pattern string) {
+	p.t.Helper()
+	line := regexp.MustCompile(pattern)
+	for deadline := time.Now().Add(5 * time.Second); !line.MatchString(p.log.String()); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Errorf("the log does not have %s:\n%s", pattern, p.log)
+			return
+		}
 	}
 }
 

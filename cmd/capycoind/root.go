@@ -37,7 +37,18 @@ func (s *settings) socketPath() string {
 
 // fromEnvironment are the flags that an environment variable can set, too:
 // CAPYCOIN_ and the flag's name in upper case, with _ for -.
-var fromEnvironment = []string{"db", "listen", "socket", "supply", "tls-cert", "tls-key", "log", "log-level", "bcrypt-cost"}
+var fromEnvironment = []string{"db", "listen", "socket", "supply", "tls-cert", "tls-key", "log", "log-level", "bcrypt-cost", "allow-uid", "cors-origin", "witness",
+	"signup", "signup-per-address", "signup-total", "tokens-per-account", "trusted-proxies"}
+
+// notFromEnvironment marks a flag that is about a command's argument, and not
+// about the server whose environment the command may run in.
+const notFromEnvironment = "not from the environment"
+
+// witnessFlag gives a command about a file the flag --witness.
+func witnessFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVar(path, "witness", "", "the `file` that says how far the ledger had come (default: FILE.witness)")
+	cmd.Flags().Lookup("witness").Annotations = map[string][]string{notFromEnvironment: {}}
+}
 
 func newRoot() *cobra.Command {
 	var s settings
@@ -67,7 +78,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.socket, "socket", "", "the trusted `socket` (default: the database's path and .sock)")
 	root.Flags().AddFlagSet(serve.Flags())
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serve, newGrant(&s), newStipend(&s), newAccounts(&s), newAccount(&s), newToken(&s), newSupply(&s), newAudit(&s), newBench(&s), newVersion(&s))
+	root.AddCommand(serve, newGrant(&s), newStipend(&s), newAccounts(&s), newAccount(&s), newToken(&s), newInvite(&s), newSupply(&s), newAudit(&s), newBackup(&s), newRestore(&s), newExport(&s), newImport(&s), newRepair(&s), newBench(&s), newVersion(&s))
 	root.InitDefaultCompletionCmd("completion")
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" { // a shell that it does not know got its help
@@ -90,7 +101,7 @@ func environment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "CAPYCOIN_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value := os.Getenv(name)
-		if err != nil || f.Changed || value == "" || !slices.Contains(fromEnvironment, f.Name) {
+		if err != nil || f.Changed || value == "" || !slices.Contains(fromEnvironment, f.Name) || f.Annotations[notFromEnvironment] != nil {
 			return
 		}
 		if bad := flags.Set(f.Name, value); bad != nil {

@@ -2,14 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +30,11 @@ type serveFlags struct {
 	tlsCert, tlsKey string
 	log, logLevel   string
 	bcryptCost      int
+	allowUID        []string
+	corsOrigin      []string
+	maxConns        int
+	witness         string
+	signUp          signUpFlags
 }
 
 func newServe(s *settings) *cobra.Command {
@@ -45,7 +52,12 @@ func newServe(s *settings) *cobra.Command {
 	flags.StringVar(&f.tlsKey, "tls-key", "", "its private key, a PEM `file`")
 	flags.StringVar(&f.log, "log", "text", "how log lines look: text or json")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&f.witness, "witness", "", "the `file` that says how far the ledger has come (default: the database's path and .witness)")
 	flags.IntVar(&f.bcryptCost, "bcrypt-cost", capycoin.DefaultBcryptCost, "the cost of the hashes of new tokens, 4 to 14")
+	flags.StringSliceVar(&f.allowUID, "allow-uid", nil, "`users`, by number, whose processes may use the trusted socket beside the server's own and root")
+	flags.StringSliceVar(&f.corsOrigin, "cors-origin", nil, "`origins`, such as https://app.example, whose pages may use the public API from a browser")
+	flags.IntVar(&f.maxConns, "max-connections", defaultConns, "how many connections the public API has at once, 1 to 1000000")
+	f.signUp.add(flags)
 	return cmd
 }
 
@@ -53,7 +65,7 @@ func newServe(s *settings) *cobra.Command {
 const (
 	headerTimeout  = 5 * time.Second
 	readTimeout    = 30 * time.Second
-	writeTimeout   = 30 * time.Second
+	writeTimeout   = 45 * time.Second // from when the headers were read: what a slow body leaves is for the answer
 	idleTimeout    = 2 * time.Minute
 	trustedTimeout = 2 * time.Minute // an audit extends it line by line
 	maxHeader      = 32 << 10        // bytes
@@ -69,12 +81,29 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	tlsConfig, err := loadTLS(f)
+	cert, err := loadTLS(f)
 	if err != nil {
 		return err
 	}
 	if f.bcryptCost < 4 || f.bcryptCost > 14 {
 		return fmt.Errorf("--bcrypt-cost is %d; it has to be 4 to 14", f.bcryptCost)
+	}
+	uids, err := parseUIDs(f.allowUID)
+	if err != nil {
+		return err
+	}
+	for _, origin := range f.corsOrigin {
+		if !httpapi.ValidOrigin(origin) {
+			return hint(fmt.Errorf("--cors-origin has %q, which is no origin", origin),
+				"name each as a browser sends it: scheme://host or scheme://host:port such as https://app.example, in lower case, without path and default port; * is none")
+		}
+	}
+	if f.maxConns < 1 || f.maxConns > mostConns {
+		return fmt.Errorf("--max-connections is %d; it has to be 1 to %d", f.maxConns, mostConns)
+	}
+	options, err := f.signUp.options()
+	if err != nil {
+		return err
 	}
 	if err := checkListen(f.listen); err != nil {
 		return err
@@ -82,9 +111,14 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	if err := checkSocketPath(s.socketPath()); err != nil {
 		return err
 	}
+	if info, err := os.Stat(filepath.Dir(s.db)); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
+	}
+
+	defer onHangup(func() { cert.reread(logger) })()
 
 	// Before the file, which may be made: its supply is settled then.
-	unix, err := listenUnix(s.socketPath())
+	unix, err := listenUnix(s.socketPath(), len(f.allowUID) > 0)
 	if err != nil {
 		return err
 	}
@@ -95,35 +129,38 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	}
 	defer tcp.Close()
 
-	led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, Logger: logger})
+	led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, Logger: logger, Witness: f.witness})
 	if err != nil {
-		return openError(err)
+		return openError(err, s.db)
 	}
-	defer func() { err = errors.Join(err, led.Close(), stopCause(led)) }()
+	defer func() { err = errors.Join(err, led.Close(), stopCause(led.Err())) }()
 	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: f.bcryptCost})
 	if err != nil {
 		return err
 	}
-	api, err := httpapi.New(led, iss, &httpapi.Options{Logger: logger})
+	options.Logger, options.AllowUIDs, options.CORSOrigins = logger, uids, f.corsOrigin
+	api, err := httpapi.New(led, iss, options)
 	if err != nil {
 		return err
 	}
 	scheme := "http"
-	if tlsConfig != nil {
-		tcp, scheme = tls.NewListener(tcp, tlsConfig), "https"
+	if cert != nil {
+		tcp, scheme = cert.listen(tcp), "https"
+	} else {
+		warnPlain(tcp.Addr(), logger)
 	}
 	logger.Info("serving", "url", scheme+"://"+tcp.Addr().String(), "socket", s.socketPath(), "db", s.db)
-	return serveLedger(cmd, led, api, tcp, unix, logger)
+	return serveLedger(cmd, led, api, tcp, unix, f.maxConns, logger)
 }
 
 // serveLedger serves an open ledger until a signal or a fault ends that.
-func serveLedger(cmd *cobra.Command, led *capycoin.Ledger, api *httpapi.API, tcp, unix net.Listener, logger *slog.Logger) (err error) {
+func serveLedger(cmd *cobra.Command, led *capycoin.Ledger, api *httpapi.API, tcp, unix net.Listener, maxConns int, logger *slog.Logger) (err error) {
 	errorLog := log.New(serverLog{logger}, "", 0)
 	public := publicServer(api.Public(), errorLog)
-	trusted := &http.Server{
-		Handler: api.Trusted(), ErrorLog: errorLog, MaxHeaderBytes: maxHeader, ConnContext: withPeer,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: trustedTimeout, IdleTimeout: idleTimeout,
-	}
+	trusted := trustedServer(api.Trusted(), errorLog)
+	most, mostTrusted := connLimits(maxConns, fileLimit())
+	newConns(most, logger).guard(public)
+	newConns(mostTrusted, logger).guard(trusted)
 	failed := make(chan error, 2)
 	go func() { failed <- public.Serve(tcp) }()
 	go func() { failed <- trusted.Serve(unix) }()
@@ -139,19 +176,30 @@ func serveLedger(cmd *cobra.Command, led *capycoin.Ledger, api *httpapi.API, tcp
 	return err
 }
 
-// publicServer is the server of the public API.
+// publicServer is the server of the public API. It answers OPTIONS * itself as
+// little as any other request: the handler does.
 func publicServer(h http.Handler, errorLog *log.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, ErrorLog: errorLog, MaxHeaderBytes: maxHeader,
+		Handler: h, ErrorLog: errorLog, MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 	}
 }
 
-// stopCause returns why a fault stopped the ledger, nil if none did, also if
-// that came when the server was about to end anyway: what it answered then
-// must not look like an orderly end.
-func stopCause(led *capycoin.Ledger) error {
-	if err := led.Err(); errors.Is(err, capycoin.ErrStopped) {
+// trustedServer is the server of the trusted API.
+func trustedServer(h http.Handler, errorLog *log.Logger) *http.Server {
+	srv := publicServer(h, errorLog)
+	srv.WriteTimeout, srv.ConnContext = trustedTimeout, withPeer
+	return srv
+}
+
+// stopCause returns why a fault stopped the ledger, going by its Err, nil if none
+// did, also if that came when the server was about to end anyway: what it
+// answered then must not look like an orderly end.
+func stopCause(err error) error {
+	switch {
+	case errors.Is(err, capycoin.ErrStopped) && errors.Is(err, capycoin.ErrCorrupt):
+		return hint(err, "look at the disk, and run: capycoind repair; it names what is damaged, and changes nothing that is lost without being told")
+	case errors.Is(err, capycoin.ErrStopped):
 		return hint(err, "start the server again; what it finds in the file is what happened")
 	}
 	return nil
@@ -206,6 +254,27 @@ func newLogger(cmd *cobra.Command, f *serveFlags) (*slog.Logger, error) {
 	return nil, fmt.Errorf("--log is %q; there are text and json", f.log)
 }
 
+// parseUIDs returns the users that may use the trusted socket: root, the one the
+// server runs as, and those that are named. Nil: the system does not tell who
+// calls, and the socket's mode, or its folder's, is all that guards it.
+func parseUIDs(named []string) ([]int, error) {
+	if !knowsPeers && len(named) > 0 {
+		return nil, errors.New("--allow-uid: this system does not tell who is at the other end of a socket")
+	}
+	if !knowsPeers {
+		return nil, nil
+	}
+	uids := []int{0, os.Geteuid()}
+	for _, s := range named {
+		uid, err := strconv.ParseUint(s, 10, 32)
+		if err != nil || uid == math.MaxUint32 { // which stands for none
+			return nil, hint(fmt.Errorf("--allow-uid has %q, which is no user's number", s), "it has to be numbers with commas between them, such as 1000,1001; id -u NAME tells that of a user")
+		}
+		uids = append(uids, int(uid))
+	}
+	return uids, nil
+}
+
 // parseSupply reads a supply, 0 for none.
 func parseSupply(s string) (capycoin.Coins, error) {
 	if s == "" {
@@ -228,41 +297,4 @@ func checkListen(addr string) error {
 		return hint(fmt.Errorf("--listen is %q: %w", addr, err), "it has to be a host and a port such as localhost:8000, or :8000 for every address")
 	}
 	return nil
-}
-
-func loadTLS(f *serveFlags) (*tls.Config, error) {
-	if f.tlsCert == "" && f.tlsKey == "" {
-		return nil, nil
-	}
-	if f.tlsCert == "" || f.tlsKey == "" {
-		return nil, errors.New("--tls-cert and --tls-key go together; one of them is missing")
-	}
-	cert, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey)
-	if err != nil {
-		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
-}
-
-// openError says what to do about an error of opening the ledger.
-func openError(err error) error {
-	for _, h := range []struct {
-		err  error
-		hint string
-	}{
-		{capycoin.ErrLocked, "another capycoind serves this file; stop it, or choose another file with --db"},
-		{capycoin.ErrSupplyMismatch, "leave --supply out, or choose another file with --db: a supply never changes"},
-		{capycoin.ErrNewerFormat, "use the version of capycoind that wrote the file, or a later one"},
-		{capycoin.ErrEmptyFile, "restore a copy; or remove the file if it never was a ledger"},
-		{capycoin.ErrNotLedger, "choose another file with --db"},
-		{capycoin.ErrIsDirectory, "name a file in it with --db"},
-		{capycoin.ErrNotWritable, "run this as the user that owns the file and its folder"},
-		{capycoin.ErrCorrupt, "keep the file as it is, look at the disk, and restore a copy (docs/operating.md)"},
-		{fs.ErrNotExist, "make the folder first"},
-	} {
-		if errors.Is(err, h.err) {
-			return hint(err, "%s", h.hint)
-		}
-	}
-	return err
 }

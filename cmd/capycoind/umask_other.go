@@ -3,4 +3,4 @@
 package main
 
 // withUmask calls fn: here the folder says who may open the socket.
-func withUmask(fn func() error) error { return fn() }
+func withUmask(_ int, fn func() error) error { return fn() }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin"
+)
+
+func newExport(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "export [FILE]",
+		Short: "Write the journal as lines of JSON",
+		Long: "export asks the running server for the whole journal and writes it on standard\n" +
+			"output as lines of JSON (docs/export.md), of which import makes the same ledger.\n" +
+			"With a FILE it reads that itself, and changes nothing; no server may have the file\n" +
+			"open.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("%q is one argument too many", args[1])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			inBackground()
+			source := newClient(cmd, s).journal
+			if len(args) == 1 {
+				journal, err := capycoin.OpenJournal(args[0])
+				if errors.Is(err, capycoin.ErrLocked) {
+					return hint(err, "a server has it open; leave the path out to ask that server")
+				}
+				if err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, journal.Close()) }()
+				source = journal.Page
+			}
+			p := newProgress(cmd, s)
+			if isTerminal(os.Stdout) {
+				p = &progress{} // the lines go there
+			}
+			defer p.end()
+			return capycoin.Export(cmd.Context(), cmd.OutOrStdout(), func(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
+				page, err := source(ctx, after)
+				p.show("exporting: %d of %d", after, page.End)
+				return page, err
+			})
+		},
+		ValidArgsFunction: files,
+	}
+}
+
+func newImport(s *settings) *cobra.Command {
+	var witness string
+	cmd := &cobra.Command{
+		Use:   "import SRC",
+		Short: "Make the ledger's file of an export",
+		Long: "import makes the file that --db names of what export wrote, SRC: the same records\n" +
+			"byte for byte. It checks every line, folds and audits the file, syncs it, and only\n" +
+			"then gives it its name. It never replaces a file. With - as SRC the lines come\n" +
+			"from standard input.",
+		Args: arguments("SRC"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in := cmd.InOrStdin()
+			if args[0] != "-" {
+				f, err := os.Open(args[0])
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				in = f
+			}
+			rep, err := capycoin.Import(cmd.Context(), in, s.db, madeOptions(newProgress(cmd, s), witness))
+			if errors.Is(err, capycoin.ErrBadExport) {
+				return hint(err, "it has to be what capycoind export wrote, to the last line; docs/export.md has the form")
+			}
+			if err != nil {
+				return buildError(err)
+			}
+			return printBuilt(cmd, s, "imported to", s.db, rep)
+		},
+		ValidArgsFunction: files,
+	}
+	madeWitnessFlag(cmd, &witness)
+	return withJSON(cmd, s)
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"net/url"
+
+	"github.com/spf13/cobra"
+)
+
+func newInvite(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "invite",
+		Short: "Make, list and revoke invites, each for one new account",
+		Args:  noCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newInviteNew(s), newInviteList(s), newInviteRevoke(s))
+	return cmd
+}
+
+func newInviteNew(s *settings) *cobra.Command {
+	var label, expires string
+	cmd := &cobra.Command{
+		Use:   "new",
+		Short: "Make an invite",
+		Args:  arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			request := make(map[string]string)
+			if cmd.Flags().Changed("label") {
+				request["label"] = label
+			}
+			if cmd.Flags().Changed("expires") {
+				request["expires"] = expires
+			}
+			var i invite
+			b, err := newClient(cmd, s).ask("POST", "/invite", "", request, &i)
+			if err != nil {
+				return err
+			}
+			if s.json {
+				cmd.Print(string(b))
+				return nil
+			}
+			cmd.Printf("invite id  %s\nexpires    %s\ninvite     %s\n", i.ID, i.Expires, i.Code)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&label, "label", "", "what to call it, at most 64 `characters`")
+	cmd.Flags().StringVar(&expires, "expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 365 days off (default: in 30 days)")
+	return withJSON(cmd, s)
+}
+
+func newInviteList(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the invites that nobody has used yet, oldest first",
+		Args:  arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, lines := newClient(cmd, s), json.NewEncoder(cmd.OutOrStdout())
+			w := newTable(cmd, "INVITE ID", "CREATED", "EXPIRES", "LABEL")
+			for path := "/invites?limit=1000"; path != ""; {
+				var page struct {
+					Invites []invite
+					Next    string `json:"next_cursor"`
+				}
+				if _, err := c.ask("GET", path, "", nil, &page); err != nil {
+					return err
+				}
+				for _, i := range page.Invites {
+					if !s.json {
+						row(w, i.ID, i.Created, i.Expires, i.Label)
+					} else if err := lines.Encode(i); err != nil {
+						return err
+					}
+				}
+				if path = ""; page.Next != "" {
+					path = "/invites?limit=1000&cursor=" + url.QueryEscape(page.Next)
+				}
+			}
+			if s.json {
+				return nil
+			}
+			return w.Flush()
+		},
+	}
+	return withJSON(cmd, s)
+}
+
+func newInviteRevoke(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "revoke INVITE_ID",
+		Short: "End an invite at once",
+		Args:  arguments("INVITE_ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID("INVITE_ID", args[0])
+			if err != nil {
+				return err
+			}
+			if _, err := newClient(cmd, s).ask("DELETE", "/invite/"+id, "", nil, nil); err != nil {
+				return err
+			}
+			if s.json {
+				cmd.Println("{}")
+				return nil
+			}
+			cmd.Printf("revoked %s\n", id)
+			return nil
+		},
+	}
+	return withJSON(cmd, s)
+}
+
+// invite is an invite as the server has it; the code only when it is new.
+type invite struct {
+	ID      string `json:"invite_id"`
+	Created string `json:"created"`
+	Expires string `json:"invite_expiry"`
+	Label   string `json:"label"`
+	Code    string `json:"invite,omitempty"`
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// TestTable shows what others have named as it is, but for what can't be seen.
+func TestTable(t *testing.T) {
+	var out strings.Builder
+	cmd := new(cobra.Command)
+	cmd.SetOut(&out)
+	w := newTable(cmd, "ID", "LABEL")
+	for i, label := range []string{"phone", "", "caffè \"x\" 🐹", "a\u202Eb", "zero\u200Bwidth", "\x1b[31m"} {
+		row(w, i, label)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	want := "ID  LABEL\n0   phone\n1   \n2   caffè \"x\" 🐹\n3   \"a\\u202eb\"\n4   \"zero\\u200bwidth\"\n5   \"\\x1b[31m\"\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
