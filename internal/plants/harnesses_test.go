@@ -1,0 +1,50 @@
+package plants
+
+// harnesses are the plants of the harnesses: that each finds what it is for.
+var harnesses = []plant{{
+	name: "answered-before-written", shows: "kill -9",
+	file: "commit.go", edits: []edit{{
+		`	err = l.log.Append(ctx, l.books.position, l.recordList)
+`, `	for i, o := range batch {
+		o.done <- struct{}{}
+		batch[i] = &op{done: make(chan struct{}, 1)}
+	}
+	time.Sleep(2 * time.Millisecond)
+	err = l.log.Append(ctx, l.books.position, l.recordList)
+`}},
+	pkg: "./cmd/capycoind", test: "TestHarnessKill", look: "20s", says: `was acknowledged as .*; there is ""`,
+}, {
+	name: "read-before-written", shows: "linearizability",
+	file: "commit.go", edits: []edit{{
+		`	err = l.log.Append(ctx, l.books.position, l.recordList)
+`, `	position := l.books.position
+	l.publish(time.Since(start))
+	time.Sleep(2 * time.Millisecond)
+	err = l.log.Append(ctx, position, l.recordList)
+`}, {`	case err == nil:
+		l.publish(time.Since(start))
+`, `	case err == nil:
+`}},
+	pkg: "./cmd/capycoind", test: "TestHarnessLinearizable", look: "20s", says: `is not linearizable \(Illegal\)`,
+}, {
+	name: "refused-batch-stays", shows: "linearizability",
+	file: "judge.go", edits: []edit{{`			l.overlay.rollback()
+`, ``}},
+	pkg: "./cmd/capycoind", test: "TestHarnessReplay", look: "20s", says: `nobody asked for|transfers of a batch are made`,
+}, {
+	name: "tokens-listed-by-the-clock", shows: "the clock",
+	file: "token_records.go", edits: []edit{{`now := l.Time().UnixMicro()`, `now := l.now()`}},
+	pkg: ".", test: "TestHarnessModel", look: "20s", says: `failed after \d+ tests: (file|memory): List`,
+}, {
+	name: "audit-finds-nothing", shows: "the damage matrix",
+	file: "audit.go", edits: []edit{{`case r.FaultCount == 0:`, `case r.FaultCount >= 0:`}},
+	pkg: ".", test: "TestHarnessDamagedPages", look: "20s", says: `the audit was clean, (then|and an answer is wrong)`,
+}, {
+	name: "empty-path-panics", shows: "HTTP fuzz and flood",
+	file: "httpapi/routes.go", edits: []edit{{`case p == "" || p[0] != '/' || p != clean:`, `case p[0] != '/' || p != clean:`}},
+	pkg: "./cmd/capycoind", test: "TestHarnessHTTPFuzz", look: "20s", says: `500`,
+}, {
+	name: "guess-in-a-flood-costs-a-hash", shows: "HTTP fuzz and flood",
+	file: "token_verify.go", edits: []edit{{`ConstantTimeCompare(tag[:], rec.tag[:]) != 1`, `ConstantTimeCompare(tag[:], rec.tag[:]) > 1`}},
+	pkg: "./cmd/capycoind", test: "TestHarnessFlood", says: `bcrypt|hash`,
+}}
