@@ -115,7 +115,7 @@ func (c damaged) harmless() bool {
 }
 
 // check makes sure that a file has the ledger's first records, and if it is all
-// of them, all its answers.
+// of them, all its answers, and goes on with it.
 func (c damaged) check(path string, records int, all bool) error {
 	led, err := Open(path, &Options{NoWitness: true})
 	if err != nil {
@@ -144,7 +144,10 @@ func (c damaged) check(path string, records int, all bool) error {
 	if err == nil && got != c.d.want {
 		err = fmt.Errorf("an answer is wrong: %s", firstDifference(got, c.d.want))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return c.d.goesOn(led, path)
 }
 
 // checkCutFile makes sure that what was cut off can be read.

@@ -214,6 +214,9 @@ func (s *boltStore) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
 		position += uint64(n)
 		records = records[n:]
 		binary.BigEndian.PutUint64(key[:], position)
+		if start == 0 {
+			newTreeCursor(b).reach(key[:], false)
+		}
 		if err := b.Put(key[:], arena[start:]); err != nil {
 			return err
 		}
@@ -295,7 +298,7 @@ func (s *boltStore) putPending(tx *bolt.Tx) error {
 			}
 			table, c = row.Table, newTreeCursor(b)
 		}
-		c.reach(row.Key)
+		c.reach(row.Key, row.Value == nil)
 		var err error
 		if row.Value == nil {
 			err = b.Delete(row.Key)

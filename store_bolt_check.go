@@ -134,6 +134,9 @@ func (c *treeCheck) children(in child, page []byte) ([]child, error) {
 			next[i-1].till = next[i].from
 		}
 	}
+	if in.from != nil && !bytes.Equal(next[0].from, in.from) {
+		return nil, c.bad(in.pgid, "does not begin with the key that leads to it") // see [treeCursor.child]
+	}
 	for i, one := range next {
 		if bytes.Compare(one.from, in.from) < 0 || one.till != nil && bytes.Compare(one.from, one.till) >= 0 {
 			return nil, c.bad(in.pgid, "has its %d-th key out of order", i+1)

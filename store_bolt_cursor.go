@@ -26,6 +26,8 @@ type treeCursor struct {
 	root     uint64
 	levels   []treeLevel // from the root down to a leaf
 	room     [4]treeLevel
+
+	ordered map[uint64]bool // leaves that reach has looked at
 }
 
 // treeLevel is a place in a page.
@@ -82,21 +84,63 @@ func (c *treeCursor) down(pgid uint64) *treeLevel {
 	default:
 		bad("is neither branch nor leaf")
 	}
+	// It has as many pages as its elements need, as all of them are freed when it is
+	// written anew: with more, some that belong to others.
+	if end := l.end(); end > size || end+c.pageSize <= size {
+		bad("has %d bytes, its elements need %d", size, end)
+	}
 	c.levels = append(c.levels, l)
 	return &c.levels[len(c.levels)-1]
 }
 
-// child returns the page that a branch leads to.
-func (l *treeLevel) child() uint64 {
-	return binary.NativeEndian.Uint64(l.page[pageHeader+l.index*elementSize+8:])
+// end returns how many bytes a page has in use: its last element lies last.
+func (l *treeLevel) end() uint64 {
+	if l.count == 0 {
+		return pageHeader
+	}
+	order := binary.NativeEndian
+	at := pageHeader + (int(l.count)-1)*elementSize
+	e := l.page[at : at+elementSize]
+	end := uint64(at) + uint64(order.Uint32(e[l.fields():])) + uint64(order.Uint32(e[l.fields()+4:]))
+	if l.leaf {
+		end += uint64(order.Uint32(e[12:]))
+	}
+	return end
+}
+
+// child adds the level of the page that the branch there leads to. That begins
+// with the key that leads to it: by its first key bbolt looks for the place of a
+// page in its parent when it writes it. Where it does not find it, it adds the new
+// page, and leaves the old one in the tree, though it counts as free from then on.
+func (c *treeCursor) child() *treeLevel {
+	l := &c.levels[len(c.levels)-1]
+	pgid := binary.NativeEndian.Uint64(l.page[pageHeader+l.index*elementSize+8:])
+	next := c.down(pgid)
+	if key := l.key(l.index); next.count == 0 || !bytes.Equal(next.key(0), key) {
+		panic(fmt.Sprintf("page %d of the file does not begin with the key %x that leads to it", pgid, key))
+	}
+	return next
+}
+
+// key returns the key of an element.
+func (l *treeLevel) key(index int) []byte {
+	at := pageHeader + index*elementSize
+	e := l.page[at+l.fields() : at+elementSize]
+	at += int(binary.NativeEndian.Uint32(e))
+	return l.page[at : at+int(binary.NativeEndian.Uint32(e[4:]))]
+}
+
+// fields returns where an element has a key's position and size.
+func (l *treeLevel) fields() int {
+	if l.leaf {
+		return 4
+	}
+	return 0
 }
 
 // search returns the first key that is not before one, in the steps of bbolt.
 func (l *treeLevel) search(key []byte) (index int, exact bool) {
-	page, fields := l.page, 0 // where an element has a key's position and size
-	if l.leaf {
-		fields = 4
-	}
+	page, fields := l.page, l.fields()
 	from, till := 0, int(l.count)
 	for from < till {
 		middle := int(uint(from+till) >> 1)
@@ -138,6 +182,14 @@ func (c *treeCursor) Seek(key []byte) (k, v []byte) {
 	if c.small != nil {
 		return c.small.Seek(key)
 	}
+	if l := c.leaf(key); l.index == int(l.count) {
+		return c.Next()
+	}
+	return c.row()
+}
+
+// leaf goes down to the leaf where a key is or is to be.
+func (c *treeCursor) leaf(key []byte) *treeLevel {
 	c.levels = c.levels[:0]
 	l := c.down(c.root)
 	for !l.leaf {
@@ -148,12 +200,10 @@ func (c *treeCursor) Seek(key []byte) (k, v []byte) {
 		if l.index = index; index == int(l.count) {
 			panic(fmt.Sprintf("a branch of the file has its keys out of order at %x", key))
 		}
-		l = c.down(l.child())
+		l = c.child()
 	}
-	if l.index, _ = l.search(key); l.index == int(l.count) {
-		return c.Next()
-	}
-	return c.row()
+	l.index, _ = l.search(key)
+	return l
 }
 
 // First moves to the first row.
@@ -177,27 +227,21 @@ func (c *treeCursor) Last() (k, v []byte) {
 	return c.last()
 }
 
-// first goes down to the first leaf there, and on to one that has rows.
+// first goes down to the first row there. Only a root may have none.
 func (c *treeCursor) first() (k, v []byte) {
 	l := &c.levels[len(c.levels)-1]
 	for !l.leaf {
-		l = c.down(l.child())
-	}
-	if l.count == 0 {
-		return c.Next()
+		l = c.child()
 	}
 	return c.row()
 }
 
-// last goes down to the last leaf there, and back to one that has rows.
+// last goes down to the last row there.
 func (c *treeCursor) last() (k, v []byte) {
 	l := &c.levels[len(c.levels)-1]
 	for !l.leaf {
-		l = c.down(l.child())
+		l = c.child()
 		l.index = int(l.count) - 1
-	}
-	if l.count == 0 {
-		return c.Prev()
 	}
 	return c.row()
 }
@@ -234,9 +278,56 @@ func (c *treeCursor) Prev() (k, v []byte) {
 }
 
 // reach makes sure that bbolt, which searches as Seek does, gets to where the row
-// of a key is or is to be.
-func (c *treeCursor) reach(key []byte) {
-	if c.small == nil {
-		c.Seek(key)
+// of a key is or is to be, and that the rows there are in order: it may divide the
+// page among them. Where it removes a row it may join the page with the one before
+// or after it, and so on upwards: those have to be whole as well.
+func (c *treeCursor) reach(key []byte, remove bool) {
+	if c.small != nil {
+		return
 	}
+	c.order(c.leaf(key))
+	for i := len(c.levels) - 2; remove && i >= 0; i-- {
+		at := c.levels[i].index
+		for _, beside := range []int{at - 1, at + 1} {
+			c.levels = c.levels[:i+1]
+			if l := &c.levels[i]; beside >= 0 && beside < int(l.count) {
+				l.index = beside
+				c.order(c.child())
+			}
+		}
+	}
+}
+
+// order makes sure that the keys of a leaf ascend, and end before those of the next
+// one. Those of branches did when the file was opened.
+func (c *treeCursor) order(l *treeLevel) {
+	pgid := binary.NativeEndian.Uint64(l.page)
+	if !l.leaf || c.ordered[pgid] {
+		return
+	}
+	for i := range int(l.count) {
+		var next []byte
+		if i+1 < int(l.count) {
+			next = l.key(i + 1)
+		} else {
+			next = c.next()
+		}
+		if next != nil && bytes.Compare(l.key(i), next) >= 0 {
+			panic(fmt.Sprintf("page %d of the file has its %d-th key out of order", pgid, i+1))
+		}
+	}
+	if c.ordered == nil {
+		c.ordered = make(map[uint64]bool)
+	}
+	c.ordered[pgid] = true
+}
+
+// next returns the key that the next leaf begins with, nil if there is none.
+func (c *treeCursor) next() []byte {
+	for i := len(c.levels) - 2; i >= 0; i-- {
+		if l := &c.levels[i]; l.index+1 < int(l.count) {
+			return l.key(l.index + 1)
+		}
+	}
+	return nil
 }

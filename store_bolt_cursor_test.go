@@ -9,7 +9,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -142,7 +145,8 @@ func TestLeafIsBranch(t *testing.T) {
 		if err == nil && rep.Err() == nil {
 			t.Errorf("%s: the audit is clean", path)
 		}
-		askAll(led, d)
+		d.answers(led)
+		d.goOn(led)
 	}
 	refused, live := 0, 0
 	for pgid := 2; pgid < d.pages; pgid += 3 {
@@ -171,7 +175,8 @@ func TestLeafIsBranch(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Close()
-		askAll(led, d)
+		d.answers(led)
+		d.goOn(led)
 		led.Close()
 		live++
 	}
@@ -180,14 +185,213 @@ func TestLeafIsBranch(t *testing.T) {
 	}
 }
 
-// askAll reads and pays whatever there is, and looks at no answer.
-func askAll(led *Ledger, d *damageLedger) {
-	ctx := context.Background()
-	d.answers(led)
-	for i, id := range d.ids {
-		led.Transfer(ctx, Transfer{Sender: DefaultSeedAccount(), Receiver: id, Amount: 1, Key: fmt.Sprint("circle ", i)})
+// bentKeys returns files in which one key of a branch is a little smaller or
+// larger, but in order with those beside it.
+func (d *damageLedger) bentKeys(pgid int) (files [][]byte) {
+	page := d.page(d.file, pgid)
+	key := func(i int) []byte {
+		if i < 0 || i >= d.elements(page) {
+			return nil
+		}
+		at, _ := d.element(page, i)
+		return page[at[0] : at[0]+at[1]]
 	}
-	for _, tr := range d.keyed {
-		led.Transfer(ctx, tr)
+	for i := range d.elements(page) {
+		for _, by := range []byte{1, 0xff} {
+			bent := bytes.Clone(key(i))
+			bent[len(bent)-1] += by
+			if bytes.Compare(bent, key(i-1)) <= 0 || key(i+1) != nil && bytes.Compare(bent, key(i+1)) >= 0 {
+				continue
+			}
+			file := bytes.Clone(d.file)
+			at, _ := d.element(page, i)
+			copy(d.page(file, pgid)[at[0]:], bent)
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// TestBentBranchKey bends each key of each branch, before the file is opened and
+// while it is open, as little as a bit does that a search does not mind. When
+// bbolt writes the page below it would not find that key, and leave the page that
+// it frees in the tree. So it is named, and what can be paid all the same leaves
+// the file no worse.
+func TestBentBranchKey(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of ledgers")
+	}
+	if os.Getpagesize() != testPage {
+		t.Skip("the pages of this machine have another size")
+	}
+	d := newDamageLedger(t, 1024, true)
+	unbent := func(path string) {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := checkPages(f); err != nil && strings.Contains(err.Error(), "in use twice") {
+			t.Errorf("%s: what was written has made it worse: %v", path, err)
+		}
+	}
+	refused, live := 0, 0
+	for pgid := 2; pgid < d.pages; pgid++ {
+		if d.free[pgid] || flagsOf(d.page(d.file, pgid)) != flagBranch {
+			continue
+		}
+		for _, bad := range d.bentKeys(pgid) {
+			path := damagedFile(t, bad)
+			led, err := Open(path, &Options{NoWitness: true, AccountCache: 16})
+			if err != nil {
+				if refused++; !errors.Is(err, ErrCorrupt) {
+					t.Error(err)
+				}
+			} else {
+				if rep, err := led.Audit(t.Context(), nil); err == nil && rep.Err() == nil {
+					t.Errorf("page %d: the audit is clean", pgid)
+				}
+				d.goOn(led)
+				led.Close()
+				unbent(path)
+			}
+			// While it is open.
+			path = damagedFile(t, d.file)
+			if led, err = Open(path, &Options{NoWitness: true, AccountCache: 16}); err != nil {
+				t.Fatal(err)
+			}
+			if err := rot(path, d.file, bad, d.pageSize); err != nil {
+				t.Fatal(err)
+			}
+			d.goOn(led)
+			led.Close()
+			unbent(path)
+			live++
+		}
+	}
+	if live < 50 || refused == live {
+		t.Errorf("%d keys, of which opening refused %d", live, refused)
+	}
+}
+
+// TestBesideBent has rows written and removed on a page beside one that does not
+// begin with the key that leads to it, or on one that has no rows left.
+func TestBesideBent(t *testing.T) {
+	ctx := t.Context()
+	order := binary.NativeEndian
+	for _, tt := range []struct {
+		name         string
+		bent, change int // of the pages below a branch
+		empty        bool
+		last         bool // the last key of the page is after the next page
+		remove       bool
+		fails        bool
+	}{
+		{name: "nothing is bent", bent: -1, change: 3, remove: true},
+		{name: "the page before", bent: 2, change: 3, remove: true, fails: true},
+		{name: "the page after", bent: 4, change: 3, remove: true, fails: true},
+		{name: "the page after the first", bent: 1, change: 0, remove: true, fails: true},
+		{name: "another", bent: 6, change: 3, remove: true},
+		{name: "itself", bent: 3, change: 3, fails: true},
+		{name: "before it, nothing removed", bent: 2, change: 3},
+		{name: "no rows", bent: 3, change: 3, empty: true, fails: true},
+		{name: "its last key", bent: 3, change: 3, last: true, fails: true},
+		{name: "the last key of the page before", bent: 2, change: 3, last: true, remove: true, fails: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "coins.db")
+			if err := emptyLedger(path, 1024); err != nil {
+				t.Fatal(err)
+			}
+			open := func() *boltStore {
+				s, err := openFile(path, time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}
+			s := open()
+			var rows []Row
+			for n := range 3000 {
+				rows = append(rows, Row{TableTokens, binary.BigEndian.AppendUint64(nil, uint64(n)<<8), []byte("value")})
+			}
+			if err := errors.Join(s.Put(ctx, rows), s.Flush(ctx)); err != nil {
+				t.Fatal(err)
+			}
+			// The keys on the page that is changed, and where what is bent lies.
+			var keys [][]byte
+			var at int64
+			err := s.view(func(tx *bolt.Tx) error {
+				b, err := bucketOf(tx, boltTables[TableTokens])
+				if err != nil {
+					return err
+				}
+				c := newTreeCursor(b)
+				c.First()
+				c.levels = c.levels[:len(c.levels)-1]
+				branch := &c.levels[len(c.levels)-1]
+				branch.index = tt.change
+				for leaf, i := c.child(), 0; i < int(leaf.count); i++ {
+					keys = append(keys, bytes.Clone(leaf.key(i)))
+				}
+				if tt.bent < 0 {
+					return nil
+				}
+				element := branch.page[pageHeader+tt.bent*elementSize:]
+				at = int64(uintptr(unsafe.Pointer(&element[0]))-uintptr(unsafe.Pointer(&c.data[0]))) + int64(order.Uint32(element)) + 7
+				child := int64(order.Uint64(element[8:])) * 1024
+				switch {
+				case tt.empty:
+					at = child + pageCount
+				case tt.last:
+					branch = &c.levels[len(c.levels)-2]
+					branch.index = tt.bent
+					c.levels = c.levels[:len(c.levels)-1]
+					leaf := c.child()
+					at = child + int64(cap(leaf.page)-cap(leaf.key(int(leaf.count)-1)))
+				}
+				return nil
+			})
+			if err := errors.Join(err, s.close()); err != nil {
+				t.Fatal(err)
+			}
+			if tt.bent >= 0 {
+				f, err := os.OpenFile(path, os.O_RDWR, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				to := []byte{1}
+				if tt.empty {
+					to = []byte{0, 0}
+				}
+				_, err = f.WriteAt(to, at)
+				if err := errors.Join(err, checkPages(f), f.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s = open()
+			rows = nil
+			for _, k := range keys[1:] {
+				row := Row{TableTokens, k, []byte("another")}
+				if tt.remove {
+					row.Value = nil
+				}
+				rows = append(rows, row)
+			}
+			err = errors.Join(s.Put(ctx, rows), s.Flush(ctx))
+			if tt.fails != errors.Is(err, ErrCorrupt) || !tt.fails && err != nil {
+				t.Errorf("got %v", err)
+			}
+			if err := s.close(); err != nil {
+				t.Error(err)
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(checkPages(f), f.Close()); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
 	}
 }

@@ -264,6 +264,47 @@ func (d *damageLedger) answers(led *Ledger) (string, error) {
 	return b.String(), nil
 }
 
+// goOn pays every account, opens one and revokes tokens, so that rows are written
+// and removed.
+func (d *damageLedger) goOn(led *Ledger) error {
+	ctx := context.Background()
+	iss, err := NewTokenIssuer(led, &TokenOptions{BcryptCost: 4})
+	if err != nil {
+		return err
+	}
+	_, _, err = iss.OpenAccount(ctx)
+	var batch []Transfer
+	for i, id := range d.ids[1:] {
+		batch = append(batch, Transfer{Sender: DefaultSeedAccount(), Receiver: id, Amount: 1, Key: fmt.Sprint("further-", i)})
+	}
+	results, paid := led.TransferBatch(ctx, batch, EachAlone)
+	err = errors.Join(err, paid)
+	for _, r := range results {
+		err = errors.Join(err, r.Err)
+	}
+	for _, id := range d.ids[1:5] {
+		toks, listed := iss.List(ctx, id)
+		err = errors.Join(err, listed)
+		for _, tok := range toks {
+			err = errors.Join(err, iss.Revoke(ctx, id, tok.ID))
+		}
+	}
+	return err
+}
+
+// goesOn makes sure that a whole ledger is whole after all that was written to it.
+func (d *damageLedger) goesOn(led *Ledger, path string) error {
+	if err := errors.Join(d.goOn(led), led.Close()); err != nil {
+		return err
+	}
+	led, err := Open(path, &Options{NoWitness: true})
+	if err != nil {
+		return err
+	}
+	rep, err := led.Audit(context.Background(), nil)
+	return errors.Join(err, rep.Err(), led.Close())
+}
+
 // allAnswers asks a ledger everything about some accounts and the supply.
 func allAnswers(led *Ledger, ids []uuid.UUID) (string, error) {
 	ctx := context.Background()

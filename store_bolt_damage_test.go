@@ -35,6 +35,10 @@ var damages = []struct {
 		flipBit(r, b, n*d.pageSize, pageHeader)
 		return b
 	}},
+	{"more pages, or fewer", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
+		b[n*d.pageSize+pageOverflow] ^= 1 << r.IntN(4)
+		return b
+	}},
 	{"fewer elements", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
 		if page := d.page(b, n); n > 1 && d.elements(page) > 1 {
 			binary.NativeEndian.PutUint16(page[pageCount:], uint16(1+r.IntN(d.elements(page)-1)))
@@ -49,6 +53,13 @@ var damages = []struct {
 		if page := d.page(b, n); n > 1 && d.elements(page) > 0 {
 			key, _ := d.element(page, r.IntN(d.elements(page)))
 			flipBit(r, b, n*d.pageSize+key[0], key[1])
+		}
+		return b
+	}},
+	{"a last bit of a key", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
+		if page := d.page(b, n); n > 1 && d.elements(page) > 0 {
+			key, _ := d.element(page, r.IntN(d.elements(page)))
+			flipBit(r, b, n*d.pageSize+key[0]+key[1]-1, 1)
 		}
 		return b
 	}},
@@ -255,6 +266,16 @@ func tryDamaged(t *testing.T, c damaged, path string) string {
 	defer led.Close() // it may say that it was stopped
 	rep, err := led.Audit(context.Background(), nil)
 	if err != nil || rep.Err() != nil {
+		// What is written all the same makes it no worse.
+		c.d.goOn(led)
+		led.Close()
+		f, err := os.Open(path)
+		if err == nil {
+			err = errors.Join(checkPages(f), f.Close())
+		}
+		if err != nil {
+			t.Errorf("%s: the audit found it, then payments were made: %v", c, err)
+		}
 		return "found by the audit"
 	}
 	got, err := c.d.answers(led)
@@ -264,6 +285,9 @@ func tryDamaged(t *testing.T, c damaged, path string) string {
 	}
 	if got != c.d.want {
 		t.Errorf("%s: the audit was clean, and an answer is wrong: %s", c, firstDifference(got, c.d.want))
+	}
+	if err := c.d.goesOn(led, path); err != nil {
+		t.Errorf("%s: the audit was clean, then payments were made: %v", c, err)
 	}
 	return "nothing lost"
 }

@@ -40,6 +40,10 @@ var harnesses = []plant{{
 	file: "audit.go", edits: []edit{{`case r.FaultCount == 0:`, `case r.FaultCount >= 0:`}},
 	pkg: ".", test: "TestHarnessDamagedPages", look: "20s", says: `the audit was clean, (then|and an answer is wrong)`,
 }, {
+	name: "pages-trusted-when-written", shows: "the damage matrix",
+	file: "store_bolt_cursor.go", edits: []edit{{`next.count == 0 || !bytes.Equal(next.key(0), key)`, `next.count == 0 && len(key) == 0`}},
+	pkg: ".", test: "TestHarnessDamagedPages", look: "20s", says: `then payments were made`,
+}, {
 	name: "empty-path-panics", shows: "HTTP fuzz and flood",
 	file: "httpapi/routes.go", edits: []edit{{`case p == "" || p[0] != '/' || p != clean:`, `case p[0] != '/' || p != clean:`}},
 	pkg: "./cmd/capycoind", test: "TestHarnessHTTPFuzz", look: "20s", says: `500`,
