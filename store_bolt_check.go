@@ -225,8 +225,12 @@ func (c *treeCheck) buckets(pgid uint64, page []byte) error {
 			return c.bad(pgid, "has an element that is no bucket")
 		}
 		root := binary.NativeEndian.Uint64(page[value:])
-		if root == 0 {
-			continue // a small bucket lies in the leaf
+		if root == 0 { // a small bucket lies in the leaf, in a page of no number
+			small := page[value+16 : value+field(3)]
+			if len(small) < pageHeader || binary.NativeEndian.Uint64(small) != 0 || flagsOf(small) != flagLeaf || binary.NativeEndian.Uint32(small[pageOverflow:]) != 0 {
+				return c.bad(pgid, "has a bucket that is no leaf")
+			}
+			continue
 		}
 		depth, err := c.depth(root)
 		if err != nil {

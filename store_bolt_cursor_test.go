@@ -14,6 +14,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -393,5 +394,70 @@ func TestBesideBent(t *testing.T) {
 				t.Errorf("afterwards: %v", err)
 			}
 		})
+	}
+}
+
+// TestBentSmallBuckets flips each bit of the headers of what lies in the root page,
+// where the buckets of a new ledger are, pages within the page. Opening says so, or
+// the audit, or the ledger stays whole when these grow into pages of their own.
+func TestBentSmallBuckets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of ledgers")
+	}
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "coins.db")
+	if err := emptyLedger(path, 1024); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := checkMetas(f, false)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	root := file[m.root*1024:]
+	d := &damageLedger{pageSize: 1024}
+	refused, whole := 0, 0
+	for i := range d.elements(root[:1024]) {
+		_, value := d.element(root[:1024], i)
+		for bit := range 8 * (16 + pageHeader) {
+			bent := bytes.Clone(file)
+			bent[int(m.root)*1024+value[0]+bit/8] ^= 1 << (bit % 8)
+			path := damagedFile(t, bent)
+			led, err := Open(path, &Options{NoWitness: true})
+			if err != nil {
+				if refused++; !saysDamaged(err) {
+					t.Errorf("bucket %d, bit %d: %v", i, bit, err)
+				}
+				continue
+			}
+			if rep, err := led.Audit(ctx, nil); err != nil || rep.Err() != nil {
+				refused++
+				led.Close()
+				continue
+			}
+			whole++
+			d.ids = []uuid.UUID{DefaultSeedAccount()}
+			for range 60 {
+				acct, err := led.OpenAccount(ctx)
+				if err != nil {
+					t.Errorf("bucket %d, bit %d: %v", i, bit, err)
+					break
+				}
+				d.ids = append(d.ids, acct.ID)
+			}
+			if err := d.goesOn(led, path); err != nil {
+				t.Errorf("bucket %d, bit %d: %v", i, bit, err)
+			}
+		}
+	}
+	if refused < 100 || whole < 10 {
+		t.Errorf("%d were refused, %d whole", refused, whole)
 	}
 }
