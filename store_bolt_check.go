@@ -211,24 +211,67 @@ func (c *treeCheck) tree(in child, depth int, leaf func(pgid uint64, page []byte
 	return nil
 }
 
-// buckets checks the trees of the buckets that a leaf of the root names.
-func (c *treeCheck) buckets(pgid uint64, page []byte) error {
-	n, err := c.elements(pgid, page)
-	if err != nil {
-		return err
+// rowsFault says what is wrong with the rows of a leaf: they lie one after the other
+// within it, and their keys ascend and are before the key of the next leaf, nil for
+// none. It returns where the last one ends.
+func rowsFault(page, next []byte) (end int, fault string) {
+	order := binary.NativeEndian
+	n := int(order.Uint16(page[pageCount:]))
+	end = pageHeader + n*elementSize
+	if end > len(page) {
+		return end, fmt.Sprintf("has no room for its %d elements", n)
 	}
+	var before []byte
 	for i := range n {
 		at := pageHeader + i*elementSize
-		field := func(n int) uint64 { return uint64(binary.NativeEndian.Uint32(page[at+4*n:])) }
-		value := uint64(at) + field(1) + field(2) // the key comes first
-		if field(0) != flagBucket || field(3) < 16 || value+field(3) > uint64(len(page)) {
+		field := func(n int) int { return int(order.Uint32(page[at+4*n:])) }
+		if at+field(1) != end {
+			return end, fmt.Sprintf("does not have its %d-th row where the one before ends", i+1)
+		}
+		if room := uint(len(page) - end); uint(field(2)) > room || uint(field(3)) > room-uint(field(2)) {
+			return end, fmt.Sprintf("has no room for its %d-th row", i+1)
+		}
+		key := page[end : end+field(2)]
+		if i > 0 && bytes.Compare(before, key) >= 0 {
+			return end, fmt.Sprintf("has its %d-th key out of order", i+1)
+		}
+		before = key
+		end += field(2) + field(3)
+	}
+	if n > 0 && next != nil && bytes.Compare(before, next) >= 0 {
+		return end, "has keys of the next one"
+	}
+	return end, ""
+}
+
+// small says whether the page that a small bucket is within the root page is as
+// bbolt writes it, which reads it as if it were: of no number, a leaf, and as long as
+// its rows are.
+func small(page []byte) bool {
+	order := binary.NativeEndian
+	if len(page) < pageHeader || order.Uint64(page) != 0 || flagsOf(page) != flagLeaf || order.Uint32(page[pageOverflow:]) != 0 {
+		return false
+	}
+	end, fault := rowsFault(page, nil)
+	return fault == "" && end == len(page)
+}
+
+// buckets checks the trees of the buckets that a leaf of the root names.
+func (c *treeCheck) buckets(pgid uint64, page []byte) error {
+	if _, fault := rowsFault(page, nil); fault != "" {
+		return c.bad(pgid, "%s", fault)
+	}
+	for i := range int(binary.NativeEndian.Uint16(page[pageCount:])) {
+		at := pageHeader + i*elementSize
+		field := func(n int) int { return int(binary.NativeEndian.Uint32(page[at+4*n:])) }
+		value := at + field(1) + field(2) // the key comes first
+		if field(0) != flagBucket || field(3) < 16 {
 			return c.bad(pgid, "has an element that is no bucket")
 		}
 		root := binary.NativeEndian.Uint64(page[value:])
 		if root == 0 { // a small bucket lies in the leaf, in a page of no number
-			small := page[value+16 : value+field(3)]
-			if len(small) < pageHeader || binary.NativeEndian.Uint64(small) != 0 || flagsOf(small) != flagLeaf || binary.NativeEndian.Uint32(small[pageOverflow:]) != 0 {
-				return c.bad(pgid, "has a bucket that is no leaf")
+			if !small(page[value+16 : value+field(3)]) {
+				return c.bad(pgid, "has a small bucket that is damaged")
 			}
 			continue
 		}

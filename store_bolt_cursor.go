@@ -298,32 +298,15 @@ func (c *treeCursor) reach(key []byte, remove bool) {
 	}
 }
 
-// order makes sure that the rows of a leaf lie one after the other, and that their
-// keys ascend and end before those of the next leaf. Of branches the keys did when
-// the file was opened.
+// order makes sure that the rows of a leaf are as bbolt writes them. Of branches the
+// keys were in order when the file was opened.
 func (c *treeCursor) order(l *treeLevel) {
 	pgid := binary.NativeEndian.Uint64(l.page)
 	if !l.leaf || c.ordered[pgid] {
 		return
 	}
-	fields := binary.NativeEndian
-	var before []byte
-	end := uint64(pageHeader + int(l.count)*elementSize)
-	for i := range int(l.count) {
-		at := uint64(pageHeader + i*elementSize)
-		e := l.page[at : at+elementSize]
-		if at+uint64(fields.Uint32(e[4:])) != end {
-			panic(fmt.Sprintf("page %d of the file does not have its %d-th row where the one before ends", pgid, i+1))
-		}
-		key := l.page[end : end+uint64(fields.Uint32(e[8:]))]
-		if i > 0 && bytes.Compare(before, key) >= 0 {
-			panic(fmt.Sprintf("page %d of the file has its %d-th key out of order", pgid, i+1))
-		}
-		before = key
-		end += uint64(len(key)) + uint64(fields.Uint32(e[12:]))
-	}
-	if next := c.next(); next != nil && bytes.Compare(before, next) >= 0 {
-		panic(fmt.Sprintf("page %d of the file has keys of the next one", pgid))
+	if _, fault := rowsFault(l.page, c.next()); fault != "" {
+		panic(fmt.Sprintf("page %d of the file %s", pgid, fault))
 	}
 	if c.ordered == nil {
 		c.ordered = make(map[uint64]bool)

@@ -397,8 +397,8 @@ func TestBesideBent(t *testing.T) {
 	}
 }
 
-// TestBentSmallBuckets flips each bit of the headers of what lies in the root page,
-// where the buckets of a new ledger are, pages within the page. Opening says so, or
+// TestBentSmallBuckets flips each bit of the root page and of the headers of what
+// lies in it: the buckets of a new ledger are pages within the page. Opening says so, or
 // the audit, or the ledger stays whole when these grow into pages of their own.
 func TestBentSmallBuckets(t *testing.T) {
 	if testing.Short() {
@@ -421,19 +421,29 @@ func TestBentSmallBuckets(t *testing.T) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	root := file[m.root*1024:]
+	root := file[m.root*1024 : (m.root+1)*1024]
 	d := &damageLedger{pageSize: 1024}
+	n := d.elements(root)
+	at := []int{}
+	for i := range pageHeader + n*elementSize {
+		at = append(at, i)
+	}
+	for i := range n {
+		_, value := d.element(root, i)
+		for n := range min(value[1], 16+pageHeader+elementSize) {
+			at = append(at, value[0]+n)
+		}
+	}
 	refused, whole := 0, 0
-	for i := range d.elements(root[:1024]) {
-		_, value := d.element(root[:1024], i)
-		for bit := range 8 * (16 + pageHeader) {
+	for _, at := range at {
+		for bit := range 8 {
 			bent := bytes.Clone(file)
-			bent[int(m.root)*1024+value[0]+bit/8] ^= 1 << (bit % 8)
+			bent[int(m.root)*1024+at] ^= 1 << bit
 			path := damagedFile(t, bent)
 			led, err := Open(path, &Options{NoWitness: true})
 			if err != nil {
 				if refused++; !saysDamaged(err) {
-					t.Errorf("bucket %d, bit %d: %v", i, bit, err)
+					t.Errorf("byte %d, bit %d: %v", at, bit, err)
 				}
 				continue
 			}
@@ -447,13 +457,13 @@ func TestBentSmallBuckets(t *testing.T) {
 			for range 60 {
 				acct, err := led.OpenAccount(ctx)
 				if err != nil {
-					t.Errorf("bucket %d, bit %d: %v", i, bit, err)
+					t.Errorf("byte %d, bit %d: %v", at, bit, err)
 					break
 				}
 				d.ids = append(d.ids, acct.ID)
 			}
 			if err := d.goesOn(led, path); err != nil {
-				t.Errorf("bucket %d, bit %d: %v", i, bit, err)
+				t.Errorf("byte %d, bit %d: %v", at, bit, err)
 			}
 		}
 	}
