@@ -153,7 +153,7 @@ func boltTail(tx *bolt.Tx) (uint64, error) {
 		return 0, err
 	}
 	var tail uint64
-	if k, _ := newTreeCursor(b).Last(); len(k) == 8 {
+	if k, _ := newTreeCursor(b).reachEnd(); len(k) == 8 {
 		tail = binary.BigEndian.Uint64(k)
 	} else if k != nil {
 		return 0, fmt.Errorf("%w: the journal has a key of %d bytes", ErrCorrupt, len(k))
@@ -214,9 +214,6 @@ func (s *boltStore) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
 		position += uint64(n)
 		records = records[n:]
 		binary.BigEndian.PutUint64(key[:], position)
-		if start == 0 {
-			newTreeCursor(b).reach(key[:], false)
-		}
 		if err := b.Put(key[:], arena[start:]); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	bolt "go.etcd.io/bbolt"
@@ -27,7 +28,7 @@ type treeCursor struct {
 	levels   []treeLevel // from the root down to a leaf
 	room     [4]treeLevel
 
-	ordered map[uint64]bool // leaves that reach has looked at
+	ordered [3]uint64 // the leaves that order looked at last: one, and those beside it
 }
 
 // treeLevel is a place in a page.
@@ -277,6 +278,15 @@ func (c *treeCursor) Prev() (k, v []byte) {
 	return nil, nil
 }
 
+// reachEnd returns the last row, and is reach for one after it.
+func (c *treeCursor) reachEnd() (key, value []byte) {
+	key, value = c.Last()
+	if c.small == nil {
+		c.order(&c.levels[len(c.levels)-1])
+	}
+	return key, value
+}
+
 // reach makes sure that bbolt, which searches as Seek does, gets to where the row
 // of a key is or is to be, and that the rows there are in order: it may divide the
 // page among them. Where it removes a row it may join the page with the one before
@@ -302,16 +312,13 @@ func (c *treeCursor) reach(key []byte, remove bool) {
 // keys were in order when the file was opened.
 func (c *treeCursor) order(l *treeLevel) {
 	pgid := binary.NativeEndian.Uint64(l.page)
-	if !l.leaf || c.ordered[pgid] {
+	if !l.leaf || slices.Contains(c.ordered[:], pgid) {
 		return
 	}
 	if _, fault := rowsFault(l.page, c.next()); fault != "" {
 		panic(fmt.Sprintf("page %d of the file %s", pgid, fault))
 	}
-	if c.ordered == nil {
-		c.ordered = make(map[uint64]bool)
-	}
-	c.ordered[pgid] = true
+	c.ordered = [3]uint64{pgid, c.ordered[0], c.ordered[1]}
 }
 
 // next returns the key that the next leaf begins with, nil if there is none.
