@@ -117,8 +117,8 @@ func (c *treeCursor) child() *treeLevel {
 	l := &c.levels[len(c.levels)-1]
 	pgid := binary.NativeEndian.Uint64(l.page[pageHeader+l.index*elementSize+8:])
 	next := c.down(pgid)
-	if key := l.key(l.index); next.count == 0 || !bytes.Equal(next.key(0), key) {
-		panic(fmt.Sprintf("page %d of the file does not begin with the key %x that leads to it", pgid, key))
+	if next.count == 0 || !bytes.Equal(next.key(0), l.key(l.index)) {
+		panic(fmt.Sprintf("page %d of the file does not begin with the key that leads to it", pgid))
 	}
 	return next
 }
