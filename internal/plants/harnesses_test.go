@@ -42,7 +42,7 @@ var harnesses = []plant{{
 }, {
 	name: "pages-trusted-when-written", shows: "the damage matrix",
 	file: "store_bolt_cursor.go", edits: []edit{{`next.count == 0 || !bytes.Equal(next.key(0), l.key(l.index))`, `next.count == 0`}},
-	pkg: ".", test: "TestHarnessDamagedPages", look: "20s", says: `then payments were made`,
+	pkg: ".", test: "TestHarnessDamagedPages", look: "90s", says: `then payments were made`,
 }, {
 	name: "empty-path-panics", shows: "HTTP fuzz and flood",
 	file: "httpapi/routes.go", edits: []edit{{`case p == "" || p[0] != '/' || p != clean:`, `case p[0] != '/' || p != clean:`}},
