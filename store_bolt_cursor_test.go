@@ -227,12 +227,7 @@ func TestBentBranchKey(t *testing.T) {
 	}
 	d := newDamageLedger(t, 1024, true)
 	unbent := func(path string) {
-		f, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if err := checkPages(f); err != nil && strings.Contains(err.Error(), "in use twice") {
+		if err := pagesFault(path); err != nil && strings.Contains(err.Error(), "in use twice") {
 			t.Errorf("%s: what was written has made it worse: %v", path, err)
 		}
 	}
@@ -386,11 +381,7 @@ func TestBesideBent(t *testing.T) {
 			if err := s.close(); err != nil {
 				t.Error(err)
 			}
-			f, err := os.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := errors.Join(checkPages(f), f.Close()); err != nil {
+			if err := pagesFault(path); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
 		})

@@ -269,11 +269,7 @@ func tryDamaged(t *testing.T, c damaged, path string) string {
 		// What is written all the same makes it no worse.
 		c.d.goOn(led)
 		led.Close()
-		f, err := os.Open(path)
-		if err == nil {
-			err = errors.Join(checkPages(f), f.Close())
-		}
-		if err != nil {
+		if err := pagesFault(path); err != nil {
 			t.Errorf("%s: the audit found it, then payments were made: %v", c, err)
 		}
 		return "found by the audit"
@@ -290,6 +286,15 @@ func tryDamaged(t *testing.T, c damaged, path string) string {
 		t.Errorf("%s: the audit was clean, then payments were made: %v", c, err)
 	}
 	return "nothing lost"
+}
+
+// pagesFault says what is wrong with the pages of a file.
+func pagesFault(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(checkPages(f), f.Close())
 }
 
 // unlocked makes sure that nobody has a file open any more.
