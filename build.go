@@ -15,6 +15,10 @@ type BuildOptions struct {
 	// Progress is called about ten times a second, and at the beginning and the
 	// end of each stage, by the goroutine that called. May be nil.
 	Progress func(BuildProgress)
+	// Background leaves a program beside it at least half of the time of the disk
+	// and of the processors while it copies: after each page it rests for as long
+	// as that page took. [Ledger.Backup] always does.
+	Background bool
 	// Witness is the path of the file's witness (see [Options]), which is made
 	// last, in the place of one that is there; another file there is [ErrWitness].
 	// Zero: for Build and Backup none, as a copy that is kept needs none; for
@@ -49,11 +53,17 @@ func Build(ctx context.Context, path string, from JournalSource, opts *BuildOpti
 	return build(ctx, path, from, true, opts)
 }
 
-// Backup makes a copy of the ledger in a new file: see [Build]. The ledger goes
-// on meanwhile, and shares its processors and its disk with that: a program of its
-// own with a low priority, such as capycoind backup, leaves transfers more of them.
+// Backup makes a copy of the ledger in a new file, in the background: see [Build].
+// The ledger goes on meanwhile, and shares its processors and its disk with that: a
+// program of its own with a low priority, such as capycoind backup, leaves transfers
+// more of them.
 func (l *Ledger) Backup(ctx context.Context, path string, opts *BuildOptions) (BuildReport, error) {
-	return Build(ctx, path, l.JournalPage, opts)
+	var o BuildOptions
+	if opts != nil {
+		o = *opts
+	}
+	o.Background = true
+	return Build(ctx, path, l.JournalPage, &o)
 }
 
 // Restore makes the file of a ledger from a copy, of which only the journal
@@ -212,6 +222,7 @@ func (b *builder) restart() error {
 // first page was read, or a little further.
 func (b *builder) copy(ctx context.Context, first JournalPage, from JournalSource) (err error) {
 	for page := first; ; {
+		began := time.Now()
 		if b.position > 0 {
 			if page, err = from(ctx, b.position); err != nil {
 				return err
@@ -229,6 +240,21 @@ func (b *builder) copy(ctx context.Context, first JournalPage, from JournalSourc
 		if b.position >= first.End {
 			return nil
 		}
+		if b.opts.Background {
+			if err := rest(ctx, time.Since(began)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// rest waits, unless ctx ends.
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

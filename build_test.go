@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // names returns what is in a folder.
@@ -254,6 +256,33 @@ func TestBuildInterrupted(t *testing.T) {
 		all := w.led.position()
 		if err != nil || rep.Resumed == 0 || rep.Resumed > all || stage != "copying" && rep.Resumed < all {
 			t.Errorf("%s: went on from record %d of %d, %v", stage, rep.Resumed, all, err)
+		}
+	}
+}
+
+// TestBuildBackground: between pages it rests for as long as they took.
+func TestBuildBackground(t *testing.T) {
+	w := newCopyWorld(t, 16)
+	w.do(100)
+	const took = 5 * time.Millisecond
+	for _, background := range []bool{false, true} {
+		var rests []time.Duration
+		var ended time.Time
+		_, err := Build(context.Background(), filepath.Join(t.TempDir(), "copy.db"), func(ctx context.Context, after uint64) (JournalPage, error) {
+			if after > 0 { // the first page is read before it begins
+				rests = append(rests, time.Since(ended))
+			}
+			time.Sleep(took)
+			page, err := w.led.JournalPage(ctx, after)
+			page.Records = page.Records[:min(20, len(page.Records))]
+			ended = time.Now()
+			return page, err
+		}, &BuildOptions{Background: background})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shortest := slices.Min(rests[1:]); background != (shortest >= took) {
+			t.Errorf("in the background %v: it rests %v, where a page took %v", background, rests, took)
 		}
 	}
 }

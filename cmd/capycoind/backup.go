@@ -34,7 +34,7 @@ func newBackup(s *settings) *cobra.Command {
 			if args[0] == "-" {
 				return backupToOutput(cmd, s, c)
 			}
-			rep, err := capycoin.Build(cmd.Context(), args[0], c.journal, buildOptions(newProgress(cmd, s)))
+			rep, err := c.copyTo(cmd, s, args[0])
 			if err != nil {
 				return buildError(err)
 			}
@@ -48,6 +48,13 @@ func newBackup(s *settings) *cobra.Command {
 // files is the completion of an argument that is a file.
 func files(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// copyTo makes the copy, beside a server that has payments to make.
+func (c *client) copyTo(cmd *cobra.Command, s *settings, path string) (capycoin.BuildReport, error) {
+	o := buildOptions(newProgress(cmd, s))
+	o.Background = true
+	return capycoin.Build(cmd.Context(), path, c.journal, o)
 }
 
 // journal is a [capycoin.JournalSource] of the running server.
@@ -80,7 +87,7 @@ func backupToOutput(cmd *cobra.Command, s *settings, c *client) error {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "backup.db")
-	if _, err := capycoin.Build(cmd.Context(), path, c.journal, buildOptions(newProgress(cmd, s))); err != nil {
+	if _, err := c.copyTo(cmd, s, path); err != nil {
 		return buildError(err)
 	}
 	f, err := os.Open(path)

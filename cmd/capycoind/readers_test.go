@@ -84,8 +84,9 @@ func (a *target) pay(f *fare, client *http.Client, from, to holder, busy func() 
 }
 
 // compare lets transfers be made with something beside them and without, in
-// turn. It fails the test unless the file grows no more for it and, in the best
-// of five tries, they keep their p99 within twice that without. start begins
+// turn. It fails the test unless the file grows no more for it and, where it has
+// the machine to itself, they keep their p99 within twice that without, in the
+// best of five tries. start begins
 // what is beside them, and returns whether it goes on and what ends it.
 func (a *target) compare(what string, start func() (busy func() bool, end func())) {
 	a.t.Helper()
@@ -108,7 +109,7 @@ func (a *target) compare(what string, start func() (busy func() bool, end func()
 			a.t.Errorf("the file grows for what is beside transfers %s:%s", what, said)
 			return
 		}
-		if tolerable(loaded.took.p99(), quiet.took.p99(), 2) {
+		if !harness.Alone() || tolerable(loaded.took.p99(), quiet.took.p99(), 2) {
 			a.t.Logf("transfers %s%s", what, said)
 			return
 		}

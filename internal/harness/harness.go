@@ -28,6 +28,11 @@ func Budget(t testing.TB, short time.Duration) time.Duration {
 	return long
 }
 
+// Alone says whether a test has the machine to itself, and can hold what it
+// measures against a limit: in runs that set the variable, one harness runs at a
+// time. In others the tests of several packages share the machine.
+func Alone() bool { return os.Getenv(Variable) != "" }
+
 // Count reports how often a test did something, such as "kills survived".
 // The command for long runs adds them up.
 func Count(t testing.TB, what string, n int) {
