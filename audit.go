@@ -155,9 +155,7 @@ func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
 		keySum:   newKeySum(),
 		twice:    make(map[uint64]bool),
 		seed:     maphash.MakeSeed(),
-	}
-	if opts != nil {
-		a.opts = *opts
+		opts:     orZero(opts),
 	}
 	if a.opts.MaxFaults <= 0 {
 		a.opts.MaxFaults = 1000

@@ -281,10 +281,8 @@ func (k *keyIndex) look(ctx context.Context, l *Ledger, h keyHash, want uint64) 
 			return list, nil
 		}
 		// It may have been on its way from one run to another.
-		select {
-		case <-ctx.Done():
-			return list, ctx.Err()
-		case <-time.After(time.Millisecond):
+		if err := pause(ctx, time.Millisecond); err != nil {
+			return list, err
 		}
 		if err := l.Err(); err != nil {
 			return list, err

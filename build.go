@@ -50,7 +50,7 @@ type BuildReport struct {
 // is no ledger ([ErrNotLedger]). Two cannot make a file at once: the other one
 // gets [ErrLocked].
 func Build(ctx context.Context, path string, from JournalSource, opts *BuildOptions) (BuildReport, error) {
-	return build(ctx, path, from, true, opts)
+	return build(ctx, path, from, true, orZero(opts))
 }
 
 // Backup makes a copy of the ledger in a new file, in the background: see [Build].
@@ -58,12 +58,9 @@ func Build(ctx context.Context, path string, from JournalSource, opts *BuildOpti
 // program of its own with a low priority, such as capycoind backup, leaves transfers
 // more of them.
 func (l *Ledger) Backup(ctx context.Context, path string, opts *BuildOptions) (BuildReport, error) {
-	var o BuildOptions
-	if opts != nil {
-		o = *opts
-	}
+	o := orZero(opts)
 	o.Background = true
-	return Build(ctx, path, l.JournalPage, &o)
+	return build(ctx, path, l.JournalPage, true, o)
 }
 
 // Restore makes the file of a ledger from a copy, of which only the journal
@@ -75,19 +72,16 @@ func Restore(ctx context.Context, backup, path string, opts *BuildOptions) (rep 
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
-	return Build(ctx, path, journal.Page, withWitness(path, opts))
+	return build(ctx, path, journal.Page, true, withWitness(path, opts))
 }
 
 // withWitness returns options with a witness.
-func withWitness(path string, opts *BuildOptions) *BuildOptions {
-	var o BuildOptions
-	if opts != nil {
-		o = *opts
-	}
+func withWitness(path string, opts *BuildOptions) BuildOptions {
+	o := orZero(opts)
 	if o.Witness == "" {
 		o.Witness = path + ".witness"
 	}
-	return &o
+	return o
 }
 
 // sameName says whether two paths are the same, going by their text.
@@ -99,11 +93,11 @@ func sameName(a, b string) bool {
 
 // build makes a file. One that resumes goes on with what it finds, and leaves
 // what it has when it is broken off.
-func build(ctx context.Context, path string, from JournalSource, resumes bool, opts *BuildOptions) (rep BuildReport, err error) {
+func build(ctx context.Context, path string, from JournalSource, resumes bool, opts BuildOptions) (rep BuildReport, err error) {
 	if err := errThere(path); err != nil {
 		return rep, fmt.Errorf("making %s: %w", path, err)
 	}
-	if opts != nil && opts.Witness != "" {
+	if opts.Witness != "" {
 		// What is replaced in the end is a witness, and nothing else.
 		err := replaceable(opts.Witness)
 		if err == nil && sameName(opts.Witness, path) {
@@ -171,11 +165,8 @@ type builder struct {
 // not matter, and not so much that those of a server beside it wait for long.
 const buildBytes = 512 << 10
 
-func newBuilder(path string, opts *BuildOptions) (*builder, error) {
-	b := &builder{path: path, temp: partialName(path)}
-	if opts != nil {
-		b.opts = *opts
-	}
+func newBuilder(path string, opts BuildOptions) (*builder, error) {
+	b := &builder{path: path, temp: partialName(path), opts: opts}
 	var err error
 	b.store, b.position, err = openPartial(b.temp)
 	return b, markFull(err)
@@ -241,15 +232,15 @@ func (b *builder) copy(ctx context.Context, first JournalPage, from JournalSourc
 			return nil
 		}
 		if b.opts.Background {
-			if err := rest(ctx, time.Since(began)); err != nil {
+			if err := pause(ctx, time.Since(began)); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// rest waits, unless ctx ends.
-func rest(ctx context.Context, d time.Duration) error {
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
 		return nil

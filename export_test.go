@@ -1,7 +1,11 @@
 package capycoin
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"os"
+	"testing"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -66,4 +70,22 @@ func CheckPages(led *Ledger) (bad []error) {
 func GrowBy(led *Ledger, bytes int) error {
 	led.bolt.db.AllocSize = bytes
 	return led.bolt.view(func(tx *bolt.Tx) error { return os.Truncate(led.bolt.db.Path(), tx.Size()) })
+}
+
+// Unpack returns what is in a compressed file.
+func Unpack(t testing.TB, name string) []byte {
+	t.Helper()
+	packed, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -1,12 +1,9 @@
 package capycoin_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,20 +58,8 @@ var oldFormats = []oldFormat{
 // oldFile unpacks a file of an earlier format.
 func oldFile(t *testing.T, name string) (path string) {
 	t.Helper()
-	packed, err := os.ReadFile(filepath.Join("testdata", name+".gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
 	path = filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, b, 0o600); err != nil {
+	if err := os.WriteFile(path, capycoin.Unpack(t, filepath.Join("testdata", name+".gz")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -155,11 +155,16 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 // foldTuning lets tests make sweeps small and frequent.
 var foldTuning func(*folder)
 
-func checkOptions(opts *Options) (Options, error) {
-	var o Options
+// orZero returns a copy of options, which are zero where there are none.
+func orZero[T any](opts *T) (o T) {
 	if opts != nil {
 		o = *opts
 	}
+	return o
+}
+
+func checkOptions(opts *Options) (Options, error) {
+	o := orZero(opts)
 	var bad error
 	check := func(ok bool, field string, value any, allowed string) {
 		if !ok && bad == nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,23 +14,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 )
-
-func unpack(t *testing.T, name string) []byte {
-	t.Helper()
-	packed, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // journalOf returns the export of a file and the kinds of its records.
 func journalOf(t *testing.T, path string) (lines []byte, kinds []byte) {
@@ -61,10 +43,10 @@ func TestFormatRatchet(t *testing.T) {
 		t.Run(fmt.Sprint(number), func(t *testing.T) {
 			dir := t.TempDir()
 			path, imported := filepath.Join(dir, "old.db"), filepath.Join(dir, "imported.db")
-			if err := os.WriteFile(path, unpack(t, fmt.Sprintf("testdata/format%d.db.gz", number)), 0o600); err != nil {
+			if err := os.WriteFile(path, Unpack(t, fmt.Sprintf("testdata/format%d.db.gz", number)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			want := unpack(t, fmt.Sprintf("testdata/format%d.jsonl.gz", number))
+			want := Unpack(t, fmt.Sprintf("testdata/format%d.jsonl.gz", number))
 			before, kinds := journalOf(t, path)
 			if !bytes.Equal(before, want) {
 				t.Error("its journal is not the one that was written into it")
@@ -153,7 +135,7 @@ func TestOpenOldDamaged(t *testing.T) {
 		},
 	} {
 		path := filepath.Join(t.TempDir(), "old.db")
-		writeFile(t, path, unpack(t, name))
+		writeFile(t, path, Unpack(t, name))
 		inBolt(t, path, damage)
 		before := readFile(t, path)
 		if led, err := Open(path, &Options{NoWitness: true}); !errors.Is(err, ErrCorrupt) {

@@ -76,10 +76,7 @@ type RepairReport struct {
 // [Open]: [ErrCorrupt] for the one, with what is lost in the report, and
 // [ErrRolledBack] for the other.
 func Repair(ctx context.Context, path string, opts *RepairOptions) (rep RepairReport, err error) {
-	r := &repairer{rep: &rep}
-	if opts != nil {
-		r.opts = *opts
-	}
+	r := &repairer{rep: &rep, opts: orZero(opts)}
 	if r.path, err = filepath.EvalSymlinks(path); err != nil {
 		return rep, err
 	}
@@ -284,7 +281,7 @@ func (r *repairer) replace(ctx context.Context, end uint64) error {
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an attempt that was broken off
 		return err
 	}
-	built, err := build(ctx, temp, r.salvage.source(end), false, &BuildOptions{Progress: r.progress})
+	built, err := build(ctx, temp, r.salvage.source(end), false, BuildOptions{Progress: r.progress})
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,7 @@ func TestHarnessRepairSteps(t *testing.T) {
 	if testing.Short() {
 		t.Skip("dozens of processes")
 	}
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	d := newDamageLedger(t, testPage, false)
 	file, lost := d.lostLeaf(t, len(d.records)/2)
 	kills := 0

@@ -135,9 +135,7 @@ func TestRepairLostPage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, a large ledger")
 	}
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	d := newDamageLedger(t, testPage, false)
 	file, lost := d.lostLeaf(t, len(d.records)/2)
 	path := damagedFile(t, file)
@@ -286,9 +284,7 @@ func TestRepairRolledBack(t *testing.T) {
 // Its records are in the ledger afterwards if the page has a single wrong bit or a
 // witness saw them, else in a file.
 func TestRepairLostCommit(t *testing.T) {
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	ctx := context.Background()
 	path := newFile(t)
 	led, err := Open(path, &Options{NoWitness: true})
@@ -365,9 +361,7 @@ func TestRepairIgnoresUnfinished(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, a large ledger")
 	}
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	d := newDamageLedger(t, testPage, false)
 	file, lost := d.lostLeaf(t, len(d.records)-10)
 	// The same records, a second later each, in a free page.
@@ -427,9 +421,7 @@ func TestRepairChild(t *testing.T) {
 // new one is there then, nothing else, and what was damaged is kept; the next
 // repair goes through.
 func TestHarnessRepairKilled(t *testing.T) {
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	d := newDamageLedger(t, testPage, false)
 	file, lost := d.lostLeaf(t, len(d.records)/2)
 	path := damagedFile(t, file)
@@ -498,9 +490,7 @@ func TestRepairSeen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, a large ledger")
 	}
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	d := newDamageLedger(t, testPage, false)
 	file, lost := d.lostLeaf(t, len(d.records)/2)
 	path := damagedFile(t, file)

@@ -120,9 +120,7 @@ func TestLeafIsBranch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, a large ledger")
 	}
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	d := newDamageLedger(t, testPage, false)
 	f, err := os.Open(damagedFile(t, d.file))
 	if err != nil {
@@ -222,9 +220,7 @@ func TestBentBranchKey(t *testing.T) {
 	if testing.Short() {
 		t.Skip("hundreds of ledgers")
 	}
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	d := newDamageLedger(t, 1024, true)
 	unbent := func(path string) {
 		if err := pagesFault(path); err != nil && strings.Contains(err.Error(), "in use twice") {

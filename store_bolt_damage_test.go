@@ -218,9 +218,7 @@ func everyDamage(t *testing.T, budget time.Duration, ledgers []*damageLedger, tr
 
 func damageLedgers(t *testing.T) []*damageLedger {
 	t.Helper()
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	if testing.Short() {
 		t.Skip("hundreds of ledgers")
 	}

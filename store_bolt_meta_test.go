@@ -36,9 +36,7 @@ func TestMetaPages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("hundreds of files")
 	}
-	if os.Getpagesize() != testPage {
-		t.Skip("the pages of this machine have another size")
-	}
+	needsTestPage(t)
 	order := binary.NativeEndian
 	path := newFile(t) // ends at record 5
 	file, seen := readFile(t, path), readFile(t, path+".witness")

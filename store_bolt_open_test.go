@@ -66,12 +66,17 @@ func inBolt(t testing.TB, path string, change func(*bolt.Tx) error) {
 
 const testPage = 4096 // of a bbolt file, on the machines that run tests
 
-// TestOpenRefuses opens what is no ledger, or not the one asked for: each has
-// an error of its own, the file is as it was, and its lock is gone.
-func TestOpenRefuses(t *testing.T) {
+func needsTestPage(t *testing.T) {
+	t.Helper()
 	if os.Getpagesize() != testPage {
 		t.Skip("the pages of this machine have another size")
 	}
+}
+
+// TestOpenRefuses opens what is no ledger, or not the one asked for: each has
+// an error of its own, the file is as it was, and its lock is gone.
+func TestOpenRefuses(t *testing.T) {
+	needsTestPage(t)
 	newer := func(b []byte) int { // offset of the newer meta page
 		txid := func(at int) uint64 { return binary.NativeEndian.Uint64(b[at+metaTxid:]) }
 		if txid(testPage) > txid(0) {

@@ -19,19 +19,12 @@ func newInvite(s *settings) *cobra.Command {
 }
 
 func newInviteNew(s *settings) *cobra.Command {
-	var label, expires string
 	cmd := &cobra.Command{
 		Use:   "new",
 		Short: "Make an invite",
 		Args:  arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			request := make(map[string]string)
-			if cmd.Flags().Changed("label") {
-				request["label"] = label
-			}
-			if cmd.Flags().Changed("expires") {
-				request["expires"] = expires
-			}
+			request := given(cmd, "label", "expires")
 			var i invite
 			b, err := newClient(cmd, s).ask("POST", "/invite", "", request, &i)
 			if err != nil {
@@ -45,8 +38,8 @@ func newInviteNew(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&label, "label", "", "what to call it, at most 64 `characters`")
-	cmd.Flags().StringVar(&expires, "expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 365 days off (default: in 30 days)")
+	cmd.Flags().String("label", "", "what to call it, at most 64 `characters`")
+	cmd.Flags().String("expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 365 days off (default: in 30 days)")
 	return withJSON(cmd, s)
 }
 

@@ -14,7 +14,6 @@ func newToken(s *settings) *cobra.Command {
 }
 
 func newTokenIssue(s *settings) *cobra.Command {
-	var label, expires string
 	cmd := &cobra.Command{
 		Use:   "issue ACCOUNT",
 		Short: "Issue a further token",
@@ -24,13 +23,7 @@ func newTokenIssue(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			request := make(map[string]string)
-			if cmd.Flags().Changed("label") {
-				request["label"] = label
-			}
-			if cmd.Flags().Changed("expires") {
-				request["expires"] = expires
-			}
+			request := given(cmd, "label", "expires")
 			var t token
 			b, err := newClient(cmd, s).ask("POST", path, "", request, &t)
 			if err != nil {
@@ -44,9 +37,20 @@ func newTokenIssue(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&label, "label", "", "what to call it, at most 64 `characters`")
-	cmd.Flags().StringVar(&expires, "expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 30 days off")
+	cmd.Flags().String("label", "", "what to call it, at most 64 `characters`")
+	cmd.Flags().String("expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 30 days off")
 	return withJSON(cmd, s)
+}
+
+// given returns those of the named flags that were given, as a request has them.
+func given(cmd *cobra.Command, names ...string) map[string]string {
+	request := make(map[string]string)
+	for _, name := range names {
+		if f := cmd.Flags().Lookup(name); f.Changed {
+			request[name] = f.Value.String()
+		}
+	}
+	return request
 }
 
 func newTokenList(s *settings) *cobra.Command {
