@@ -70,24 +70,15 @@ func (a *auditor) checkKeys(ctx context.Context) error {
 
 // seekKeys makes sure that a search finds each row: a sum does not tell.
 func (a *auditor) seekKeys(ctx context.Context) error {
-	for from := []byte{}; from != nil && a.l.bolt != nil; {
-		next, rows := []byte(nil), 0
-		err := a.l.bolt.scanStrictly(ctx, TableKeys, from, func(key, _ []byte) bool {
-			if rows++; rows == auditPage {
-				next = append(slices.Clone(key), 0)
-			}
-			return next == nil
-		})
-		if errors.Is(err, ErrCorrupt) {
-			a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
-			return nil
-		}
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return err
-		}
-		from = next
+	if a.l.bolt == nil {
+		return nil
 	}
-	return nil
+	err := scanRows(ctx, a.l.bolt.scanStrictly, TableKeys, func(_, _ []byte) error { return nil })
+	if errors.Is(err, ErrCorrupt) {
+		a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
+		return nil
+	}
+	return err
 }
 
 // sumIndex sums the index up to the position where the audit began; still is

@@ -261,16 +261,14 @@ func (c *lineCodec) id(name string, v *uuid.UUID) {
 	*v = id
 }
 
-const exportTime = "2006-01-02T15:04:05.000000Z"
-
 func (c *lineCodec) time(name string, v *int64) {
 	if !c.reading {
-		c.quoted(name, timeOf(*v).Format(exportTime))
+		c.quoted(name, timeOf(*v).Format(microTime))
 		return
 	}
 	s := c.quoted(name, "")
-	t, err := time.Parse(exportTime, s)
-	if err != nil || t.Format(exportTime) != s || t.UnixMicro() < 0 || t.UnixMicro() > maxTime {
+	t, err := time.Parse(microTime, s)
+	if err != nil || t.Format(microTime) != s || t.UnixMicro() < 0 || t.UnixMicro() > maxTime {
 		c.fail("%s is %.40q; it has to be a time such as 2022-08-15T13:24:23.136285Z", name, s)
 	}
 	*v = t.UnixMicro()

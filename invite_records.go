@@ -130,39 +130,18 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 	return live, false, nil
 }
 
-// scanTokenRows calls fn with all rows of tokens and invites, a page in one read.
+// scanTokenRows calls fn with all rows of tokens and invites.
 func (l *Ledger) scanTokenRows(ctx context.Context, fn func([selectorLen]byte, tokenRow)) error {
-	for from, more := []byte{}, true; more; {
-		if err := ctx.Err(); err != nil {
-			return err
+	return scanRows(ctx, l.folds.Scan, TableTokens, func(key, value []byte) error {
+		row, err := decodeTokenRow(key, value)
+		if err == nil && len(key) != selectorLen {
+			err = badRow(TableTokens, key)
 		}
-		n := 0
-		var bad error
-		more = false
-		err := l.folds.Scan(ctx, TableTokens, from, func(key, value []byte) bool {
-			if n++; n > auditPage {
-				more = true
-				return false
-			}
-			var row tokenRow
-			if row, bad = decodeTokenRow(key, value); bad == nil && len(key) != selectorLen {
-				bad = badRow(TableTokens, key)
-			}
-			if bad != nil {
-				return false
-			}
-			from = append(append(from[:0], key...), 0)
+		if err == nil {
 			fn([selectorLen]byte(key), row)
-			return true
-		})
-		if bad != nil {
-			return bad
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 // inviteLives says whether an invite can be used or revoked now, as the overlay

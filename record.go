@@ -401,5 +401,8 @@ func treeSize(n int64) int64 {
 	}
 }
 
+// microTime is the form of times in files, in UTC.
+const microTime = "2006-01-02T15:04:05.000000Z"
+
 // timeOf turns ledger time into a time.Time.
 func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

@@ -174,37 +174,19 @@ func (l *Ledger) warm(ctx context.Context, records uint64) error {
 	if accounts := l.books.accounts; accounts > int64(l.cache.limit) || uint64(accounts) > 8*records {
 		return nil
 	}
-	var bad error
-	for from, more := []byte{}, true; more; {
-		more = false
-		rows := 0
-		err := l.folds.Scan(ctx, TableAccounts, from, func(key, value []byte) bool {
-			if rows++; rows > auditPage {
-				more = true
-				return false
+	return scanRows(ctx, l.folds.Scan, TableAccounts, func(key, value []byte) (bad error) {
+		damaged := accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
+			var a *account
+			if a, bad = decodeAccount(id, state); bad == nil {
+				bad = checkRow(a, l.tail)
 			}
-			from = append(from[:0], key...)
-			damaged := accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
-				a, err := decodeAccount(id, state)
-				if err == nil {
-					err = checkRow(a, l.tail)
-				}
-				if err != nil {
-					bad = err
-					return false
-				}
+			if bad == nil {
 				l.cache.add(a)
-				return true
-			})
-			bad = errors.Join(bad, damaged)
+			}
 			return bad == nil
 		})
-		if err = errors.Join(err, bad); err != nil {
-			return err
-		}
-		from = append(from, 0)
-	}
-	return nil
+		return errors.Join(bad, damaged)
+	})
 }
 
 // foldReplayed keeps the memory of a long replay bounded. A store that can't

@@ -187,8 +187,6 @@ func (r *repairer) repair(ctx context.Context) error {
 		first := s.gaps[0].first
 		end = first - 1
 		lost = fmt.Errorf("%w: %d records of the journal can't be read, the first is record %d", ErrCorrupt, s.missing(), first)
-	}
-	if len(s.gaps) > 0 {
 		if r.rep.Lost, err = s.testimony(ctx); err != nil {
 			return err
 		}

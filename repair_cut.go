@@ -3,6 +3,7 @@ package capycoin
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,10 +121,7 @@ func (s *salvage) unsure(ctx context.Context, fn func(*record)) error {
 		}
 	}
 	slices.SortFunc(found, func(a, b JournalRecord) int {
-		if a.Position != b.Position {
-			return int(int64(a.Position) - int64(b.Position))
-		}
-		return bytes.Compare(a.Data, b.Data)
+		return cmp.Or(cmp.Compare(a.Position, b.Position), bytes.Compare(a.Data, b.Data))
 	})
 	found = slices.CompactFunc(found, func(a, b JournalRecord) bool { return a.Position == b.Position && bytes.Equal(a.Data, b.Data) })
 	var r record

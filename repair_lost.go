@@ -2,6 +2,7 @@ package capycoin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -115,13 +116,7 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 	}
 	for i := range lost {
 		slices.SortFunc(lost[i].Accounts, func(a, b LostAccount) int {
-			if a.Position != b.Position {
-				if a.Position < b.Position {
-					return -1
-				}
-				return 1
-			}
-			return bytes.Compare(a.Account[:], b.Account[:])
+			return cmp.Or(cmp.Compare(a.Position, b.Position), bytes.Compare(a.Account[:], b.Account[:]))
 		})
 	}
 	return lost, nil

@@ -1,6 +1,7 @@
 package capycoin
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -182,6 +183,35 @@ func (l *Ledger) accountRow(ctx context.Context, id uuid.UUID) (a *account, err 
 		return false
 	})
 	return a, errors.Join(err, bad)
+}
+
+// scanRows calls fn with all rows of a table that scan, of [Folds] or like it, finds,
+// a page of them in one read: a longer one would hold up the writer.
+func scanRows(ctx context.Context, scan func(context.Context, Table, []byte, func(key, value []byte) bool) error,
+	table Table, fn func(key, value []byte) error) error {
+	for from, more := []byte{}, true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var last []byte
+		var bad error
+		rows := 0
+		more = false
+		err := scan(ctx, table, from, func(key, value []byte) bool {
+			if rows++; rows > auditPage {
+				more = true
+				return false
+			}
+			last = append(last[:0], key...)
+			bad = fn(key, value)
+			return bad == nil
+		})
+		if err = cmp.Or(bad, err); err != nil {
+			return err
+		}
+		from = append(last, 0)
+	}
+	return nil
 }
 
 // roots reads the roots of a chain of n records; n tells how many there are.

@@ -291,31 +291,40 @@ func (c *treeCheck) free(pgid uint64) error {
 	if pgid == noFreelist {
 		return fmt.Errorf("%w: the file has no list of free pages", ErrCorrupt)
 	}
-	page, err := c.read(pgid, (pageHeader+8+8*c.pages)/uint64(c.pageSize))
+	page, ids, err := c.freelist(pgid)
 	if err != nil {
 		return err
-	}
-	if flagsOf(page) != flagFreelist {
-		return c.bad(pgid, "is no list of free pages")
 	}
 	for more := range uint64(int64(len(page)) / c.pageSize) {
 		if err := c.use(pgid + more); err != nil {
 			return err
 		}
 	}
+	for ; len(ids) > 0; ids = ids[8:] {
+		if err := c.use(binary.NativeEndian.Uint64(ids)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freelist reads the list of free pages, whose numbers have 8 bytes each.
+func (c *treeCheck) freelist(pgid uint64) (page, ids []byte, err error) {
+	page, err = c.read(pgid, (pageHeader+8+8*c.pages)/uint64(c.pageSize))
+	if err != nil {
+		return nil, nil, err
+	}
+	if flagsOf(page) != flagFreelist {
+		return nil, nil, c.bad(pgid, "is no list of free pages")
+	}
 	n, ids := uint64(binary.NativeEndian.Uint16(page[pageCount:])), page[pageHeader:]
 	if n == 0xffff { // too many for that field
 		n, ids = binary.NativeEndian.Uint64(ids), ids[8:]
 	}
 	if n > uint64(len(ids))/8 {
-		return c.bad(pgid, "has no room for its %d free pages", n)
+		return nil, nil, c.bad(pgid, "has no room for its %d free pages", n)
 	}
-	for i := range n {
-		if err := c.use(binary.NativeEndian.Uint64(ids[8*i:])); err != nil {
-			return err
-		}
-	}
-	return nil
+	return page, ids[:8*n], nil
 }
 
 // checkPages checks what bbolt would trust.

@@ -105,14 +105,19 @@ func checkFile(info fs.FileInfo) error {
 	return nil
 }
 
+// newName returns a name that nothing has, for a file that is to get another one
+// when it is whole.
+func newName(path string) string {
+	var random [8]byte
+	rand.Read(random[:])
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+hex.EncodeToString(random[:])+".new")
+}
+
 // createBolt makes a new file that is there whole or not at all: it is made
 // under another name, synced, and then linked into place, which fails if
 // another process was quicker.
 func createBolt(path string, begin func(Log) error) error {
-	var random [8]byte
-	rand.Read(random[:])
-	dir := filepath.Dir(path)
-	temp := filepath.Join(dir, "."+filepath.Base(path)+"."+hex.EncodeToString(random[:])+".new")
+	temp := newName(path)
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return notWritable(err)
@@ -138,7 +143,7 @@ func createBolt(path string, begin func(Log) error) error {
 	if err := os.Link(temp, path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return syncDir(filepath.Dir(path))
 }
 
 // openFile opens an existing file after a look at what bbolt trusts: bbolt

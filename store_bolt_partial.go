@@ -77,12 +77,7 @@ func goOn(path string) (s *boltStore, tail uint64, err error) {
 	} else if !info.Mode().IsRegular() {
 		return nil, 0, ErrNotLedger
 	}
-	s, err = openBbolt(path, false, time.Second, func(f *os.File) error {
-		if err := lockNamed(f, path, time.Second); err != nil {
-			return err
-		}
-		return checkPages(f)
-	})
+	s, err = openFile(path, time.Second)
 	if err != nil {
 		return nil, 0, err
 	}

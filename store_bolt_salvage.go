@@ -2,6 +2,7 @@ package capycoin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -193,15 +194,7 @@ func (s *salvage) readPage(pgid, id uint64, named bool, window []byte) {
 }
 
 func find(keys []salvagedPage, page uint64) (salvagedPage, bool) {
-	i, ok := slices.BinarySearchFunc(keys, page, func(k salvagedPage, page uint64) int {
-		switch {
-		case k.page < page:
-			return -1
-		case k.page > page:
-			return 1
-		}
-		return 0
-	})
+	i, ok := slices.BinarySearchFunc(keys, page, func(k salvagedPage, page uint64) int { return cmp.Compare(k.page, page) })
 	if !ok {
 		return salvagedPage{}, false
 	}

@@ -85,20 +85,13 @@ func (s *salvage) branch(c *treeCheck, in child, depth int, keys *[]salvagedPage
 
 // readFree reads the list of free pages, unless it can't be one.
 func (s *salvage) readFree(c *treeCheck) {
-	page, err := c.read(s.newest.freelist, (pageHeader+8+8*c.pages)/uint64(c.pageSize))
-	if err != nil || flagsOf(page) != flagFreelist {
-		return
-	}
-	n, ids := uint64(binary.NativeEndian.Uint16(page[pageCount:])), page[pageHeader:]
-	if n == 0xffff {
-		n, ids = binary.NativeEndian.Uint64(ids), ids[8:]
-	}
-	if n > uint64(len(ids))/8 {
+	_, ids, err := c.freelist(s.newest.freelist)
+	if err != nil {
 		return
 	}
 	free := make([]uint64, s.pages/64+1)
-	for i, last := uint64(0), uint64(1); i < n; i++ {
-		id := binary.NativeEndian.Uint64(ids[8*i:])
+	for last := uint64(1); len(ids) > 0; ids = ids[8:] {
+		id := binary.NativeEndian.Uint64(ids)
 		if id <= last || id >= c.pages {
 			return // it is in order
 		}

@@ -3,9 +3,7 @@ package capycoin
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -38,14 +36,13 @@ const (
 	witnessMagic = "capycoin witness "
 
 	witnessForm = witnessMagic + "1\nledger %s\nposition %d\ntime %s\nsha256 %x\n"
-	witnessTime = "2006-01-02T15:04:05.000000Z"
 )
 
 var errWitnessDamaged = errors.New("both of its slots are damaged")
 
 // slot returns the witness as text with a checksum, filled up with spaces.
 func (w *witness) slot() []byte {
-	b := fmt.Appendf(make([]byte, 0, witnessSlot), witnessForm, w.ledger, w.position, timeOf(w.time).Format(witnessTime), w.sum)
+	b := fmt.Appendf(make([]byte, 0, witnessSlot), witnessForm, w.ledger, w.position, timeOf(w.time).Format(microTime), w.sum)
 	b = fmt.Appendf(b, "crc32c %08x\n", crc32.Checksum(b, castagnoli))
 	b = append(b, bytes.Repeat([]byte{' '}, witnessSlot-len(b))...)
 	b[witnessSlot-1] = '\n'
@@ -63,7 +60,7 @@ func parseWitness(b []byte) (w witness, ok bool) {
 	if err != nil {
 		return witness{}, false
 	}
-	t, err := time.Parse(witnessTime, at)
+	t, err := time.Parse(microTime, at)
 	if err != nil {
 		return witness{}, false
 	}
@@ -163,10 +160,7 @@ func (w *witness) overwrite(f *os.File, old witness, slot int) error {
 // replaceWitness makes a witness, durably, in the place of whatever the path
 // names.
 func replaceWitness(path string, w witness) error {
-	var random [8]byte
-	rand.Read(random[:])
-	dir := filepath.Dir(path)
-	temp := filepath.Join(dir, "."+filepath.Base(path)+"."+hex.EncodeToString(random[:])+".new")
+	temp := newName(path)
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err == nil {
 		_, err = f.Write(append(w.slot(), w.slot()...))
@@ -180,7 +174,7 @@ func replaceWitness(path string, w witness) error {
 		if err != nil {
 			os.Remove(temp)
 		} else {
-			err = syncDir(dir)
+			err = syncDir(filepath.Dir(path))
 		}
 	}
 	if err != nil {

@@ -41,15 +41,7 @@ func serveInvites(x *exchange) error {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, `{"invite_id":"`...)
-		b = appendID(b, inv.ID)
-		b = append(b, `","label":`...)
-		b = appendString(b, inv.Label)
-		b = append(b, `,"created":"`...)
-		b = appendTime(b, inv.Created)
-		b = append(b, `","invite_expiry":"`...)
-		b = appendTime(b, inv.Expires)
-		b = append(b, `"}`...)
+		b = appendListed(b, "invite", inv.ID, inv.Label, inv.Created, inv.Expires)
 	}
 	return x.sendPage(append(b, ']'), page.Next, x.listing.Limit)
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/capycoin/capycoin"
 )
 
@@ -140,17 +142,19 @@ func serveTokens(x *exchange) error {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, `{"token_id":"`...)
-		b = appendID(b, t.ID)
-		b = append(b, `","label":`...)
-		b = appendString(b, t.Label)
-		b = append(b, `,"created":"`...)
-		b = appendTime(b, t.Created)
-		b = append(b, `","token_expiry":"`...)
-		b = appendTime(b, t.Expires)
-		b = append(b, `"}`...)
+		b = appendListed(b, "token", t.ID, t.Label, t.Created, t.Expires)
 	}
 	return x.sendJSON(append(b, `]}`...))
+}
+
+// appendListed writes a token or an invite of a list.
+func appendListed(b []byte, what string, id uuid.UUID, label string, created, expires time.Time) []byte {
+	b = append(append(append(b, `{"`...), what...), `_id":"`...)
+	b = append(appendID(b, id), `","label":`...)
+	b = append(appendString(b, label), `,"created":"`...)
+	b = append(appendTime(b, created), `","`...)
+	b = append(append(b, what...), `_expiry":"`...)
+	return append(appendTime(b, expires), `"}`...)
 }
 
 func serveRevokeToken(x *exchange) error {

@@ -23,12 +23,7 @@ func newAudit(s *settings) *cobra.Command {
 		Long: "audit asks the running server to replay the journal and compare everything with\n" +
 			"it, while it goes on serving. With a FILE it does so itself; no server may have\n" +
 			"the file open. It says whether the file lacks what its witness saw.",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return fmt.Errorf("%q is one argument too many", args[1])
-			}
-			return nil
-		},
+		Args: oneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := &auditOutput{cmd: cmd, json: s.json, progress: newProgress(cmd, s)}
 			if len(args) == 1 {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -19,12 +18,7 @@ func newExport(s *settings) *cobra.Command {
 			"output as lines of JSON (docs/export.md), of which import makes the same ledger.\n" +
 			"With a FILE it reads that itself, and changes nothing; no server may have the file\n" +
 			"open.",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return fmt.Errorf("%q is one argument too many", args[1])
-			}
-			return nil
-		},
+		Args: oneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			inBackground()
 			source := newClient(cmd, s).journal

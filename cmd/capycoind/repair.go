@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -26,12 +25,7 @@ func newRepair(s *settings) *cobra.Command {
 			"the later ones that can be read go to a file beside it, so that their payments can\n" +
 			"be made again. With --accept-rollback it takes a file as it is whose last commit may\n" +
 			"be lost, or that is behind its witness.",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return fmt.Errorf("%q is one argument too many", args[1])
-			}
-			return nil
-		},
+		Args: oneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := s.db
 			if len(args) == 1 {

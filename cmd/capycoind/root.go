@@ -138,6 +138,14 @@ func arguments(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// oneAtMost lets a command take one argument or none.
+func oneAtMost(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fmt.Errorf("%q is one argument too many", args[1])
+	}
+	return nil
+}
+
 // parseID reads an id as the API does, and returns it as the API writes it.
 func parseID(name, s string) (string, error) {
 	id, err := uuid.Parse(s)
