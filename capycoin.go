@@ -13,6 +13,11 @@
 // [Ledger.FundsAt] what an account had at a time. [Ledger.Audit] replays the
 // books and compares everything with them.
 //
+// An account that was opened with a public key, by [Ledger.OpenKeyedAccount], pays
+// only what its owner has signed: see [SignTransfer]. [Ledger.SetFeePolicy] puts a fee
+// on transfers, and [Ledger.PayStipend] pays what was collected to those who were
+// active, once a day.
+//
 // A [TokenIssuer] gives the owners of accounts bearer tokens and verifies them.
 // Package httpapi, beside this one, makes an HTTP API of a Ledger and a
 // TokenIssuer; the command capycoind is a server with it.
@@ -38,6 +43,10 @@
 // is asked for, and whenever: concurrently, in one batch, after a crash, years
 // later.
 //
+// From an account with a public key nothing is taken without a signature by its
+// present key, and an audit verifies each of them again. The fee of a transfer is what
+// the policy in force says, and no more than its MaxFee. A day's stipend is paid once.
+//
 // A context that ends before the writer takes an operation up means that it was
 // certainly not applied, and its error is returned. Afterwards the call returns
 // the true outcome, though the context has ended.
@@ -57,8 +66,8 @@
 //
 // Errors are sentinels for errors.Is, in blocks by the phase that returns them.
 // Where numbers matter a struct wraps one: [InsufficientFundsError],
-// [BatchError], [OptionError], [RolledBackError]. The checks of a transfer come in a fixed order,
-// that of their sentinels, and the first failure wins.
+// [FeeTooHighError], [BatchError], [OptionError], [RolledBackError]. The checks of a
+// transfer come in a fixed order, that of [Ledger.Transfer], and the first failure wins.
 //
 // # Storage
 //
@@ -83,6 +92,7 @@
 package capycoin
 
 import (
+	"crypto/ed25519"
 	"log/slog"
 	"time"
 
@@ -131,6 +141,12 @@ type Options struct {
 	// start. Zero: what an existing file has, [DefaultSeedAccount] for a new
 	// one. A file with another one is refused with [ErrSeedMismatch].
 	SeedAccount uuid.UUID
+	// SeedKey is the public key that the seed account of a new ledger is opened
+	// with, so that only who has the private key can spend from it. Zero: what an
+	// existing file has, none for a new one. A file whose seed account was opened
+	// with another one, or without, is refused with [ErrSeedKeyMismatch], whatever
+	// key it was changed to later.
+	SeedKey PublicKey
 	// Clock tells the time. Nil: [time.Now]. It may step back: the time of the
 	// ledger does not. It must stay within the years 1970 to 9999.
 	Clock func() time.Time
@@ -167,6 +183,10 @@ type Account struct {
 	Created      time.Time
 	Funds        Coins
 	Transactions int64 // how many transactions it was party to
+	// PublicKey is whose signature its transfers need, and KeyVersion how many it
+	// has had, this one included. Zero: it has none.
+	PublicKey  PublicKey
+	KeyVersion uint32
 }
 
 // Transfer asks to move Amount coins from Sender to Receiver.
@@ -179,7 +199,27 @@ type Transfer struct {
 	// 1 to [MaxKeyLen] bytes 0x21 to 0x7E without '"' and '\'. Empty: no key,
 	// and every call is a new transfer. Keys never expire.
 	Key string
+	// MaxFee is the most that the sender pays as a fee: where it is higher the
+	// transfer is refused with [ErrFeeTooHigh]. Nil: whatever it is.
+	MaxFee *Coins
+	// Signature is what [SignTransfer] made. A sender with a public key has to
+	// give one, with a Key and a MaxFee, which are signed, too; nobody else may.
+	Signature *Signature
 }
+
+// Signature is an account's consent to a transfer, given with its private key.
+// docs/signing.md says what is signed.
+type Signature struct {
+	// NotAfter is the last microsecond at which the transfer may be made, by the
+	// time of the ledger, and at most [MaxSignatureLife] after that.
+	NotAfter time.Time
+	// Bytes is the signature itself: Ed25519, RFC 8032.
+	Bytes [ed25519.SignatureSize]byte
+}
+
+// MaxSignatureLife is how long before a [Signature]'s NotAfter the transfer can be
+// made, at most.
+const MaxSignatureLife = 24 * time.Hour
 
 // ValidKey says whether a string can be a [Transfer]'s Key.
 func ValidKey(key string) bool {
@@ -202,7 +242,7 @@ type Receipt struct {
 	Sender        uuid.UUID
 	Receiver      uuid.UUID
 	Amount        Coins
-	Fee           Coins
+	Fee           Coins // what the sender paid beside the amount
 	SenderFunds   Coins // the sender's funds right after this transfer
 	Replayed      bool  // the transfer was made earlier, under the same key
 }

@@ -16,6 +16,9 @@ var (
 	ErrSupplyMismatch = errors.New("capycoin: the ledger has another supply")
 	// ErrSeedMismatch: the ledger has another seed account than was asked for.
 	ErrSeedMismatch = errors.New("capycoin: the ledger has another seed account")
+	// ErrSeedKeyMismatch: the ledger was made with another public key of the seed
+	// account than was asked for, or with none.
+	ErrSeedKeyMismatch = errors.New("capycoin: the seed account was opened with another public key")
 	// ErrNotLedger: the file is something else.
 	ErrNotLedger = errors.New("capycoin: not a ledger")
 	// ErrEmptyFile: the file has no bytes at all. A ledger never has; it may
@@ -69,11 +72,25 @@ var (
 	ErrBatchSize = errors.New("capycoin: a batch has 1 to 10000 transfers")
 	// ErrBatchTooLarge: an atomic batch that does not fit into one commit.
 	ErrBatchTooLarge = errors.New("capycoin: the batch does not fit into one commit")
+	// ErrMalformedSignature: a signed transfer without a key, with a MaxFee that is
+	// missing or not 0 to [MaxSupply], or a NotAfter that is not 1970 to 9999.
+	ErrMalformedSignature = errors.New("capycoin: a signed transfer has a key, a fee of 0 or more at most, and a time that it is not after")
 	// ErrBadKey: an idempotency key that is too long or has a byte that is not
 	// allowed.
 	ErrBadKey = errors.New(`capycoin: a key is 1 to 255 bytes 0x21 to 0x7e without '"' and '\'`)
 	// ErrKeyReused: the sender used the key for another receiver or amount.
 	ErrKeyReused = errors.New("capycoin: the key was used for another transfer")
+	// ErrSignatureRequired: the sender has a public key, and the transfer is not
+	// signed.
+	ErrSignatureRequired = errors.New("capycoin: the sender's signature is missing")
+	// ErrInvalidSignature: it is not what the sender's present key signs for this
+	// transfer in this ledger, or the sender has no key.
+	ErrInvalidSignature = errors.New("capycoin: invalid signature")
+	// ErrSignatureExpired: the ledger's time is after the signature's NotAfter.
+	ErrSignatureExpired = errors.New("capycoin: the signature has expired")
+	// ErrSignatureTooLong: its NotAfter is more than [MaxSignatureLife] after the
+	// ledger's time.
+	ErrSignatureTooLong = errors.New("capycoin: the signature is good for more than 24 hours")
 	// ErrAmountIsZero: the amount is 0.
 	ErrAmountIsZero = errors.New("capycoin: the amount is zero")
 	// ErrAmountIsNegative: the amount is below 0.
@@ -82,11 +99,29 @@ var (
 	ErrSameAccount = errors.New("capycoin: the sender is the receiver")
 	// ErrSenderNotFound: there is no such sender.
 	ErrSenderNotFound = errors.New("capycoin: no such sender")
+	// ErrFeeAccount: the sender is the account of the fees, from which only
+	// stipends take coins.
+	ErrFeeAccount = errors.New("capycoin: only stipends take coins from the fee account")
 	// ErrReceiverNotFound: there is no such receiver.
 	ErrReceiverNotFound = errors.New("capycoin: no such receiver")
+	// ErrFeeTooHigh: the fee is higher than the transfer's MaxFee; see
+	// [FeeTooHighError].
+	ErrFeeTooHigh = errors.New("capycoin: the fee is too high")
 	// ErrInsufficientFunds: the sender has less than it takes; see
 	// [InsufficientFundsError].
 	ErrInsufficientFunds = errors.New("capycoin: not enough funds")
+)
+
+// Returned by what sets a public key, and by what makes and verifies signatures beside
+// those above.
+var (
+	// ErrBadPublicKey: it is not the encoding of a point of the curve, or not its
+	// only one, or the point's order is small; see [PublicKey.Check].
+	ErrBadPublicKey = errors.New("capycoin: not a public key")
+	// ErrNoKey: the account was opened without a public key, and stays so.
+	ErrNoKey = errors.New("capycoin: the account has no public key")
+	// ErrKeyVersion: the change names a version that is not the key's.
+	ErrKeyVersion = errors.New("capycoin: the key has another version")
 )
 
 // Returned by the methods that read.
@@ -119,6 +154,8 @@ var (
 	ErrBadExpiry = errors.New("capycoin: bad expiry")
 	// ErrSeedToken: the seed account can't have a token.
 	ErrSeedToken = errors.New("capycoin: the seed account has no tokens")
+	// ErrFeeToken: nor can the account of the fees.
+	ErrFeeToken = errors.New("capycoin: the fee account has no tokens")
 	// ErrInvalidInvite: the invite is malformed, unknown, used, revoked or
 	// expired. Which of these is not told.
 	ErrInvalidInvite = errors.New("capycoin: invalid invite")
@@ -194,6 +231,20 @@ func (e *InsufficientFundsError) Error() string {
 
 // Unwrap returns [ErrInsufficientFunds].
 func (e *InsufficientFundsError) Unwrap() error { return ErrInsufficientFunds }
+
+// FeeTooHighError says what the fee is and what was allowed. errors.Is finds
+// [ErrFeeTooHigh] in it.
+type FeeTooHighError struct {
+	Fee    Coins
+	MaxFee Coins
+}
+
+func (e *FeeTooHighError) Error() string {
+	return fmt.Sprintf("%v: it is %d, allowed is %d", ErrFeeTooHigh, e.Fee, e.MaxFee)
+}
+
+// Unwrap returns [ErrFeeTooHigh].
+func (e *FeeTooHighError) Unwrap() error { return ErrFeeTooHigh }
 
 // BatchError says which transfer of an atomic batch was refused, and why.
 // Nothing of the batch was applied.

@@ -1,0 +1,210 @@
+package capycoin
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// What is signed is a byte string that no other transfer or change of a key has.
+// All integers are big-endian, ids are the 16 bytes of a UUID; docs/signing.md has
+// examples in hexadecimal.
+//
+//	transfer    "capycoin/transfer/v1\n" · ledger id 16 · key version 4 ·
+//	            sender 16 · receiver 16 · amount 8 · max fee 8 ·
+//	            not after 8 (µs since 1970) · key length 1 · idempotency key
+//	key change  "capycoin/key/v1\n" · ledger id 16 · account 16 ·
+//	            current key version 4 · new public key 32
+//
+// The first line names what is signed and its form; neither is the beginning of the
+// other, so a signature of one kind is none of the other. The ledger id keeps a
+// signature from being used in another ledger, and the key version from being used
+// once the key was changed, even if an earlier key comes back. In a transfer
+// everything has a fixed length up to the key, which has its length before it.
+const (
+	transferDomain = "capycoin/transfer/v1\n"
+	keyDomain      = "capycoin/key/v1\n"
+
+	// maxTransferMessage is the length of what is signed for a transfer with the
+	// longest key.
+	maxTransferMessage = len(transferDomain) + 16 + 4 + 16 + 16 + 8 + 8 + 8 + 1 + MaxKeyLen
+	keyChangeMessage   = len(keyDomain) + 16 + 16 + 4 + ed25519.PublicKeySize
+)
+
+// SignTransfer signs a transfer with the sender's private key, for one ledger
+// ([Supply] has its id) and for the version that the key has there ([Account] has
+// it); the receiver of the signature checks both. The transfer has a Key and a
+// MaxFee; its own Signature is not looked at. NotAfter is the last microsecond at
+// which the ledger makes the transfer, by its own time, in the years 1970 to 9999,
+// and is cut to microseconds; [MaxSignatureLife] bounds how far ahead it can be.
+//
+// The same arguments give the same signature (Ed25519, RFC 8032). The error is an
+// [ErrMalformedSignature] that says which argument is not in form. Whether the
+// transfer is possible at all is not looked at.
+func SignTransfer(ledger uuid.UUID, version uint32, t Transfer, notAfter time.Time, key ed25519.PrivateKey) (*Signature, error) {
+	s := &Signature{NotAfter: notAfter}
+	t.Signature = s
+	if err := checkSignedForm(&t); err != nil {
+		return nil, err
+	}
+	if err := checkPrivateKey(key); err != nil {
+		return nil, err
+	}
+	micros := notAfter.UnixMicro()
+	s.NotAfter = timeOf(micros)
+	m := appendTransferMessage(nil, ledger, version, t.Sender, t.Receiver, t.Amount, *t.MaxFee, micros, t.Key)
+	copy(s.Bytes[:], ed25519.Sign(key, m))
+	return s, nil
+}
+
+// VerifyTransfer returns nil if the transfer's Signature is what [SignTransfer]
+// makes of these arguments and the private key that belongs to this public one.
+// The ledger does this before it makes a transfer, and judges the time besides.
+//
+// Errors, in the order of the checks: [ErrSignatureRequired], there is no signature;
+// [ErrMalformedSignature], [ErrBadPublicKey], [ErrInvalidSignature].
+//
+// The equation is RFC 8032's without the cofactor, as in crypto/ed25519; a signature
+// whose S is not below the order of the group is refused, so nobody can make another
+// signature from a given one.
+func VerifyTransfer(ledger uuid.UUID, version uint32, t Transfer, key PublicKey) error {
+	if t.Signature == nil {
+		return ErrSignatureRequired
+	}
+	if err := checkSignedForm(&t); err != nil {
+		return err
+	}
+	if err := key.Check(); err != nil {
+		return err
+	}
+	if !verifyTransfer(ledger, version, &t, &key) {
+		return ErrInvalidSignature
+	}
+	return nil
+}
+
+// checkSignedForm says whether a transfer that has a signature has what is signed:
+// it is an ErrMalformedSignature if not.
+func checkSignedForm(t *Transfer) error {
+	switch micros := boundMicros(t.Signature.NotAfter.Truncate(time.Microsecond)); {
+	case t.Key == "":
+		return fmt.Errorf("%w: the key is missing", ErrMalformedSignature)
+	case !ValidKey(t.Key):
+		return fmt.Errorf("%w: %w", ErrMalformedSignature, ErrBadKey)
+	case t.MaxFee == nil:
+		return fmt.Errorf("%w: the highest fee is missing", ErrMalformedSignature)
+	case *t.MaxFee < 0 || *t.MaxFee > MaxSupply:
+		return fmt.Errorf("%w: the highest fee is %d", ErrMalformedSignature, *t.MaxFee)
+	case micros < 0 || micros > maxTime:
+		return fmt.Errorf("%w: the time is not 1970 to 9999", ErrMalformedSignature)
+	}
+	return nil
+}
+
+// verifyTransfer is VerifyTransfer for a transfer whose form is checked and a key
+// that was checked when it was set.
+func verifyTransfer(ledger uuid.UUID, version uint32, t *Transfer, key *PublicKey) bool {
+	var buf [maxTransferMessage]byte // on the stack
+	m := appendTransferMessage(buf[:0], ledger, version, t.Sender, t.Receiver, t.Amount, *t.MaxFee, t.Signature.NotAfter.UnixMicro(), t.Key)
+	return ed25519.Verify(key[:], m, t.Signature.Bytes[:])
+}
+
+// appendTransferMessage appends what is signed for a transfer. The key has at most
+// MaxKeyLen bytes; the numbers are written in two's complement, so that whatever
+// they are, no two transfers have the same string.
+func appendTransferMessage(b []byte, ledger uuid.UUID, version uint32, sender, receiver uuid.UUID, amount, maxFee Coins, notAfter int64, key string) []byte {
+	b = append(b, transferDomain...)
+	b = append(b, ledger[:]...)
+	b = binary.BigEndian.AppendUint32(b, version)
+	b = append(b, sender[:]...)
+	b = append(b, receiver[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(amount))
+	b = binary.BigEndian.AppendUint64(b, uint64(maxFee))
+	b = binary.BigEndian.AppendUint64(b, uint64(notAfter))
+	b = append(b, byte(len(key)))
+	return append(b, key...)
+}
+
+// KeyChange asks to give an account another public key. Both keys sign it: the old
+// one because it decides what becomes of the coins, the new one to show that
+// somebody has its private key.
+type KeyChange struct {
+	Account uuid.UUID
+	// Version is that of the key the account has, and which the change ends: the new
+	// key gets the next one. A change that is sent again names a version that is no
+	// longer current, and so is told from one that has yet to be made.
+	Version uint32
+	// NewKey may be the old one again: all signatures given so far are void then.
+	NewKey PublicKey
+	// OldSignature and NewSignature are what [SignKeyChange] makes with the private
+	// keys of the old and of the new one.
+	OldSignature, NewSignature [ed25519.SignatureSize]byte
+}
+
+// SignKeyChange signs a change of an account's public key; it is called twice, with
+// the old and with the new private key, and all else the same. Version is that of
+// the old key, as in [Account].
+//
+// Errors: [ErrBadPublicKey], the new key is none; [ErrMalformedSignature], the
+// private key is not in form.
+func SignKeyChange(ledger, account uuid.UUID, version uint32, newKey PublicKey, key ed25519.PrivateKey) ([ed25519.SignatureSize]byte, error) {
+	var s [ed25519.SignatureSize]byte
+	if err := newKey.Check(); err != nil {
+		return s, err
+	}
+	if err := checkPrivateKey(key); err != nil {
+		return s, err
+	}
+	copy(s[:], ed25519.Sign(key, appendKeyChangeMessage(nil, ledger, account, version, &newKey)))
+	return s, nil
+}
+
+// VerifyKeyChange returns nil if both keys have signed the change for this ledger.
+// Whether Version is the account's present one is for the ledger to say.
+//
+// Errors, in the order of the checks: [ErrBadPublicKey] of the new key, then of the
+// old one; [ErrInvalidSignature] of the old key, then of the new one.
+func VerifyKeyChange(ledger uuid.UUID, c KeyChange, oldKey PublicKey) error {
+	if err := c.NewKey.Check(); err != nil {
+		return fmt.Errorf("the new key: %w", err)
+	}
+	if err := oldKey.Check(); err != nil {
+		return fmt.Errorf("the old key: %w", err)
+	}
+	var buf [keyChangeMessage]byte
+	m := appendKeyChangeMessage(buf[:0], ledger, c.Account, c.Version, &c.NewKey)
+	if !ed25519.Verify(oldKey[:], m, c.OldSignature[:]) {
+		return fmt.Errorf("the old key: %w", ErrInvalidSignature)
+	}
+	if !ed25519.Verify(c.NewKey[:], m, c.NewSignature[:]) {
+		return fmt.Errorf("the new key: %w", ErrInvalidSignature)
+	}
+	return nil
+}
+
+// appendKeyChangeMessage appends what both keys sign for a change of the key.
+func appendKeyChangeMessage(b []byte, ledger, account uuid.UUID, version uint32, newKey *PublicKey) []byte {
+	b = append(b, keyDomain...)
+	b = append(b, ledger[:]...)
+	b = append(b, account[:]...)
+	b = binary.BigEndian.AppendUint32(b, version)
+	return append(b, newKey[:]...)
+}
+
+// checkPrivateKey returns an ErrMalformedSignature if the key is not a seed and the
+// public key that belongs to it. Package ed25519 does not look at the second half,
+// and whoever gets a message signed with a right and a wrong one can compute the
+// private key from that.
+func checkPrivateKey(key ed25519.PrivateKey) error {
+	if len(key) != ed25519.PrivateKeySize {
+		return fmt.Errorf("%w: the private key has %d bytes, not %d", ErrMalformedSignature, len(key), ed25519.PrivateKeySize)
+	}
+	if !bytes.Equal(ed25519.NewKeyFromSeed(key.Seed()), key) {
+		return fmt.Errorf("%w: the private key has another's public key in it", ErrMalformedSignature)
+	}
+	return nil
+}
