@@ -49,6 +49,10 @@ const (
 	FaultToken   = "token"   // a token is not as its records make it
 	FaultInvite  = "invite"  // an invite is not as its records make it, or opened an account though it could not
 	FaultBooks   = "books"   // a count, the time or the supply is wrong
+
+	FaultSignature = "signature" // a transfer or a change of a key is not signed as it has to be
+	FaultFee       = "fee"       // a fee is not what the policy in force says, or a policy is out of range
+	FaultStipend   = "stipend"   // a stipend is not for the accounts that were active, or a payment not one of it
 )
 
 func (f AuditFault) String() string {
@@ -69,6 +73,9 @@ type AuditReport struct {
 	Accounts     int64
 	Transactions int64
 	Keys         int64 // idempotency keys used
+	Signatures   int64 // of transfers and changes of keys, all of them verified
+	Fees         Coins // that were paid, by all transactions together
+	Stipends     int64 // days on which one was begun
 	Tokens       int64 // tokens neither revoked nor expired
 	Invites      int64 // invites neither used, revoked nor expired
 	Supply       Coins // the sum of the funds of all accounts
@@ -131,6 +138,13 @@ type auditor struct {
 	seed     maphash.Seed
 	entry    []byte
 	work     account
+	checks   signatureChecks
+	day      int64    // of the last record, since 1970,
+	before   uint64   // and the position of the last record before that day
+	opened   []uint32 // slots in order of opening
+	payees   []uint32 // of the last stipend
+	poolAt   uint64   // where the account of the fees was opened
+	poolSlot uint32   // and where it is, most likely
 	warmth   uint64
 	live     map[[16]byte]tokenRow // tokens and invites that are neither ended nor dropped
 	invites  map[uint64][16]byte   // selectors of those invites, by position
@@ -148,6 +162,7 @@ func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
 	a := &auditor{
 		l:        l,
 		accounts: newCache(0),
+		poolSlot: noSlot,
 		live:     make(map[[16]byte]tokenRow),
 		invites:  make(map[uint64][16]byte),
 		waiting:  make(map[uuid.UUID][]*account),
@@ -199,6 +214,9 @@ func (a *auditor) run(ctx context.Context) error {
 
 // settle is about what has not turned out right by the end of the journal.
 func (a *auditor) settle() {
+	if a.poolAt > 0 && a.books.policy == nil {
+		a.fault(a.poolAt, feeAccount, FaultFee, "it is opened without a first fee policy")
+	}
 	for id, copies := range a.waiting {
 		for _, c := range copies {
 			a.fault(0, id, FaultAccount, "it is as of record %d, where the journal has none of it", c.asOf)

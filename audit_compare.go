@@ -121,7 +121,7 @@ func (a *auditor) checkAccounts(ctx context.Context) error {
 		case got.asOf == want.asOf:
 			a.compare(got, want)
 		default:
-			later := &account{state: got.state, long: slices.Clone(got.long), tokens: got.tokens}
+			later := &account{state: got.state, long: slices.Clone(got.long), tokens: got.tokens, key: got.key}
 			a.waiting[got.id] = append(a.waiting[got.id], later)
 		}
 	}
@@ -143,6 +143,8 @@ func (a *auditor) compare(got, want *account) {
 		diff("time of opening", timeOf(got.created), timeOf(want.created))
 	case !slices.Equal(got.packedRoots(), want.packedRoots()):
 		diff("chain", got.roots(), want.roots())
+	case (got.key == nil) != (want.key == nil) || got.key != nil && *got.key != *want.key:
+		diff("public key", got.key, want.key)
 	case !slices.Equal(got.tokens, want.tokens):
 		diff("tokens", got.tokens, want.tokens)
 	}

@@ -96,7 +96,7 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 	var next, summed []keyEntry
 	var summing sync.WaitGroup
 	defer summing.Wait()
-	var alike [][2]uint64 // positions of keys with one hash
+	var alike [][]uint64 // positions of keys with one hash
 	for first := 0; first < foldParts; first += parts {
 		entries := next[:0]
 		mu.RLock()
@@ -117,13 +117,17 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 		summing.Go(func() {
 			// What a crash cut short is there again.
 			slices.SortFunc(entries, keyEntry.compare)
-			last := keyEntry{}
+			last, one := keyEntry{}, false // whether it has the hash of the one before
 			for _, e := range slices.Compact(entries) {
 				if e.position <= a.liveBooks.position {
 					sum.add(e)
 				}
-				if e.hash == last.hash && last.position != 0 {
-					alike = append(alike, [2]uint64{last.position, e.position})
+				was := one
+				if one = e.hash == last.hash && last.position != 0; one && !was {
+					alike = append(alike, []uint64{last.position})
+				}
+				if one {
+					alike[len(alike)-1] = append(alike[len(alike)-1], e.position)
 				}
 				last = e
 			}
@@ -133,8 +137,8 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 		}
 	}
 	summing.Wait()
-	for _, pair := range alike {
-		if err := a.checkAlike(ctx, pair); err != nil {
+	for _, positions := range alike {
+		if err := a.checkAlike(ctx, positions); err != nil {
 			return sum, false, err
 		}
 	}
@@ -143,23 +147,35 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 	return sum, moves%2 == 0 && k.moves == moves, nil
 }
 
-// checkAlike makes sure that two records whose keys have one hash do not have
-// one key: that would have paid twice.
-func (a *auditor) checkAlike(ctx context.Context, positions [2]uint64) error {
-	var first, second record
-	err := errors.Join(a.l.readRecord(ctx, positions[0], &first), a.l.readRecord(ctx, positions[1], &second))
-	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat) {
-		return nil // it has been told of
+// checkAlike makes sure that no two of the records whose keys have one hash have one
+// key: that would have paid twice. All of them: who chooses keys can make two with one
+// hash, and put the record of another between those of one.
+func (a *auditor) checkAlike(ctx context.Context, positions []uint64) error {
+	type senderKey struct {
+		sender uuid.UUID
+		key    string
 	}
-	if err != nil {
-		return err
-	}
-	t, u := &first.transfer, &second.transfer
-	_, isFirst := first.keyEntry()
-	_, isSecond := second.keyEntry()
-	if isFirst && isSecond && t.sender == u.sender && t.key == u.key && !a.twice[positions[1]] {
-		a.twice[positions[1]] = true
-		a.fault(positions[1], u.sender, FaultKey, "its key %q was that of record %d", u.key, positions[0])
+	used := make(map[senderKey]uint64, len(positions))
+	var r record
+	for _, position := range positions {
+		err := a.l.readRecord(ctx, position, &r)
+		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat) {
+			continue // it has been told of
+		}
+		if err != nil {
+			return err
+		}
+		if _, ok := r.keyEntry(); !ok {
+			continue
+		}
+		k := senderKey{r.transfer.sender, r.transfer.key}
+		first, again := used[k]
+		if !again {
+			used[k] = position
+		} else if !a.twice[position] {
+			a.twice[position] = true
+			a.fault(position, k.sender, FaultKey, "its key %q was that of record %d", k.key, first)
+		}
 	}
 	return nil
 }

@@ -57,6 +57,7 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 				a.record(ctx, r, hints[i%readAhead])
 			}
 		}
+		a.checkSignatures()
 		a.report.Keys += p.keys
 		if p.from <= a.liveBooks.position {
 			a.keySum.merge(p.keySum)
@@ -164,20 +165,23 @@ func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 // record checks a record against the model and applies it there.
 func (a *auditor) record(ctx context.Context, r *record, hints [2]uint32) {
 	b := &a.books
+	a.begins(r)
 	if r.time < b.time {
 		a.fault(r.position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", timeOf(r.time), timeOf(b.time))
 	}
 	b.time = max(b.time, r.time)
 	b.position = r.position
-	touched := [2]uint32{noSlot, noSlot}
+	touched := [3]uint32{noSlot, noSlot, noSlot}
 	switch r.kind {
 	case kindGenesis:
-		touched[0] = a.open(r, state{id: a.l.genesis.seed, created: seedCreated, funds: r.genesis.supply}, link{ordinal: 1})
+		seed := account{state: state{id: a.l.genesis.seed, created: seedCreated, funds: r.genesis.supply}, key: firstKey(r.genesis.key)}
+		touched[0] = a.open(r, &seed, link{ordinal: 1})
 		if r.genesis != a.l.genesis {
 			a.fault(r.position, uuid.UUID{}, FaultBooks, "the genesis is not the one the ledger was opened with")
 		}
 	case kindAccount:
-		touched[0] = a.open(r, state{id: r.account.id, created: r.time}, r.account.link)
+		acct := account{state: state{id: r.account.id, created: r.time}, key: firstKey(r.account.key)}
+		touched[0] = a.open(r, &acct, r.account.link)
 	case kindTransfer:
 		touched = a.transfer(r, hints)
 	case kindToken:
@@ -188,6 +192,12 @@ func (a *auditor) record(ctx context.Context, r *record, hints [2]uint32) {
 		a.invite(r)
 	case kindInviteEnd:
 		a.inviteEnd(r)
+	case kindKey:
+		touched[0] = a.key(r)
+	case kindFeePolicy:
+		a.feePolicy(r)
+	case kindStipend:
+		a.stipend(r)
 	}
 	for _, slot := range touched {
 		if slot == noSlot {
@@ -223,12 +233,12 @@ func (a *auditor) arrived(slot uint32) {
 func (a *auditor) compareBooks() {
 	got, want := &a.liveBooks, &a.books
 	if got.time != want.time || got.accounts != want.accounts || got.transactions != want.transactions ||
-		!slices.Equal(got.opened, want.opened) {
-		a.fault(want.position, uuid.UUID{}, FaultBooks, "the ledger has %+v, the journal says %+v", *got, *want)
+		!slices.Equal(got.opened, want.opened) || got.policy.at() != want.policy.at() || got.stipend.at() != want.stipend.at() || got.paid != want.paid {
+		a.fault(want.position, uuid.UUID{}, FaultBooks, "the ledger has %s, the journal says %s", got, want)
 	}
 }
 
-func (a *auditor) open(r *record, acct state, l link) (slot uint32) {
+func (a *auditor) open(r *record, acct *account, l link) (slot uint32) {
 	b := &a.books
 	slot, listed := a.accounts.find(&acct.id)
 	if listed && a.accounts.at(slot).asOf != 0 {
@@ -242,12 +252,19 @@ func (a *auditor) open(r *record, acct state, l link) (slot uint32) {
 		a.fault(r.position, acct.id, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)
 	}
 	acct.asOf = r.position
+	if acct.key != nil {
+		a.checkKey(r, acct.id, &acct.key.public)
+	}
 	if listed {
-		a.accounts.set(slot, &account{state: acct})
+		a.accounts.set(slot, acct)
 	} else {
-		slot = a.list(&account{state: acct}, rowMark{})
+		slot = a.list(acct, rowMark{})
 	}
 	a.newest = slot
+	a.opened = append(a.opened, slot)
+	if acct.id == feeAccount {
+		a.poolAt = r.position
+	}
 	return slot
 }
 
@@ -267,15 +284,19 @@ func (a *auditor) party(r *record, id uuid.UUID, hint uint32) (slot uint32, ok b
 	return slot, true
 }
 
-func (a *auditor) transfer(r *record, hints [2]uint32) (touched [2]uint32) {
+func (a *auditor) transfer(r *record, hints [2]uint32) (touched [3]uint32) {
 	t := &r.transfer
 	from, isFrom := a.party(r, t.sender, hints[0])
 	to, isTo := a.party(r, t.receiver, hints[1])
 	a.books.transactions++
-	if t.fee != 0 {
-		a.fault(r.position, t.sender, FaultFunds, "it pays a fee of %d to nobody", t.fee)
-	}
+	pool := a.fee(r)
 	if isFrom {
+		if t.sender == feeAccount {
+			a.payment(r, to)
+		} else {
+			a.rows[from].sent.note(a.day)
+		}
+		a.signed(r, from)
 		if funds := a.accounts.at(from).funds; funds < t.amount+t.fee {
 			a.fault(r.position, t.sender, FaultFunds, "it pays %d out of %d", t.amount+t.fee, funds)
 		}
@@ -284,7 +305,7 @@ func (a *auditor) transfer(r *record, hints [2]uint32) (touched [2]uint32) {
 	if isTo {
 		a.moved(r, to, &t.to, t.amount)
 	}
-	return [2]uint32{from, to}
+	return [3]uint32{from, to, pool}
 }
 
 // moved applies a transfer to one of its accounts. Where the record has other
@@ -316,6 +337,8 @@ func (a *auditor) token(r *record) (slot uint32) {
 	switch {
 	case t.account == a.l.genesis.seed:
 		a.fault(r.position, t.account, FaultToken, "the seed account is given a token")
+	case t.account == feeAccount:
+		a.fault(r.position, t.account, FaultToken, "the fee account is given a token")
 	case len(acct.tokens) > MaxTokens:
 		a.fault(r.position, t.account, FaultToken, "it has %d live tokens", len(acct.tokens))
 	}
@@ -380,3 +403,5 @@ func (a *auditor) revocation(r *record) (slot uint32) {
 func (l link) String() string {
 	return fmt.Sprintf("record %d and %d as its %d-th", l.prev, l.jump, l.ordinal)
 }
+
+func (p party) String() string { return fmt.Sprintf("%v and %d coins", p.link, p.funds) }

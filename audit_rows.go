@@ -14,6 +14,7 @@ import (
 type rowMark struct {
 	asOf uint64 // 0: there is none; rowTold: a fault of it has been told
 	sum  uint64
+	sent sentDays
 }
 
 const rowTold = math.MaxUint64
@@ -33,7 +34,7 @@ func (a *auditor) readRows(ctx context.Context) error {
 			case err != nil:
 				a.fault(0, id, FaultAccount, "%v", err)
 			default:
-				mark = rowMark{row.asOf, maphash.Bytes(a.seed, entry)}
+				mark = rowMark{asOf: row.asOf, sum: maphash.Bytes(a.seed, entry)}
 			}
 			a.list(&account{state: state{id: id}}, mark)
 			return true

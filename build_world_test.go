@@ -3,6 +3,7 @@ package capycoin
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -24,6 +25,7 @@ type copyWorld struct {
 	led      *Ledger
 	accounts []uuid.UUID
 	tokens   []tokenRecord
+	keys     map[uuid.UUID]ed25519.PrivateKey // of accounts that have one
 	n        int
 }
 
@@ -31,7 +33,7 @@ func newCopyWorld(t testing.TB, seed uint64) *copyWorld {
 	t.Helper()
 	w := &copyWorld{
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), path: filepath.Join(t.TempDir(), "coins.db"),
-		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), keys: make(map[uuid.UUID]ed25519.PrivateKey),
 	}
 	t.Cleanup(TuneFolding(40, 3))
 	w.open()
@@ -64,9 +66,28 @@ func (w *copyWorld) do(n int) {
 	for range n {
 		w.n++
 		w.now = w.now.Add(time.Duration(w.rng.IntN(3)) * time.Duration(w.rng.IntN(100_000_000_000)))
-		switch what := w.rng.IntN(20); {
+		switch what := w.rng.IntN(23); {
+		case what == 20:
+			must(w.led.SetFeePolicy(ctx, FeePolicy{
+				Flat: Coins(w.rng.IntN(3)), BasisPoints: w.rng.IntN(500), Max: Coins(w.rng.IntN(2) * 5),
+				Exempt: []uuid.UUID{some()},
+			}))
+		case what == 21:
+			w.changeKey(ctx)
+		case what == 22:
+			w.now = w.now.Add(time.Duration(w.rng.IntN(30)) * time.Hour)
+			_, err := w.led.PayStipend(ctx, StipendRules{Window: 1 + w.rng.IntN(3), Cap: Coins(w.rng.IntN(3))})
+			must(err)
 		case what < 3 || len(w.accounts) < 3:
-			acct, err := w.led.OpenAccount(ctx)
+			var acct Account
+			var err error
+			if what == 0 {
+				private, public := w.newKey()
+				acct, err = w.led.OpenKeyedAccount(ctx, public)
+				w.keys[acct.ID] = private
+			} else {
+				acct, err = w.led.OpenAccount(ctx)
+			}
 			must(err)
 			w.accounts = append(w.accounts, acct.ID)
 		case what < 5:
@@ -101,7 +122,7 @@ func (w *copyWorld) do(n int) {
 			case 1:
 				tok := tokenRecord{expires: w.now.Add(time.Hour).UnixMicro()}
 				copy(tok.selector[:], inv.hash[16:])
-				acct, tok, err := w.led.openAccount(ctx, &tok, &inv)
+				acct, tok, err := w.led.openAccount(ctx, PublicKey{}, &tok, &inv)
 				must(err)
 				w.accounts, w.tokens = append(w.accounts, acct.ID), append(w.tokens, tok)
 			}
@@ -115,10 +136,62 @@ func (w *copyWorld) do(n int) {
 				if w.rng.IntN(3) > 0 {
 					transfers[i].Sender = DefaultSeedAccount()
 				}
+				if key := w.keys[transfers[i].Sender]; key != nil {
+					transfers[i].Key = fmt.Sprintf("signed-%d-%d", w.n, i)
+					w.sign(ctx, &transfers[i], key)
+				}
 			}
 			_, err := w.led.TransferBatch(ctx, transfers, EachAlone)
 			must(err)
 		}
+	}
+}
+
+func (w *copyWorld) newKey() (ed25519.PrivateKey, PublicKey) {
+	return exampleKey(fmt.Sprint("a key of a copyWorld", w.rng.Uint64()))
+}
+
+// sign signs a transfer with a key that may have been changed.
+func (w *copyWorld) sign(ctx context.Context, t *Transfer, key ed25519.PrivateKey) {
+	w.t.Helper()
+	acct, err := w.led.Account(ctx, t.Sender)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	t.MaxFee = new(Coins)
+	*t.MaxFee = Coins(w.rng.IntN(20))
+	notAfter := w.led.Time().Add(time.Duration(w.rng.IntN(24)) * time.Hour)
+	if t.Signature, err = SignTransfer(w.led.genesis.ledger, acct.KeyVersion, *t, notAfter, key); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// changeKey changes the key of an account, if there is one with a key.
+func (w *copyWorld) changeKey(ctx context.Context) {
+	w.t.Helper()
+	for _, id := range w.accounts {
+		old := w.keys[id]
+		if old == nil || w.rng.IntN(2) == 0 {
+			continue
+		}
+		acct, err := w.led.Account(ctx, id)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		private, public := w.newKey()
+		c := KeyChange{Account: id, Version: acct.KeyVersion, NewKey: public}
+		c.OldSignature, err = SignKeyChange(w.led.genesis.ledger, id, c.Version, public, old)
+		if err == nil {
+			c.NewSignature, err = SignKeyChange(w.led.genesis.ledger, id, c.Version, public, private)
+		}
+		if err == nil {
+			_, err = w.led.ChangeKey(ctx, c)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.keys[id] = private
+		return
 	}
 }
 
@@ -146,7 +219,7 @@ func contentsOf(t testing.TB, path string) fileContents {
 		if err != nil {
 			return err
 		}
-		c.state = fmt.Sprintf("%+v", state)
+		c.state = state.String()
 		err = tx.Bucket(boltTables[TableAccounts]).ForEach(func(k, v []byte) error {
 			return accountsIn(k, v, func(id uuid.UUID, entry, _ []byte) bool {
 				c.accounts[id] = string(entry)

@@ -24,8 +24,15 @@ type state struct {
 // account is a copy of an account.
 type account struct {
 	state
-	long   []byte     // packed roots of its chain that do not fit into room
-	tokens []tokenRef // never changed in place
+	long   []byte      // packed roots of its chain that do not fit into room
+	tokens []tokenRef  // never changed in place
+	key    *accountKey // nil: it has none; never changed in place
+}
+
+// accountKey is an account's public key.
+type accountKey struct {
+	version uint32 // how many it has had, this one included
+	public  PublicKey
 }
 
 // packedRoots returns the roots of an account's chain.
@@ -71,8 +78,13 @@ func (s *state) push(long []byte, position uint64) (link, []byte) {
 	return l, long
 }
 
-func (s *state) view() Account {
-	return Account{ID: s.id, Created: timeOf(s.created), Funds: s.funds, Transactions: s.count}
+// view is what is told of an account with a key, or nil.
+func (s *state) view(key *accountKey) Account {
+	a := Account{ID: s.id, Created: timeOf(s.created), Funds: s.funds, Transactions: s.count}
+	if key != nil {
+		a.PublicKey, a.KeyVersion = key.public, key.version
+	}
+	return a
 }
 
 // slot holds an account in the cache. It has no pointer, or the garbage
@@ -86,6 +98,7 @@ type slot struct {
 	dirty   bool        // changed since its row was last handed to Folds
 	folding bool        // its row is on its way to the disk
 	owner   bool        // of tokens, which are in cache.tokens
+	keyed   bool        // it has a key, which is in cache.keys
 }
 
 const longRoots = 255
@@ -123,6 +136,7 @@ type cache struct {
 	hand   uint32
 	long   map[uint32][]byte // packed roots that do not fit into a slot
 	tokens map[uint32][]tokenRef
+	keys   map[uint32]*accountKey
 	dirty  [foldParts][]uint64 // see dirtyEntry
 	dirtyN int
 
@@ -131,7 +145,7 @@ type cache struct {
 }
 
 func newCache(limit int) *cache {
-	c := &cache{limit: limit, long: make(map[uint32][]byte), tokens: make(map[uint32][]tokenRef)}
+	c := &cache{limit: limit, long: make(map[uint32][]byte), tokens: make(map[uint32][]tokenRef), keys: make(map[uint32]*accountKey)}
 	c.slabs = newMappedSlabs(c)
 	return c
 }
@@ -217,13 +231,21 @@ func (c *cache) packedRoots(i uint32) []byte {
 // account copies what a slot holds; the room of a long chain is used again.
 func (c *cache) account(i uint32, a *account) {
 	s := c.at(i)
-	a.state, a.long, a.tokens = s.state, a.long[:0], nil
+	a.state, a.long, a.tokens, a.key = s.state, a.long[:0], nil, c.key(i)
 	if s.packed == longRoots {
 		a.long = append(a.long, c.long[i]...)
 	}
 	if s.owner {
 		a.tokens = c.tokens[i]
 	}
+}
+
+// key returns the key of an account, nil if it has none.
+func (c *cache) key(i uint32) *accountKey {
+	if !c.at(i).keyed {
+		return nil
+	}
+	return c.keys[i]
 }
 
 // add takes in an account that is not there yet.
@@ -259,6 +281,10 @@ func (c *cache) set(i uint32, a *account) {
 	} else if s.owner {
 		s.owner = false
 		delete(c.tokens, i)
+	}
+	if a.key != nil { // it never goes
+		s.keyed = true
+		c.keys[i] = a.key
 	}
 }
 
@@ -364,7 +390,10 @@ func (c *cache) evict() {
 		if s.owner {
 			delete(c.tokens, c.hand)
 		}
-		s.live, s.owner, s.packed = false, false, 0
+		if s.keyed {
+			delete(c.keys, c.hand)
+		}
+		s.live, s.owner, s.keyed, s.packed = false, false, false, 0
 		c.free = append(c.free, c.hand)
 		over--
 	}

@@ -21,6 +21,10 @@ const (
 	opRevoke
 	opInvite
 	opRevokeInvite
+	opKey
+	opFeePolicy
+	opStipend
+	opPayees
 )
 
 // Whether the writer has picked an operation up, or its caller has withdrawn
@@ -37,12 +41,16 @@ type op struct {
 	mode      BatchMode
 	transfers []Transfer
 	hints     [][2]uint32 // where the accounts of the transfers most likely are; or empty
+	verified  []verdict   // on the signatures of the transfers; or empty
 	results   []Result
 	account   accountState // opAccount
 	withToken bool
 	token     tokenRecord   // opAccount withToken, opToken
 	revoke    revocation    // opRevoke
 	invite    *inviteRecord // to be made, used (opAccount, or nil) or revoked
+	change    *KeyChange    // opKey
+	policy    *FeePolicy    // opFeePolicy
+	stipend   *stipendOp    // opStipend, opPayees
 	err       error
 	records   int // at most so many records,
 	bytes     int // of at most so many bytes
@@ -50,8 +58,9 @@ type op struct {
 	done      chan struct{} // has room for one
 
 	// The room of a single transfer, so that it costs no further allocation.
-	one    [1]Transfer
-	result [1]Result
+	one     [1]Transfer
+	verdict [1]verdict
+	result  [1]Result
 }
 
 var opPool = sync.Pool{New: func() any { return &op{done: make(chan struct{}, 1)} }}
@@ -101,6 +110,13 @@ func (l *Ledger) submit(ctx context.Context, o *op) (mine bool, err error) {
 	}
 	<-o.done // the writer has it: what it says is what happened
 	return true, o.err
+}
+
+// catchUpNow has the writer read what another ledger may have written: it does for an
+// operation of nothing.
+func (l *Ledger) catchUpNow(ctx context.Context) error {
+	_, err := l.submit(ctx, &op{kind: opTransfers, done: make(chan struct{}, 1)})
+	return err
 }
 
 // farAccounts is how many accounts are more than the processor keeps close.
@@ -232,6 +248,8 @@ func (l *Ledger) tryCommit(batch []*op) error {
 		}
 		if l.books.position == at {
 			stale++
+		} else if err := l.verifyAgain(ctx, batch); err != nil {
+			return l.refused(err)
 		}
 	}
 	return fmt.Errorf("%w: the store says that another ledger wrote, but shows nothing new", ErrNotWritten)

@@ -218,9 +218,9 @@ func TestOperatingManual(t *testing.T) {
 		inManual("(?m)^\\| `--([a-z-]+)"))
 
 	_, list, _ := strings.Cut(help(), "Commands:\n")
-	commands := regexp.MustCompile(`(?m)^  ([a-z]+) `).FindAllStringSubmatch(strings.Split(list, "\n\n")[0], -1)
+	commands := regexp.MustCompile(`(?m)^  ([a-z-]+) `).FindAllStringSubmatch(strings.Split(list, "\n\n")[0], -1)
 	compareNames(t, "command", slices.DeleteFunc(names(commands), func(s string) bool { return s == "help" }),
-		inManual("(?m)^\\| `capycoind ([a-z]+)"))
+		inManual("(?m)^\\| `capycoind ([a-z-]+)"))
 }
 
 // names returns the first groups of matches.

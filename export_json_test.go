@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -119,7 +120,7 @@ func TestExportEveryKind(t *testing.T) {
 	}
 	for kind := range 256 {
 		b := make([]byte, recordHeader)
-		b[0], b[1] = byte(kind), recordVersion
+		b[0], b[1] = byte(kind), 1
 		binary.BigEndian.PutUint32(b[crcOffset:], recordCRC(1, b))
 		var r record
 		if errors.Is(decodeRecord(&r, 1, b), ErrNewerFormat) {
@@ -150,8 +151,8 @@ func TestExportEveryKind(t *testing.T) {
 // TestImportRefuses: each line that is not as it should be is named, with what
 // is wrong, and there is no file.
 func TestImportRefuses(t *testing.T) {
-	w := newCopyWorld(t, 111)
-	w.do(60)
+	w := newCopyWorld(t, 130)
+	w.do(150)
 	good := strings.SplitAfter(string(exported(t, w.led.JournalPage)), "\n")
 	good = good[:len(good)-1]
 	last := len(good)
@@ -165,6 +166,10 @@ func TestImportRefuses(t *testing.T) {
 		return 0
 	}
 	account, transfer, token, revocation := of("account"), of("transfer"), of("token"), of("revocation")
+	policy, key, stipend := of("fee_policy"), of("key"), of("stipend")
+	signed := slices.IndexFunc(good, func(line string) bool {
+		return strings.Contains(line, `"fee":2,`) && strings.Contains(line, `"signature"`)
+	}) + 1
 	type change struct {
 		line     int
 		old, new string
@@ -201,6 +206,24 @@ func TestImportRefuses(t *testing.T) {
 		{token, `"expires":"2026`, `"expires":"2020`, "expires is not after the record's time"},
 		{revocation, `"token_position":`, `"token_position":9`, "token_position is 9"},
 		{revocation, "}\n", "} \n", "has to come here"},
+		{signed, `"fee":2`, `"fee":0`, "byte"},
+		{signed, `"fee_account_ordinal":`, `"fee_account_ordinal":0`, "fee_account_ordinal is 0"},
+		{signed, `"key_version":`, `"key_version":0`, "key_version is 0"},
+		{signed, `"max_fee":`, `"max_fee":-`, "max_fee is -"},
+		{signed, `"not_after":"2026-`, `"not_after":"2026-13-`, "not_after is "},
+		{signed, `"signature":"`, `"signature":"AB`, "signature is "},
+		{signed, `,"signature":"`, `,"Signature":"`, "signature"},
+		{signed, `"key":"signed-`, `"key":"","key":"signed-`, "byte"},
+		{policy, `"basis_points":`, `"basis_points":99999`, "basis_points is 99999"},
+		{policy, `"exempt":["`, `"exempt":["F`, "exempt has "},
+		{policy, `"exempt":[`, `"exempt":["feefeefe-efee-4fee-8fee-feefeefeefee",`, "each of them once"},
+		{key, `"public_key":"`, `"public_key":"ff`, "public_key is "},
+		{key, `"old_signature":"`, `"old_signature":"ff`, "old_signature is "},
+		{key, `"key_version":`, `"key_version":0`, "key_version is 0"},
+		{stipend, `"share":`, `"share":1`, "its fields do not make a record"},
+		{stipend, `"day":`, `"day":1`, "its fields do not make a record"},
+		{stipend, `"window":`, `"window":366`, "window is 366"},
+		{stipend, `"payees_sha256":"`, `"payees_sha256":"0`, "payees_sha256 is "},
 		{revocation, "}\n", "}\r\n", "has to come here"},
 		{5, "}\n", "}" + strings.Repeat(" ", maxLine) + "\n", "line 5: it has more than 4096 bytes"},
 		{last, `"records":`, `"records":1`, "records"},
@@ -303,7 +326,7 @@ func TestImportAudits(t *testing.T) {
 	}
 	// All of it follows, but the coin is gone.
 	records[2].transfer.from.funds -= 2
-	records[2].transfer.fee = 1
+	records[2].transfer.fee, records[2].transfer.pool = 1, party{link{ordinal: 1}, 1}
 	forged = exported(t, source)
 	if _, err := Import(ctx, bytes.NewReader(forged), filepath.Join(dir, "a.db"), nil); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "fee") {
 		t.Errorf("a coin that nobody gets: %v", err)
@@ -312,7 +335,7 @@ func TestImportAudits(t *testing.T) {
 		t.Errorf("it left %v", left)
 	}
 	records[2].transfer.from.funds++
-	records[2].transfer.fee = 0
+	records[2].transfer.fee, records[2].transfer.pool = 0, party{}
 	good := exported(t, source)
 	for _, want := range []error{nil, fs.ErrExist} {
 		if _, err := Import(ctx, bytes.NewReader(good), filepath.Join(dir, "a.db"), nil); !errors.Is(err, want) {
@@ -354,11 +377,17 @@ func FuzzImport(f *testing.F) {
 }
 
 // examplePage is a source of the example records.
-func examplePage(_ context.Context, after uint64) (JournalPage, error) {
-	all := exampleRecords()
-	page := JournalPage{End: uint64(len(all))}
-	for _, r := range all[after:] {
-		page.Records = append(page.Records, JournalRecord{r.position, appendRecord(nil, &r)})
+func examplePage(ctx context.Context, after uint64) (JournalPage, error) {
+	return pageOf(exampleRecords())(ctx, after)
+}
+
+// pageOf is a journal of records.
+func pageOf(all []record) JournalSource {
+	return func(_ context.Context, after uint64) (JournalPage, error) {
+		page := JournalPage{End: uint64(len(all))}
+		for _, r := range all[after:] {
+			page.Records = append(page.Records, JournalRecord{r.position, appendRecord(nil, &r)})
+		}
+		return page, nil
 	}
-	return page, nil
 }

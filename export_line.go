@@ -26,6 +26,7 @@ var kindNames = [...]string{
 	kindGenesis: "genesis", kindAccount: "account", kindTransfer: "transfer",
 	kindToken: "token", kindRevocation: "revocation",
 	kindInvite: "invite", kindInviteEnd: "invite_end",
+	kindKey: "key", kindFeePolicy: "fee_policy", kindStipend: "stipend",
 }
 
 func (c *lineCodec) header(h *exportHeader) {
@@ -55,9 +56,11 @@ func (c *lineCodec) record(r *record) {
 		c.id("ledger_id", &r.genesis.ledger)
 		c.coins("supply", &r.genesis.supply, 1)
 		c.id("seed_account_id", &r.genesis.seed)
+		c.publicKey(&r.genesis.key)
 	case kindAccount:
 		c.id("account_id", &r.account.id)
 		c.link(&accountLink, r.position, &r.account.link)
+		c.publicKey(&r.account.key)
 	case kindTransfer:
 		t := &r.transfer
 		c.id("sender_account_id", &t.sender)
@@ -75,6 +78,7 @@ func (c *lineCodec) record(r *record) {
 		if t.key != "" && !ValidKey(t.key) {
 			c.fail("key is %q, which can't be one", t.key)
 		}
+		c.feeAndSignature(r.position, t)
 	case kindToken:
 		t := &r.token
 		t.position, t.time = r.position, r.time
@@ -94,10 +98,69 @@ func (c *lineCodec) record(r *record) {
 	case kindInviteEnd:
 		r.inviteEnd.invite = c.integer("invite_position", r.inviteEnd.invite, 1, r.position-1)
 		c.id("account_id", &r.inviteEnd.account)
+	case kindKey:
+		k := &r.key
+		c.id("account_id", &k.account)
+		k.version = uint32(c.integer("key_version", uint64(k.version), 1, maxKeyVersion-1))
+		c.hex("public_key", k.key[:])
+		c.hex("old_signature", k.old[:])
+		c.hex("new_signature", k.new[:])
+	case kindFeePolicy:
+		p := &r.policy
+		c.coins("flat", &p.Flat, 0)
+		p.BasisPoints = int(c.integer("basis_points", uint64(p.BasisPoints), 0, maxBasisPoints))
+		c.coins("min", &p.Min, 0)
+		c.coins("max", &p.Max, 0)
+		c.ids("exempt", &p.Exempt, MaxFeeExempt)
+	case kindStipend:
+		s := &r.stipend
+		s.day = int64(c.integer("day", uint64(s.day), 0, maxDay))
+		s.before = c.integer("before", s.before, 1, r.position-1)
+		s.rules.Window = int(c.integer("window", uint64(s.rules.Window), 1, maxStipendDays))
+		s.rules.MinAge = int(c.integer("min_age", uint64(s.rules.MinAge), 1, maxStipendDays))
+		c.coins("cap", &s.rules.Cap, 0)
+		s.payees = int64(c.integer("payees", uint64(s.payees), 1, maxOrdinal))
+		c.coins("funds", &s.funds, 0)
+		c.coins("share", &s.share, 1)
+		c.hex("payees_sha256", s.hash[:])
 	default:
 		c.fail("no field is known of kind %d", r.kind)
 	}
 	c.end()
+}
+
+// publicKey is there if an account has one.
+func (c *lineCodec) publicKey(key *PublicKey) {
+	if has := c.more(!key.IsZero()); has {
+		c.hex("public_key", key[:])
+		if key.IsZero() {
+			c.fail("public_key is all zero: an account without one has no such member")
+		}
+	} else {
+		*key = PublicKey{}
+	}
+}
+
+// feeAndSignature is there if a transfer has them.
+func (c *lineCodec) feeAndSignature(position uint64, t *transferRecord) {
+	if t.fee > 0 {
+		c.link(&feeLink, position, &t.pool.link)
+		c.coins("fee_account_funds", &t.pool.funds, 0)
+	} else {
+		t.pool = party{}
+	}
+	s := &t.signed
+	if !c.more(s.version > 0) {
+		*s = signedPart{}
+		return
+	}
+	s.version = uint32(c.integer("key_version", uint64(s.version), 1, maxKeyVersion))
+	c.coins("max_fee", &s.maxFee, 0)
+	c.time("not_after", &s.notAfter)
+	c.hex("signature", s.signature[:])
+	if t.key == "" || s.maxFee < t.fee {
+		c.fail("it is signed, without a key or for a lower fee")
+	}
 }
 
 // lifeAndLabel are the fields that tokens and invites have at their ends.
@@ -119,6 +182,7 @@ var (
 	accountLink  = linkNames{"previous", "jump", "ordinal"}
 	senderLink   = linkNames{"sender_previous", "sender_jump", "sender_ordinal"}
 	receiverLink = linkNames{"receiver_previous", "receiver_jump", "receiver_ordinal"}
+	feeLink      = linkNames{"fee_account_previous", "fee_account_jump", "fee_account_ordinal"}
 )
 
 func (c *lineCodec) link(names *linkNames, position uint64, l *link) {
@@ -164,6 +228,14 @@ func (c *lineCodec) name(name string) {
 	default:
 		c.literal(before + name + `":`) // which says what is wrong
 	}
+}
+
+// more says whether members follow that only some lines have: when writing, as told.
+func (c *lineCodec) more(has bool) bool {
+	if !c.reading {
+		return has
+	}
+	return c.err == nil && len(c.b) > 0 && c.b[0] == ','
 }
 
 // end ends a line.
@@ -259,6 +331,41 @@ func (c *lineCodec) id(name string, v *uuid.UUID) {
 		c.fail("%s is %.40q; it has to be a UUID in lower case with dashes", name, s)
 	}
 	*v = id
+}
+
+// ids is a list of ids, ascending.
+func (c *lineCodec) ids(name string, v *[]uuid.UUID, most int) {
+	c.name(name)
+	c.literal("[")
+	if !c.reading {
+		for i, id := range *v {
+			if i > 0 {
+				c.b = append(c.b, ',')
+			}
+			c.b = append(append(append(c.b, '"'), id.String()...), '"')
+		}
+		c.literal("]")
+		return
+	}
+	*v = nil
+	for c.err == nil && len(c.b) > 0 && c.b[0] != ']' {
+		if len(*v) > 0 {
+			c.literal(",")
+		}
+		var s string
+		if len(c.b) > 38 && c.b[0] == '"' && c.b[37] == '"' {
+			s, c.b = string(c.b[1:37]), c.b[38:]
+		}
+		id, err := uuid.Parse(s)
+		if err != nil || id.String() != s {
+			c.fail("%s has %.40q; it has to be a list of UUIDs in lower case with dashes", name, s)
+		}
+		*v = append(*v, id)
+	}
+	if len(*v) > most || !ascending(*v) {
+		c.fail("%s has %d ids; there can be %d, in order, each of them once", name, len(*v), most)
+	}
+	c.literal("]")
 }
 
 func (c *lineCodec) time(name string, v *int64) {

@@ -73,7 +73,7 @@ func TestOldFormats(t *testing.T) {
 			path := oldFile(t, f.name)
 			for range 2 {
 				checkOldFile(t, path)
-				checkFormat(t, path, 3)
+				checkFormat(t, path, 4)
 			}
 			led, err := capycoin.Open(oldFile(t, f.name), nil)
 			if err != nil {

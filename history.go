@@ -35,10 +35,10 @@ func (r *reader) at(position uint64) (link, error) {
 		return r.rec.account.link, nil
 	case r.id == uuid.UUID{} && r.rec.kind == kindGenesis:
 		return link{ordinal: 1}, nil
-	case r.rec.kind == kindTransfer && r.rec.transfer.sender == r.id:
-		return r.rec.transfer.from.link, nil
-	case r.rec.kind == kindTransfer && r.rec.transfer.receiver == r.id:
-		return r.rec.transfer.to.link, nil
+	case r.rec.kind == kindTransfer:
+		if p := r.rec.transfer.of(r.id); p != nil {
+			return p.link, nil
+		}
 	}
 	return link{}, fmt.Errorf("%w: record %d is not in the chain of account %s that leads to it", ErrCorrupt, position, r.id)
 }
@@ -121,7 +121,7 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	l.mu.RLock()
 	if i, ok := l.cache.find(&id); ok {
 		a := l.cache.at(i)
-		s := snapshot{Account: a.view(), head: headOf(l.cache.packedRoots(i))}
+		s := snapshot{Account: a.view(l.cache.key(i)), head: headOf(l.cache.packedRoots(i))}
 		if a.owner {
 			s.tokens = l.cache.tokens[i]
 		}
@@ -140,7 +140,7 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	if err := checkRow(a, l.position()); err != nil {
 		return snapshot{}, l.failed(err)
 	}
-	return snapshot{Account: a.view(), head: headOf(a.packedRoots()), tokens: a.tokens}, nil
+	return snapshot{Account: a.view(a.key), head: headOf(a.packedRoots()), tokens: a.tokens}, nil
 }
 
 // walkPage is how many records of a chain are read in one View. They lie
@@ -150,6 +150,12 @@ const walkPage = 128
 // walk calls fn with the records of a chain from one of them back, until it
 // returns false or the chain's start has been reached.
 func (l *Ledger) walk(ctx context.Context, id uuid.UUID, position uint64, ordinal int64, fn func(r *record, ordinal int64) bool) error {
+	return l.walkPaced(ctx, id, position, ordinal, fn, func() error { return nil })
+}
+
+// walkPaced is walk with something to do after each View.
+func (l *Ledger) walkPaced(ctx context.Context, id uuid.UUID, position uint64, ordinal int64,
+	fn func(r *record, ordinal int64) bool, between func() error) error {
 	for position != 0 {
 		err := l.log.View(ctx, func(lr LogReader) error {
 			r := reader{log: lr, id: id}
@@ -165,6 +171,9 @@ func (l *Ledger) walk(ctx context.Context, id uuid.UUID, position uint64, ordina
 			}
 			return nil
 		})
+		if err == nil {
+			err = between()
+		}
 		if err != nil {
 			return err
 		}
@@ -211,7 +220,7 @@ func (l *Ledger) Transaction(ctx context.Context, account, id uuid.UUID) (Transa
 	if err != nil {
 		return Transaction{}, err
 	}
-	if r.transfer.sender != account && r.transfer.receiver != account {
+	if r.transfer.of(account) == nil {
 		return Transaction{}, ErrTransactionNotFound
 	}
 	return transactionOf(r, account), nil
@@ -254,13 +263,24 @@ func transactionOf(r *record, account uuid.UUID) (tx Transaction) {
 	return tx
 }
 
+// of returns what a transfer did to one of its accounts, nil if it is none of
+// them.
+func (t *transferRecord) of(account uuid.UUID) *party {
+	switch {
+	case account == t.sender:
+		return &t.from
+	case account == t.receiver:
+		return &t.to
+	case t.fee > 0 && account == feeAccount:
+		return &t.pool
+	}
+	return nil
+}
+
 // setTransaction is transactionOf in place.
 func setTransaction(tx *Transaction, r *record, account uuid.UUID) {
 	t := &r.transfer
-	p := &t.from
-	if account == t.receiver {
-		p = &t.to
-	}
+	p := t.of(account)
 	*tx = Transaction{
 		ID: r.id(), Position: r.position, Timestamp: timeOf(r.time),
 		Sender: t.sender, Receiver: t.receiver, Amount: t.amount, Fee: t.fee, Key: t.key,

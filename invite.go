@@ -126,6 +126,19 @@ func (i *TokenIssuer) Invite(ctx context.Context, r InviteRequest) (IssuedInvite
 //
 // The ledger's log gets a line with the ids of the invite and the account.
 func (i *TokenIssuer) OpenInvited(ctx context.Context, code string) (Account, IssuedToken, error) {
+	return i.openInvited(ctx, code, PublicKey{})
+}
+
+// OpenKeyedInvited is OpenInvited with a public key, as
+// [TokenIssuer.OpenKeyedAccount] has it. [ErrBadPublicKey] comes first.
+func (i *TokenIssuer) OpenKeyedInvited(ctx context.Context, code string, key PublicKey) (Account, IssuedToken, error) {
+	if err := key.Check(); err != nil {
+		return Account{}, IssuedToken{}, err
+	}
+	return i.openInvited(ctx, code, key)
+}
+
+func (i *TokenIssuer) openInvited(ctx context.Context, code string, key PublicKey) (Account, IssuedToken, error) {
 	hash, ok := inviteHash(code)
 	if !ok {
 		return Account{}, IssuedToken{}, ErrInvalidInvite
@@ -136,7 +149,7 @@ func (i *TokenIssuer) OpenInvited(ctx context.Context, code string) (Account, Is
 	if err != nil {
 		return Account{}, IssuedToken{}, err
 	}
-	acct, tok, err := i.openAccount(ctx, &inv)
+	acct, tok, err := i.openAccount(ctx, key, &inv)
 	if err == nil {
 		i.led.logger.Info("an invite was used", "invite", inviteOf(&inv).ID, "account", acct.ID)
 	}

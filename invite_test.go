@@ -189,7 +189,7 @@ func TestInviteUsedAtOnce(t *testing.T) {
 	for n := range callers {
 		go func() {
 			tok := tokenRecord{selector: [16]byte{byte(n), 1}, expires: w.clock.Now().Add(time.Hour).UnixMicro()}
-			_, _, err := w.led.openAccount(ctx, &tok, &inv)
+			_, _, err := w.led.openAccount(ctx, PublicKey{}, &tok, &inv)
 			results <- err
 		}()
 	}
@@ -269,7 +269,7 @@ func TestInviteJudgedAgain(t *testing.T) {
 	w.clock.set(made.Expires)
 	before := w.led.Stats().Position
 	tok = tokenRecord{selector: [16]byte{1}, expires: w.clock.Now().Add(time.Hour).UnixMicro()}
-	if _, _, err := w.led.openAccount(ctx, &tok, &inv); err != ErrInvalidInvite {
+	if _, _, err := w.led.openAccount(ctx, PublicKey{}, &tok, &inv); err != ErrInvalidInvite {
 		t.Errorf("expired meanwhile: got error %v, want %v", err, ErrInvalidInvite)
 	}
 	if got := w.led.Stats().Position; got != before {

@@ -32,6 +32,14 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 		return l.judgeInvite(ctx, o)
 	case opRevokeInvite:
 		return l.judgeRevokeInvite(ctx, o)
+	case opKey:
+		return l.judgeKey(ctx, o)
+	case opFeePolicy:
+		return l.judgeFeePolicy(ctx, o)
+	case opStipend:
+		return l.judgeStipend(ctx, o)
+	case opPayees:
+		return l.judgePayees(ctx, o)
 	}
 	if o.mode == Atomic {
 		l.overlay.savepoint()
@@ -49,7 +57,11 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 			}
 			hints = o.hints[i]
 		}
-		refusal, err := l.judgeTransfer(ctx, &o.transfers[i], hints, &res.Receipt)
+		var v verdict
+		if i < len(o.verified) {
+			v = o.verified[i]
+		}
+		refusal, err := l.judgeTransfer(ctx, &o.transfers[i], v, hints, &res.Receipt)
 		if err != nil {
 			return err
 		}
@@ -79,8 +91,14 @@ func (l *Ledger) find(ctx context.Context, id uuid.UUID, hint uint32) (t *touche
 }
 
 // judgeTransfer makes the checks in the order that [Ledger.Transfer] lists.
-func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, hints [2]uint32, rcpt *Receipt) (refusal, err error) {
+// The verdict is on its signature.
+func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, v verdict, hints [2]uint32, rcpt *Receipt) (refusal, err error) {
 	o := l.overlay
+	if t.Signature != nil {
+		if malformed := checkSignedForm(t); malformed != nil {
+			return malformed, nil
+		}
+	}
 	var h keyHash
 	if t.Key != "" {
 		if !ValidKey(t.Key) {
@@ -91,6 +109,15 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, hints [2]uint32
 			return l.replayKey(t, rcpt), err
 		}
 	}
+	from, fromSlot, isSender, err := l.find(ctx, t.Sender, hints[0])
+	if err != nil {
+		return nil, err
+	}
+	if isSender {
+		if refusal := o.refuseSignature(t, v, l.keyOf(from, fromSlot)); refusal != nil {
+			return refusal, nil
+		}
+	}
 	switch {
 	case t.Amount == 0:
 		return ErrAmountIsZero, nil
@@ -98,13 +125,10 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, hints [2]uint32
 		return ErrAmountIsNegative, nil
 	case t.Sender == t.Receiver:
 		return ErrSameAccount, nil
-	}
-	from, fromSlot, ok, err := l.find(ctx, t.Sender, hints[0])
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
+	case !isSender:
 		return ErrSenderNotFound, nil
+	case t.Sender == feeAccount:
+		return ErrFeeAccount, nil
 	}
 	to, toSlot, ok, err := l.find(ctx, t.Receiver, hints[1])
 	if err != nil {
@@ -113,15 +137,19 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, hints [2]uint32
 	if !ok {
 		return ErrReceiverNotFound, nil
 	}
-	funds := Coins(0)
-	if from != nil {
-		funds = from.funds
-	} else {
-		funds = l.cache.at(fromSlot).funds
+	fee := o.books.policy.fee(t, &l.genesis.seed)
+	if t.MaxFee != nil && fee > *t.MaxFee {
+		return &FeeTooHighError{Fee: fee, MaxFee: *t.MaxFee}, nil
 	}
-	const fee = 0
-	if funds < t.Amount {
-		return &InsufficientFundsError{Funds: funds, Required: t.Amount + fee}, nil
+	funds := l.fundsOf(from, fromSlot)
+	if required := t.Amount + min(fee, math.MaxInt64-t.Amount); funds < required {
+		return &InsufficientFundsError{Funds: funds, Required: required}, nil
+	}
+	var pool *touched
+	if fee > 0 {
+		if pool, err = l.pool(ctx); err != nil {
+			return nil, err
+		}
 	}
 	// Nothing below can be refused: now the overlay may change.
 	if from == nil {
@@ -130,18 +158,13 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, hints [2]uint32
 	if to == nil {
 		to = o.touch(toSlot)
 	}
-	o.keep(from)
-	o.keep(to)
 	r := &l.scratch
 	o.next(r, kindTransfer)
-	from.funds -= t.Amount + fee
-	to.funds += t.Amount
-	r.transfer = transferRecord{
-		sender: t.Sender, receiver: t.Receiver, amount: t.Amount, fee: fee,
-		from: from.moved(r.position), to: to.moved(r.position), key: t.Key,
+	r.transfer = transferRecord{sender: t.Sender, receiver: t.Receiver, amount: t.Amount, fee: fee, key: t.Key}
+	if s := t.Signature; s != nil {
+		r.transfer.signed = signedPart{version: v.version, maxFee: *t.MaxFee, notAfter: s.NotAfter.UnixMicro(), signature: s.Bytes}
 	}
-	o.append(r)
-	o.books.transactions++
+	o.move(r, from, to, pool)
 	if t.Key != "" {
 		used := keyEntry{h, r.position}
 		o.keys.put(used)
@@ -149,6 +172,74 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, hints [2]uint32
 	}
 	*rcpt = receiptOf(r)
 	return nil, nil
+}
+
+// move appends a transfer's record, with its effects on its accounts; pool is nil
+// if there is no fee.
+func (o *overlay) move(r *record, from, to, pool *touched) {
+	t := &r.transfer
+	o.keep(from)
+	o.keep(to)
+	from.funds -= t.amount + t.fee
+	to.funds += t.amount
+	t.from, t.to = from.moved(r.position), to.moved(r.position)
+	if pool != nil {
+		o.keep(pool)
+		pool.funds += t.fee
+		t.pool = pool.moved(r.position)
+	}
+	o.append(r)
+	o.books.transactions++
+}
+
+func (l *Ledger) fundsOf(t *touched, slot uint32) Coins {
+	if t != nil {
+		return t.funds
+	}
+	return l.cache.at(slot).funds
+}
+
+func (l *Ledger) keyOf(t *touched, slot uint32) *accountKey {
+	if t != nil {
+		return t.key
+	}
+	return l.cache.key(slot)
+}
+
+// refuseSignature says what is wrong with the signature of a transfer from an
+// account with a key, or nil.
+func (o *overlay) refuseSignature(t *Transfer, v verdict, key *accountKey) error {
+	s := t.Signature
+	switch {
+	case key == nil && s == nil:
+		return nil
+	case s == nil:
+		return ErrSignatureRequired
+	case key == nil || !v.good || v.version != key.version:
+		return ErrInvalidSignature
+	case s.NotAfter.UnixMicro() < o.now:
+		return ErrSignatureExpired
+	case s.NotAfter.UnixMicro() > o.now+MaxSignatureLife.Microseconds():
+		return ErrSignatureTooLong
+	}
+	return nil
+}
+
+// pool returns the account of the fees, to be changed. There is a policy, so it
+// has to be there.
+func (l *Ledger) pool(ctx context.Context) (*touched, error) {
+	t, slot, ok, err := l.find(ctx, feeAccount, l.poolSlot)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w: there is a fee policy, and no account %s", ErrCorrupt, feeAccount)
+	}
+	if t == nil {
+		l.poolSlot = slot
+		t = l.overlay.touch(slot)
+	}
+	return t, nil
 }
 
 // findKey says whether a transfer's key has been used by its sender, and if so
@@ -203,11 +294,10 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 	if err != nil {
 		return err
 	}
-	if taken {
+	if taken || o.account.id == feeAccount {
 		o.err = errIDTaken
 		return nil
 	}
-	ov := l.overlay
 	if o.invite != nil {
 		live, err := l.inviteLives(ctx, o.invite)
 		if err != nil || !live {
@@ -223,17 +313,8 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 			return err
 		}
 	}
-	r := &l.scratch
-	ov.next(r, kindAccount)
-	r.account.id = o.account.id
-	r.account.link, ov.books.opened = pushRoot(ov.books.opened, ov.books.accounts, r.position)
-	ov.append(r)
-	ov.books.accounts++
-	n := ov.newTouched()
-	n.slot = noSlot
-	n.account = account{state: state{id: o.account.id, created: r.time, asOf: r.position}}
-	ov.opened[n.id] = n
-	o.account.Account = n.view()
+	n := l.open(o.account.id, o.account.PublicKey)
+	o.account.Account = n.view(n.key)
 	if o.withToken {
 		o.token.account = n.id
 		l.issue(n, &o.token)
@@ -242,6 +323,21 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 		l.endInvite(o.invite, n.id)
 	}
 	return nil
+}
+
+// open appends the record of a new account, with a key or the zero one.
+func (l *Ledger) open(id uuid.UUID, key PublicKey) *touched {
+	ov, r := l.overlay, &l.scratch
+	ov.next(r, kindAccount)
+	r.account.id, r.account.key = id, key
+	r.account.link, ov.books.opened = pushRoot(ov.books.opened, ov.books.accounts, r.position)
+	ov.append(r)
+	ov.books.accounts++
+	n := ov.newTouched()
+	n.slot = noSlot
+	n.account = account{state: state{id: id, created: r.time, asOf: r.position}, key: firstKey(key)}
+	ov.opened[id] = n
+	return n
 }
 
 // findToken returns the row of a selector as the overlay has it.
@@ -275,6 +371,10 @@ func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
 	}
 	if o.token.account == l.genesis.seed {
 		o.err = ErrSeedToken
+		return nil
+	}
+	if o.token.account == feeAccount {
+		o.err = ErrFeeToken
 		return nil
 	}
 	if t == nil {

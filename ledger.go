@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,7 @@ type Ledger struct {
 	scratch    record
 	work       account
 	found      []uint64 // positions under a key's hash
+	poolSlot   uint32   // where the account of the fees most likely is
 	warmth     uint64   // of [cache.warm], or the compiler would leave the reads out
 
 	// mu guards the committed state. Only the writer changes it, so only
@@ -68,6 +70,11 @@ type Ledger struct {
 	commitTime  Histogram
 	unwritten   unwritten
 	cause       error // why it stopped
+
+	verifying  chan struct{}    // has room for those that verify batches at once
+	paying     chan struct{}    // has room for one that pays the stipend,
+	planning   chan struct{}    // and one that plans it
+	signatures [2]atomic.Uint64 // how many were verified: invalid ones, valid ones
 }
 
 // Open opens the ledger in a file, and makes it if the path names nothing.
@@ -77,7 +84,7 @@ type Ledger struct {
 // Checks, in this order, each with an error of its own and the file untouched:
 // [ErrBadOption], [ErrIsDirectory], [ErrEmptyFile], [ErrNotWritable],
 // [ErrLocked], [ErrNotLedger], [ErrCorrupt], [ErrNewerFormat],
-// [ErrSupplyMismatch], [ErrSeedMismatch], [ErrWitness], [ErrRolledBack]. Where
+// [ErrSupplyMismatch], [ErrSeedMismatch], [ErrSeedKeyMismatch], [ErrWitness], [ErrRolledBack]. Where
 // the file has to be made, or converted from an older format, and there is no
 // room for that: [ErrDiskFull], with no file there, or the ledger as it was.
 func Open(path string, opts *Options) (*Ledger, error) {
@@ -120,13 +127,17 @@ func OpenStore(ctx context.Context, log Log, folds Folds, opts *Options) (*Ledge
 func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, error) {
 	l := &Ledger{
 		log: log, folds: folds, clock: o.Clock, newID: o.NewID, logger: o.Logger,
-		queue:    make(chan *op, o.QueueSize),
-		closing:  make(chan struct{}),
-		finished: make(chan struct{}),
-		stopped:  make(chan struct{}),
-		folder:   folder{lag: defaultFoldLag, slice: defaultFoldSlice, ahead: defaultFoldAhead},
-		cache:    newCache(o.AccountCache),
-		keys:     newKeyIndex(folds),
+		queue:     make(chan *op, o.QueueSize),
+		closing:   make(chan struct{}),
+		finished:  make(chan struct{}),
+		stopped:   make(chan struct{}),
+		verifying: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		paying:    make(chan struct{}, 1),
+		planning:  make(chan struct{}, 1),
+		folder:    folder{lag: defaultFoldLag, slice: defaultFoldSlice, ahead: defaultFoldAhead},
+		cache:     newCache(o.AccountCache),
+		poolSlot:  noSlot,
+		keys:      newKeyIndex(folds),
 	}
 	l.witness.path, l.witness.every = o.Witness, witnessInterval
 	l.overlay = newOverlay(l.cache)
@@ -172,6 +183,10 @@ func checkOptions(opts *Options) (Options, error) {
 		}
 	}
 	check(o.Supply >= 0 && o.Supply <= MaxSupply, "Supply", o.Supply, "1 to 9007199254740991, or 0 for the default")
+	check(o.SeedAccount != feeAccount, "SeedAccount", o.SeedAccount, "any but the fee account's")
+	if !o.SeedKey.IsZero() {
+		check(o.SeedKey.Check() == nil, "SeedKey", o.SeedKey, "an Ed25519 public key, see PublicKey.Check")
+	}
 	check(o.LockTimeout == 0 || o.LockTimeout >= time.Millisecond && o.LockTimeout <= time.Hour,
 		"LockTimeout", o.LockTimeout, "1ms to 1h, or 0 for the default")
 	check(o.AccountCache == 0 || o.AccountCache >= 16 && o.AccountCache <= 100_000_000,
@@ -281,14 +296,14 @@ func (l *Ledger) Time() time.Time {
 
 // OpenAccount opens an account without funds.
 func (l *Ledger) OpenAccount(ctx context.Context) (Account, error) {
-	acct, _, err := l.openAccount(ctx, nil, nil)
+	acct, _, err := l.openAccount(ctx, PublicKey{}, nil, nil)
 	return acct, err
 }
 
-// openAccount opens an account, with its first token and by an invite if they
-// are given. An id that is taken means that the source of ids repeats itself; it
+// openAccount opens an account, with a key, its first token and by an invite if
+// they are given. An id that is taken means that the source of ids repeats itself; it
 // is asked again a few times.
-func (l *Ledger) openAccount(ctx context.Context, tok *tokenRecord, inv *inviteRecord) (Account, tokenRecord, error) {
+func (l *Ledger) openAccount(ctx context.Context, key PublicKey, tok *tokenRecord, inv *inviteRecord) (Account, tokenRecord, error) {
 	for try := 0; ; try++ {
 		id, err := l.newID()
 		if err != nil {
@@ -298,7 +313,7 @@ func (l *Ledger) openAccount(ctx context.Context, tok *tokenRecord, inv *inviteR
 			return Account{}, tokenRecord{}, fmt.Errorf("making an account id: %s is not a version-4 UUID", id)
 		}
 		o := &op{kind: opAccount, invite: inv, done: make(chan struct{}, 1), records: 3, bytes: 3 * maxOtherRecord}
-		o.account.id = id
+		o.account.id, o.account.PublicKey = id, key
 		if tok != nil {
 			o.withToken, o.token = true, *tok
 		}
@@ -315,17 +330,21 @@ func (l *Ledger) openAccount(ctx context.Context, tok *tokenRecord, inv *inviteR
 var errIDTaken = errors.New("capycoin: the source of account ids gave one that is in use")
 
 // Transfer moves coins and returns once that is on the disk. Checks, first
-// failure wins: [ErrBadKey], the key (used before: the first receipt again,
-// marked as replayed, or [ErrKeyReused]), [ErrAmountIsZero],
-// [ErrAmountIsNegative], [ErrSameAccount], [ErrSenderNotFound],
-// [ErrReceiverNotFound], [ErrInsufficientFunds].
+// failure wins: [ErrMalformedSignature], [ErrBadKey], the key (used before: the
+// first receipt again, marked as replayed, or [ErrKeyReused]),
+// [ErrSignatureRequired] or [ErrInvalidSignature], [ErrSignatureExpired],
+// [ErrSignatureTooLong], [ErrAmountIsZero], [ErrAmountIsNegative],
+// [ErrSameAccount], [ErrSenderNotFound], [ErrFeeAccount], [ErrReceiverNotFound],
+// [ErrFeeTooHigh], [ErrInsufficientFunds].
 func (l *Ledger) Transfer(ctx context.Context, t Transfer) (Receipt, error) {
 	o := opPool.Get().(*op)
 	o.kind, o.mode, o.one[0] = opTransfers, EachAlone, t
-	o.transfers, o.results, o.hints = o.one[:], o.result[:], o.hints[:0]
-	o.records, o.bytes = 1, maxTransferRecord+len(t.Key)
-	if len(t.Key) > MaxKeyLen {
-		o.bytes = maxTransferRecord
+	o.transfers, o.results, o.verified, o.hints = o.one[:], o.result[:], o.verdict[:], o.hints[:0]
+	o.records, o.bytes = 1, t.size()
+	var err error
+	if o.verdict[0], err = l.verify(ctx, &o.one[0]); err != nil {
+		opPool.Put(o)
+		return Receipt{}, err
 	}
 	mine, err := l.submit(ctx, o)
 	if !mine {
@@ -358,11 +377,15 @@ func (l *Ledger) TransferBatch(ctx context.Context, transfers []Transfer, mode B
 	if mode != Atomic && mode != EachAlone {
 		return nil, &OptionError{Field: "mode", Value: int(mode), Allowed: "EachAlone or Atomic"}
 	}
+	verified, err := l.verifyAll(ctx, transfers)
+	if err != nil {
+		return nil, err
+	}
 	results := make([]Result, len(transfers))
 	for first := 0; first < len(transfers); {
 		last, bytes := first, 0
 		for ; last < len(transfers); last++ {
-			size := maxTransferRecord + min(len(transfers[last].Key), MaxKeyLen)
+			size := transfers[last].size()
 			// The parts of an atomic batch can't stand alone.
 			if mode == EachAlone && last > first && bytes+size > l.log.MaxAppend() {
 				break
@@ -372,11 +395,14 @@ func (l *Ledger) TransferBatch(ctx context.Context, transfers []Transfer, mode B
 		o := opPool.Get().(*op)
 		o.kind, o.mode = opTransfers, mode
 		o.transfers, o.results = transfers[first:last], results[first:last]
+		if o.verified = nil; verified != nil {
+			o.verified = verified[first:last]
+		}
 		o.records, o.bytes = last-first, bytes
 		l.hint(o)
 		mine, err := l.submit(ctx, o)
 		if mine {
-			o.transfers, o.results = nil, nil // they are the caller's
+			o.transfers, o.results, o.verified = nil, nil, nil // they are the caller's
 			opPool.Put(o)
 		}
 		if err != nil {
@@ -394,6 +420,15 @@ func (l *Ledger) TransferBatch(ctx context.Context, transfers []Transfer, mode B
 		first = last
 	}
 	return results, nil
+}
+
+// size bounds the record of a transfer, in bytes.
+func (t *Transfer) size() int {
+	n := maxTransferRecord + min(len(t.Key), MaxKeyLen)
+	if t.Signature != nil {
+		n += signedLen
+	}
+	return n
 }
 
 // Account returns an account as it stands, or [ErrAccountNotFound].

@@ -91,6 +91,15 @@ func newLinear(t *rapid.T, led *capycoin.Ledger) *linear {
 		m.model.openAccount(account.ID, account.Created)
 		m.ids = append(m.ids, account.ID)
 	}
+	if rapid.Bool().Draw(t, "a fee") {
+		p := capycoin.FeePolicy{Flat: 1, BasisPoints: rapid.IntRange(0, 1000).Draw(t, "basis points")}
+		if err := led.SetFeePolicy(ctx, p); err != nil {
+			t.Fatalf("SetFeePolicy: got error %v, want none", err)
+		}
+		_, since, _ := led.FeePolicy(ctx)
+		m.setFeePolicy(p, since)
+		m.ids = append(m.ids, capycoin.FeeAccount())
+	}
 	return m
 }
 
@@ -119,6 +128,7 @@ func (m *linear) drawCall(t *rapid.T) *call {
 			Receiver: rapid.SampledFrom(m.ids).Draw(t, "receiver"),
 			Amount:   capycoin.Coins(rapid.SampledFrom([]int{1, 2, 3, 100, 400, 0}).Draw(t, "amount")),
 			Key:      rapid.SampledFrom([]string{"", "", "", "k1", "k2", "k3"}).Draw(t, "key"),
+			MaxFee:   drawMaxFee(t),
 		})
 	}
 	return c
@@ -255,6 +265,6 @@ func (m *linear) explains(a *answer) bool {
 	for len(m.txs) > made {
 		m.undo()
 	}
-	m.pos, m.time = pos, last
+	m.rewind(pos, last)
 	return describe(err) == describe(a.err) && receipt == a.receipt
 }

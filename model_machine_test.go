@@ -47,6 +47,13 @@ func TestHarnessModel(t *testing.T) {
 			"funds at":            m.fundsAt,
 			"tokens":              m.useTokens,
 			"invites":             m.useInvites,
+			"keyed account":       m.openKeyed,
+			"another":             m.openKeyed,
+			"change a key":        m.changeKey,
+			"set a fee":           m.setFee,
+			"stipend":             m.stipend,
+			"a day passes":        m.nextDay,
+			"some days":           m.someDays,
 		}
 		if rapid.Bool().Draw(t, "restless clock") {
 			for name, do := range actions {
@@ -303,6 +310,7 @@ func (m *machine) drawTransfer(t *rapid.T) capycoin.Transfer {
 		Receiver: m.drawAccount(t, "receiver"),
 		Amount:   capycoin.Coins(rapid.IntRange(1, 40).Draw(t, "amount")),
 		Key:      rapid.SampledFrom(testKeys).Draw(t, "key"),
+		MaxFee:   drawMaxFee(t),
 	}
 	var funds capycoin.Coins
 	if a := m.model.accounts[transfer.Sender]; a != nil {
@@ -319,6 +327,7 @@ func (m *machine) drawTransfer(t *rapid.T) capycoin.Transfer {
 	case 4, 5:
 		transfer.Amount = funds / 2
 	}
+	m.drawSignature(t, &transfer)
 	return transfer
 }
 
@@ -327,7 +336,7 @@ func (m *machine) transfers(t *rapid.T) {
 		transfer := m.drawTransfer(t)
 		want, wantErr := m.model.transfer(transfer, m.clock.now())
 		for _, s := range m.subjects {
-			got, err := s.led.Transfer(ctx, transfer)
+			got, err := s.led.Transfer(ctx, m.sign(s, transfer))
 			compare(t, s, fmt.Sprintf("Transfer %+v", transfer), got, err, want, wantErr)
 		}
 	}
@@ -367,6 +376,10 @@ func (m *machine) largeBatch(t *rapid.T) {
 		if r.IntN(3) == 0 {
 			transfer.Key = fmt.Sprintf("large-%d-%d", m.pos, len(transfers))
 		}
+		if key := m.model.accounts[transfer.Sender].key; key != nil {
+			transfer.Key = fmt.Sprintf("signed-%d-%d", m.pos, len(transfers))
+			m.willSign(&transfer, modelSignature{name: key.name, version: key.version, notAfter: m.now(m.clock.now()) + 1e6})
+		}
 		transfers = append(transfers, transfer)
 	}
 	m.doBatch(t, transfers, rapid.SampledFrom([]capycoin.BatchMode{capycoin.EachAlone, capycoin.Atomic}).Draw(t, "mode"))
@@ -376,7 +389,11 @@ func (m *machine) doBatch(t *rapid.T, transfers []capycoin.Transfer, mode capyco
 	t.Helper()
 	want, wantErr := m.model.batch(transfers, mode, m.clock.now())
 	for _, s := range m.subjects {
-		got, err := s.led.TransferBatch(ctx, transfers, mode)
+		signed := make([]capycoin.Transfer, len(transfers))
+		for i := range transfers {
+			signed[i] = m.sign(s, transfers[i])
+		}
+		got, err := s.led.TransferBatch(ctx, signed, mode)
 		if len(got) != len(want) {
 			t.Fatalf("%s: TransferBatch of %d: got %d results, error %v; want %d", s.name, len(transfers), len(got), err, len(want))
 		}
@@ -401,7 +418,7 @@ func (m *machine) cancelled(t *rapid.T) {
 	cancel()
 	transfer := m.drawTransfer(t)
 	for _, s := range m.subjects {
-		got, err := s.led.Transfer(gone, transfer)
+		got, err := s.led.Transfer(gone, m.sign(s, transfer))
 		if got != (capycoin.Receipt{}) || err == nil {
 			t.Fatalf("%s: Transfer %+v of a caller that has gone: got %+v, error %v", s.name, transfer, got, err)
 		}
@@ -445,7 +462,8 @@ func (m *machine) finish(t *rapid.T) {
 		}
 		if report.Records != m.pos || report.Transactions != int64(len(m.txs)) || report.Accounts != int64(len(m.order)) ||
 			report.Keys != int64(len(m.keys)) || report.Supply != m.supply ||
-			report.Invites != int64(len(m.goodInvites(m.clock.now()))) {
+			report.Invites != int64(len(m.goodInvites(m.clock.now()))) || report.Fees != m.fees() ||
+			report.Signatures != m.signed() || report.Stipends != m.stipends {
 			t.Fatalf("%s: Audit: got %+v, want %d records, %d transactions, %d accounts, %d keys, supply %d, %d invites",
 				s.name, report, m.pos, len(m.txs), len(m.order), len(m.keys), m.supply, len(m.goodInvites(m.clock.now())))
 		}

@@ -25,6 +25,8 @@ type model struct {
 	keys     map[modelKey]int
 	tokens   []*modelToken // in order of issue
 	invites  []*modelInvite
+	times    []int64 // of the records, by position
+	modelRules
 }
 
 type modelAccount struct {
@@ -32,6 +34,7 @@ type modelAccount struct {
 	created int64
 	funds   capycoin.Coins
 	history []modelEntry
+	key     *modelKeyOf // nil: it has none
 }
 
 // modelEntry is a transaction in an account's history.
@@ -71,7 +74,9 @@ func newModel(supply capycoin.Coins, seed uuid.UUID, made int64) *model {
 		supply: supply, seed: seed, pos: 1, time: made,
 		accounts: make(map[uuid.UUID]*modelAccount),
 		keys:     make(map[modelKey]int),
+		times:    []int64{0, made},
 	}
+	m.signatures = make(map[*capycoin.Signature]modelSignature)
 	created := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 	m.accounts[seed] = &modelAccount{id: seed, created: created, funds: supply}
 	m.order = []uuid.UUID{seed}
@@ -85,6 +90,12 @@ func (m *model) now(clock time.Time) int64 { return max(clock.UnixMicro(), m.tim
 func (m *model) record(clock time.Time) {
 	m.time = m.now(clock)
 	m.pos++
+	m.times = append(m.times, m.time)
+}
+
+// rewind forgets the last records, whose effects were undone.
+func (m *model) rewind(pos uint64, last int64) {
+	m.pos, m.time, m.times = pos, last, m.times[:pos+1]
 }
 
 // modelID is the id of a transaction or token: a version-7 UUID of its
@@ -107,7 +118,12 @@ func (m *model) openAccount(id uuid.UUID, clock time.Time) capycoin.Account {
 // account returns an account that there is.
 func (m *model) account(id uuid.UUID) capycoin.Account {
 	a := m.accounts[id]
-	return capycoin.Account{ID: id, Created: micros(a.created), Funds: a.funds, Transactions: int64(len(a.history))}
+	acct := capycoin.Account{ID: id, Created: micros(a.created), Funds: a.funds, Transactions: int64(len(a.history))}
+	if a.key != nil {
+		_, acct.PublicKey = testKey(a.key.name)
+		acct.KeyVersion = a.key.version
+	}
+	return acct
 }
 
 func micros(us int64) time.Time { return time.UnixMicro(us).UTC() }
@@ -127,6 +143,9 @@ func badKey(key string) bool {
 
 // transfer judges one transfer and makes it.
 func (m *model) transfer(t capycoin.Transfer, clock time.Time) (capycoin.Receipt, error) {
+	if err := malformed(t); err != nil {
+		return capycoin.Receipt{}, err
+	}
 	if badKey(t.Key) {
 		return capycoin.Receipt{}, capycoin.ErrBadKey
 	}
@@ -140,6 +159,10 @@ func (m *model) transfer(t capycoin.Transfer, clock time.Time) (capycoin.Receipt
 		return receipt, nil
 	}
 	sender, receiver := m.accounts[t.Sender], m.accounts[t.Receiver]
+	if err := m.judgeSignature(t, sender, clock); err != nil {
+		return capycoin.Receipt{}, err
+	}
+	fee := m.fee(t)
 	switch {
 	case t.Amount == 0:
 		return capycoin.Receipt{}, capycoin.ErrAmountIsZero
@@ -149,33 +172,56 @@ func (m *model) transfer(t capycoin.Transfer, clock time.Time) (capycoin.Receipt
 		return capycoin.Receipt{}, capycoin.ErrSameAccount
 	case sender == nil:
 		return capycoin.Receipt{}, capycoin.ErrSenderNotFound
+	case t.Sender == capycoin.FeeAccount():
+		return capycoin.Receipt{}, capycoin.ErrFeeAccount
 	case receiver == nil:
 		return capycoin.Receipt{}, capycoin.ErrReceiverNotFound
-	case sender.funds < t.Amount:
-		return capycoin.Receipt{}, &capycoin.InsufficientFundsError{Funds: sender.funds, Required: t.Amount}
+	case t.MaxFee != nil && fee > *t.MaxFee:
+		return capycoin.Receipt{}, &capycoin.FeeTooHighError{Fee: fee, MaxFee: *t.MaxFee}
+	case sender.funds < t.Amount || sender.funds-t.Amount < fee:
+		required := t.Amount + fee
+		if required < t.Amount {
+			required = 1<<63 - 1
+		}
+		return capycoin.Receipt{}, &capycoin.InsufficientFundsError{Funds: sender.funds, Required: required}
 	}
+	return m.move(t, fee, clock), nil
+}
+
+// move makes a transfer.
+func (m *model) move(t capycoin.Transfer, fee capycoin.Coins, clock time.Time) capycoin.Receipt {
+	sender, receiver := m.accounts[t.Sender], m.accounts[t.Receiver]
 	m.record(clock)
-	sender.funds -= t.Amount
+	sender.funds -= t.Amount + fee
 	receiver.funds += t.Amount
 	tx := modelTx{Transfer: t, id: modelID(m.time, m.pos), pos: m.pos, time: m.time, senderNo: int64(len(sender.history)) + 1}
 	tx.receipt = capycoin.Receipt{
 		TransactionID: tx.id, Position: tx.pos, Timestamp: micros(tx.time),
-		Sender: t.Sender, Receiver: t.Receiver, Amount: t.Amount, SenderFunds: sender.funds,
+		Sender: t.Sender, Receiver: t.Receiver, Amount: t.Amount, Fee: fee, SenderFunds: sender.funds,
 	}
 	sender.history = append(sender.history, modelEntry{len(m.txs), sender.funds})
 	receiver.history = append(receiver.history, modelEntry{len(m.txs), receiver.funds})
+	if fee > 0 {
+		pool := m.accounts[capycoin.FeeAccount()]
+		pool.funds += fee
+		pool.history = append(pool.history, modelEntry{len(m.txs), pool.funds})
+	}
 	if t.Key != "" {
 		m.keys[modelKey{t.Sender, t.Key}] = len(m.txs)
 	}
 	m.txs = append(m.txs, tx)
-	return tx.receipt, nil
+	return tx.receipt
 }
 
 // undo takes back the last transfer. The time and position are the caller's.
 func (m *model) undo() {
 	tx := m.txs[len(m.txs)-1]
 	m.txs = m.txs[:len(m.txs)-1]
-	for id, amount := range map[uuid.UUID]capycoin.Coins{tx.Sender: tx.Amount, tx.Receiver: -tx.Amount} {
+	changes := map[uuid.UUID]capycoin.Coins{tx.Sender: tx.Amount + tx.receipt.Fee, tx.Receiver: -tx.Amount}
+	if tx.receipt.Fee > 0 {
+		changes[capycoin.FeeAccount()] = -tx.receipt.Fee
+	}
+	for id, amount := range changes {
 		a := m.accounts[id]
 		a.funds += amount
 		a.history = a.history[:len(a.history)-1]
@@ -198,7 +244,7 @@ func (m *model) batch(ts []capycoin.Transfer, mode capycoin.BatchMode, clock tim
 			for len(m.txs) > made {
 				m.undo()
 			}
-			m.pos, m.time = pos, last
+			m.rewind(pos, last)
 			return nil, &capycoin.BatchError{Index: i, Err: err}
 		}
 		results[i] = capycoin.Result{Receipt: receipt, Err: err}
@@ -212,7 +258,7 @@ func (m *model) transaction(a *modelAccount, n int) capycoin.Transaction {
 	tx := m.txs[entry.tx]
 	return capycoin.Transaction{
 		ID: tx.id, Position: tx.pos, Timestamp: micros(tx.time), Sender: tx.Sender, Receiver: tx.Receiver,
-		Amount: tx.Amount, Key: tx.Key, Account: a.id, Ordinal: int64(n) + 1, FundsAfter: entry.funds,
+		Amount: tx.Amount, Fee: tx.receipt.Fee, Key: tx.Key, Account: a.id, Ordinal: int64(n) + 1, FundsAfter: entry.funds,
 	}
 }
 
@@ -322,6 +368,9 @@ var sentinels = []error{
 	capycoin.ErrBadCursor, capycoin.ErrInvalidToken, capycoin.ErrTokenNotFound, capycoin.ErrTooManyTokens,
 	capycoin.ErrBadLabel, capycoin.ErrBadExpiry, capycoin.ErrSeedToken, capycoin.ErrBusy,
 	capycoin.ErrInvalidInvite, capycoin.ErrInviteNotFound,
+	capycoin.ErrMalformedSignature, capycoin.ErrSignatureRequired, capycoin.ErrInvalidSignature, capycoin.ErrSignatureExpired,
+	capycoin.ErrSignatureTooLong, capycoin.ErrFeeAccount, capycoin.ErrFeeTooHigh, capycoin.ErrFeeToken, capycoin.ErrBadPublicKey,
+	capycoin.ErrNoKey, capycoin.ErrKeyVersion,
 }
 
 // describe puts into words which errors an error is, with their numbers. Two
@@ -339,6 +388,10 @@ func describe(err error) string {
 	var insufficient *capycoin.InsufficientFundsError
 	if errors.As(err, &insufficient) {
 		words = append(words, fmt.Sprintf("funds %d, required %d", insufficient.Funds, insufficient.Required))
+	}
+	var high *capycoin.FeeTooHighError
+	if errors.As(err, &high) {
+		words = append(words, fmt.Sprintf("fee %d, allowed %d", high.Fee, high.MaxFee))
 	}
 	var batch *capycoin.BatchError
 	if errors.As(err, &batch) {

@@ -112,6 +112,8 @@ func (m *machine) issueToken(t *rapid.T, account uuid.UUID) {
 		wantErr = capycoin.ErrBadExpiry
 	case account == m.seed:
 		wantErr = capycoin.ErrSeedToken
+	case account == capycoin.FeeAccount():
+		wantErr = capycoin.ErrFeeToken
 	case len(m.live(account, clock)) >= capycoin.MaxTokens:
 		wantErr = capycoin.ErrTooManyTokens
 	}

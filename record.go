@@ -1,9 +1,9 @@
 package capycoin
 
 import (
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"hash/crc32"
 	"math/bits"
 	"time"
@@ -18,23 +18,35 @@ import (
 //
 //	offset size field
 //	0      1    kind: 1 genesis, 2 account, 3 transfer, 4 token, 5 revocation,
-//	              6 invite, 7 end of an invite
-//	1      1    version of the kind's body: 1
+//	              6 invite, 7 end of an invite, 8 key, 9 fee policy, 10 stipend
+//	1      1    version of the kind's body: 1, or 2 with a field that 1 lacks
 //	2      4    CRC-32C of the position (8 bytes), kind, version, and all from offset 6
 //	6      8    time, µs since 1970
 //	14     …    body
 //
-//	genesis     ledger id 16 · supply 8 · seed account 16
-//	account     id 16 · link
+//	genesis     ledger id 16 · supply 8 · seed account 16 ·
+//	            version 2: its public key 32
+//	account     id 16 · link · version 2: its public key 32
 //	transfer    sender 16 · receiver 16 · amount uvarint · fee uvarint ·
 //	            link and funds (uvarint) of the sender · the same of the receiver ·
-//	            key length 1 · key
+//	            key length 1 · key ·
+//	            version 2: if there is a fee, link and funds of the fee account ·
+//	            if it is signed, key version uvarint · max fee uvarint ·
+//	            not after 8 (µs) · signature 64
 //	token       account 16 · selector 16 · tag 8 · bcrypt hash 60 · expiry 8 (µs) ·
 //	            label length uvarint · label (UTF-8)
 //	revocation  account 16 · how many positions back the token's record is, uvarint
 //	invite      hash 32 · expiry 8 (µs) · label length uvarint · label (UTF-8)
 //	end         how many positions back the invite's record is, uvarint ·
 //	            the account that it opened 16, all zero: it was revoked
+//	key         account 16 · version that it ends uvarint · new public key 32 ·
+//	            signatures by the old key 64 and the new 64
+//	fee policy  flat, basis points, minimum, maximum (0: none), all uvarint ·
+//	            number of exempt accounts 1 · their ids 16, ascending
+//	stipend     day uvarint (since 1970) · how many positions back the last record
+//	            before that day is, uvarint · window and age in days, cap (0: none),
+//	            number of payees, funds of the fee account, share, all uvarint ·
+//	            hash of the payees 32
 //	link        how many positions back the chain's previous record is, uvarint
 //	            (0: none) · the same for the jump pointer · ordinal, uvarint
 //
@@ -48,16 +60,23 @@ const (
 	kindRevocation byte = 5
 	kindInvite     byte = 6
 	kindInviteEnd  byte = 7
+	kindKey        byte = 8
+	kindFeePolicy  byte = 9
+	kindStipend    byte = 10
 
-	recordVersion = 1
-	recordHeader  = 14
-	crcOffset     = 2
+	recordHeader = 14
+	crcOffset    = 2
 
-	// maxTransferRecord bounds a transfer's record without its key: header,
-	// two ids, two amounts, two parties of two distances, an ordinal and funds.
-	maxTransferRecord = recordHeader + 32 + 2*8 + 2*(10+10+9+8) + 1
-	// maxOtherRecord bounds every other record.
+	// maxTransferRecord bounds a transfer's record without its key and what is
+	// signed: header, two ids, two amounts, three parties of two distances, an
+	// ordinal and funds.
+	maxTransferRecord = recordHeader + 32 + 2*8 + 3*(10+10+9+8) + 1
+	// signedLen bounds what a signature adds to it.
+	signedLen = 5 + 8 + 8 + ed25519.SignatureSize
+	// maxOtherRecord bounds every other record, but for a fee policy's.
 	maxOtherRecord = recordHeader + 16 + 16 + 8 + 60 + 8 + 2 + 4*maxLabelRunes + 32
+	// maxPolicyRecord bounds that.
+	maxPolicyRecord = recordHeader + 4*8 + 1 + 16*MaxFeeExempt
 
 	maxTime    = 253_402_300_799_999_999 // the last microsecond of the year 9999
 	maxOrdinal = 1<<62 - 1               // the room of the position in an id
@@ -83,11 +102,13 @@ type genesisRecord struct {
 	ledger uuid.UUID
 	supply Coins
 	seed   uuid.UUID
+	key    PublicKey // zero: the seed account has none
 }
 
 type accountRecord struct {
 	id   uuid.UUID
 	link link
+	key  PublicKey // zero: none
 }
 
 type transferRecord struct {
@@ -95,6 +116,36 @@ type transferRecord struct {
 	amount, fee      Coins
 	from, to         party
 	key              string
+	pool             party // what the fee did to the fee account; zero without one
+	signed           signedPart
+}
+
+// signedPart is what a transfer's sender signed beside the transfer, and the
+// signature.
+type signedPart struct {
+	version   uint32 // of the sender's key; 0: it is not signed
+	maxFee    Coins
+	notAfter  int64 // µs since 1970
+	signature [ed25519.SignatureSize]byte
+}
+
+// keyRecord is a change of an account's key.
+type keyRecord struct {
+	account  uuid.UUID
+	version  uint32 // of the key that it ends
+	key      PublicKey
+	old, new [ed25519.SignatureSize]byte // signatures of the change
+}
+
+// stipendRecord begins the payment of a day's stipend; see stipend.go.
+type stipendRecord struct {
+	day    int64  // since 1970
+	before uint64 // position of the last record before that day
+	rules  StipendRules
+	payees int64
+	funds  Coins // of the account of the fees, before
+	share  Coins
+	hash   [sha256.Size]byte // of the payees
 }
 
 // tokenRecord is a token that was issued. The token itself is nowhere: see
@@ -144,6 +195,9 @@ type record struct {
 	revocation revocationRecord
 	invite     inviteRecord
 	inviteEnd  inviteEndRecord
+	key        keyRecord
+	policy     FeePolicy
+	stipend    stipendRecord
 }
 
 // id returns the id of a transfer's, a token's or an invite's record.
@@ -152,16 +206,18 @@ func (r *record) id() uuid.UUID { return idAt(r.time, r.position) }
 // appendRecord appends the encoding of r to b. What r holds must be in range.
 func appendRecord(b []byte, r *record) []byte {
 	start := len(b)
-	b = append(b, r.kind, recordVersion, 0, 0, 0, 0)
+	b = append(b, r.kind, r.version(), 0, 0, 0, 0)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.time))
 	switch r.kind {
 	case kindGenesis:
 		b = append(b, r.genesis.ledger[:]...)
 		b = binary.BigEndian.AppendUint64(b, uint64(r.genesis.supply))
 		b = append(b, r.genesis.seed[:]...)
+		b = appendPublicKey(b, &r.genesis.key)
 	case kindAccount:
 		b = append(b, r.account.id[:]...)
 		b = appendLink(b, r.position, r.account.link)
+		b = appendPublicKey(b, &r.account.key)
 	case kindTransfer:
 		t := &r.transfer
 		b = append(b, t.sender[:]...)
@@ -174,6 +230,16 @@ func appendRecord(b []byte, r *record) []byte {
 		b = binary.AppendUvarint(b, uint64(t.to.funds))
 		b = append(b, byte(len(t.key)))
 		b = append(b, t.key...)
+		if t.fee > 0 {
+			b = appendLink(b, r.position, t.pool.link)
+			b = binary.AppendUvarint(b, uint64(t.pool.funds))
+		}
+		if s := &t.signed; s.version > 0 {
+			b = binary.AppendUvarint(b, uint64(s.version))
+			b = binary.AppendUvarint(b, uint64(s.maxFee))
+			b = binary.BigEndian.AppendUint64(b, uint64(s.notAfter))
+			b = append(b, s.signature[:]...)
+		}
 	case kindToken:
 		t := &r.token
 		b = append(b, t.account[:]...)
@@ -194,9 +260,54 @@ func appendRecord(b []byte, r *record) []byte {
 	case kindInviteEnd:
 		b = binary.AppendUvarint(b, r.position-r.inviteEnd.invite)
 		b = append(b, r.inviteEnd.account[:]...)
+	case kindKey:
+		k := &r.key
+		b = append(b, k.account[:]...)
+		b = binary.AppendUvarint(b, uint64(k.version))
+		b = append(b, k.key[:]...)
+		b = append(b, k.old[:]...)
+		b = append(b, k.new[:]...)
+	case kindFeePolicy:
+		p := &r.policy
+		b = binary.AppendUvarint(b, uint64(p.Flat))
+		b = binary.AppendUvarint(b, uint64(p.BasisPoints))
+		b = binary.AppendUvarint(b, uint64(p.Min))
+		b = binary.AppendUvarint(b, uint64(p.Max))
+		b = append(b, byte(len(p.Exempt)))
+		for i := range p.Exempt {
+			b = append(b, p.Exempt[i][:]...)
+		}
+	case kindStipend:
+		s := &r.stipend
+		b = binary.AppendUvarint(b, uint64(s.day))
+		b = appendBack(b, r.position, s.before)
+		b = binary.AppendUvarint(b, uint64(s.rules.Window))
+		b = binary.AppendUvarint(b, uint64(s.rules.MinAge))
+		b = binary.AppendUvarint(b, uint64(s.rules.Cap))
+		b = binary.AppendUvarint(b, uint64(s.payees))
+		b = binary.AppendUvarint(b, uint64(s.funds))
+		b = binary.AppendUvarint(b, uint64(s.share))
+		b = append(b, s.hash[:]...)
 	}
 	binary.BigEndian.PutUint32(b[start+crcOffset:], recordCRC(r.position, b[start:]))
 	return b
+}
+
+// version is the least that has a place for all that is in r.
+func (r *record) version() byte {
+	switch {
+	case r.kind == kindGenesis && !r.genesis.key.IsZero(), r.kind == kindAccount && !r.account.key.IsZero(),
+		r.kind == kindTransfer && (r.transfer.fee > 0 || r.transfer.signed.version > 0):
+		return 2
+	}
+	return 1
+}
+
+func appendPublicKey(b []byte, key *PublicKey) []byte {
+	if key.IsZero() {
+		return b
+	}
+	return append(b, key[:]...)
 }
 
 func appendLink(b []byte, position uint64, l link) []byte {
@@ -221,154 +332,6 @@ func recordCRC(position uint64, b []byte) uint32 {
 	crc = castagnoli[byte(crc)^b[0]] ^ crc>>8
 	crc = castagnoli[byte(crc)^b[1]] ^ crc>>8
 	return crc32.Update(^crc, castagnoli, b[6:])
-}
-
-var errRecord = errors.New("not a record")
-
-// decodeRecord decodes the record at a position into r. It keeps no part of b.
-func decodeRecord(r *record, position uint64, b []byte) error {
-	if len(b) < recordHeader {
-		return fmt.Errorf("%w: record %d has %d bytes, fewer than a header", ErrCorrupt, position, len(b))
-	}
-	if got, want := recordCRC(position, b), binary.BigEndian.Uint32(b[crcOffset:]); got != want {
-		return fmt.Errorf("%w: record %d has checksum %08x, its bytes make %08x", ErrCorrupt, position, want, got)
-	}
-	if b[1] != recordVersion || b[0] < kindGenesis || b[0] > kindInviteEnd {
-		return fmt.Errorf("%w: record %d is of kind %d, version %d", ErrNewerFormat, position, b[0], b[1])
-	}
-	r.position, r.kind = position, b[0]
-	d := decoder{b: b[6:]}
-	r.time = int64(d.uint64(maxTime))
-	switch r.kind {
-	case kindGenesis:
-		r.genesis.ledger = d.id()
-		r.genesis.supply = Coins(d.uint64(uint64(MaxSupply)))
-		r.genesis.seed = d.id()
-		d.check(position == 1 && r.genesis.supply > 0)
-	case kindAccount:
-		r.account.id = d.id()
-		r.account.link = d.link(position)
-	case kindTransfer:
-		t := &r.transfer
-		t.sender = d.id()
-		t.receiver = d.id()
-		t.amount = Coins(d.uvarint(uint64(MaxSupply)))
-		t.fee = Coins(d.uvarint(uint64(MaxSupply)))
-		t.from.link = d.link(position)
-		t.from.funds = Coins(d.uvarint(uint64(MaxSupply)))
-		t.to.link = d.link(position)
-		t.to.funds = Coins(d.uvarint(uint64(MaxSupply)))
-		t.key = string(d.bytes(uint64(d.byte())))
-		d.check(t.amount > 0 && t.sender != t.receiver && (t.key == "" || ValidKey(t.key)))
-	case kindToken:
-		t := &r.token
-		t.position, t.time = position, r.time
-		t.account = d.id()
-		copy(t.selector[:], d.bytes(16))
-		copy(t.tag[:], d.bytes(8))
-		copy(t.hash[:], d.bytes(bcryptLen))
-		t.expires = int64(d.uint64(maxTime))
-		t.label = string(d.bytes(d.uvarint(4 * maxLabelRunes)))
-		d.check(t.expires > t.time && checkLabel(t.label) == nil)
-	case kindRevocation:
-		r.revocation.account = d.id()
-		r.revocation.token = d.back(position)
-		d.check(r.revocation.token != 0)
-	case kindInvite:
-		i := &r.invite
-		i.position, i.time = position, r.time
-		copy(i.hash[:], d.bytes(inviteHashLen))
-		i.expires = int64(d.uint64(maxTime))
-		i.label = string(d.bytes(d.uvarint(4 * maxLabelRunes)))
-		d.check(i.expires > i.time && checkLabel(i.label) == nil)
-	case kindInviteEnd:
-		r.inviteEnd.invite = d.back(position)
-		r.inviteEnd.account = d.id()
-		d.check(r.inviteEnd.invite != 0)
-	}
-	if d.bad || len(d.b) != 0 {
-		return fmt.Errorf("%w: record %d: %w of kind %d", ErrCorrupt, position, errRecord, r.kind)
-	}
-	return nil
-}
-
-// decoder takes fields off the front of b. The first one that is missing or
-// out of range makes it bad; all after that are zero.
-type decoder struct {
-	b   []byte
-	bad bool
-}
-
-func (d *decoder) check(ok bool) {
-	if !ok {
-		d.bad, d.b = true, nil
-	}
-}
-
-func (d *decoder) bytes(n uint64) []byte {
-	if uint64(len(d.b)) < n {
-		d.check(false)
-		return nil
-	}
-	b := d.b[:n]
-	d.b = d.b[n:]
-	return b
-}
-
-func (d *decoder) byte() byte {
-	if b := d.bytes(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (d *decoder) id() (id uuid.UUID) {
-	copy(id[:], d.bytes(16))
-	return id
-}
-
-func (d *decoder) uint16() uint16 {
-	if b := d.bytes(2); b != nil {
-		return binary.BigEndian.Uint16(b)
-	}
-	return 0
-}
-
-func (d *decoder) uint64(limit uint64) uint64 {
-	b := d.bytes(8)
-	if b == nil {
-		return 0
-	}
-	v := binary.BigEndian.Uint64(b)
-	d.check(v <= limit)
-	return v
-}
-
-func (d *decoder) uvarint(limit uint64) uint64 {
-	v, n := binary.Uvarint(d.b)
-	// The last byte of a shortest form is not zero, but for zero itself.
-	if n <= 0 || (n > 1 && d.b[n-1] == 0) || v > limit {
-		d.check(false)
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-// back reads a distance from position; 0 is no position.
-func (d *decoder) back(position uint64) uint64 {
-	v := d.uvarint(position - 1)
-	if v == 0 {
-		return 0
-	}
-	return position - v
-}
-
-func (d *decoder) link(position uint64) link {
-	l := link{prev: d.back(position), jump: d.back(position), ordinal: int64(d.uvarint(maxOrdinal))}
-	d.check(l.ordinal > 0 && (l.prev == 0) == (l.ordinal == 1) &&
-		(l.jump == 0) == (treeSize(l.ordinal) == l.ordinal) && l.jump <= l.prev)
-	return l
 }
 
 // idAt returns the id of the record at a position: a version-7 UUID (RFC 9562)

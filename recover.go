@@ -23,7 +23,7 @@ func writeGenesis(ctx context.Context, log Log, o Options) error {
 		return fmt.Errorf("making a ledger id: %w", err)
 	}
 	r := record{kind: kindGenesis, position: 1, time: clockMicros(o.Clock)}
-	r.genesis = genesisRecord{ledger: ledger, supply: o.Supply, seed: o.SeedAccount}
+	r.genesis = genesisRecord{ledger: ledger, supply: o.Supply, seed: o.SeedAccount, key: o.SeedKey}
 	if r.genesis.supply == 0 {
 		r.genesis.supply = DefaultSupply
 	}
@@ -66,6 +66,13 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	if o.SeedAccount != [16]byte{} && o.SeedAccount != l.genesis.seed {
 		return fmt.Errorf("%w: it has %s, not %s", ErrSeedMismatch, l.genesis.seed, o.SeedAccount)
 	}
+	if !o.SeedKey.IsZero() && o.SeedKey != l.genesis.key {
+		has := "none"
+		if !l.genesis.key.IsZero() {
+			has = l.genesis.key.String()
+		}
+		return fmt.Errorf("%w: it has %s, not %s", ErrSeedKeyMismatch, has, o.SeedKey)
+	}
 	l.tail = tail
 	if err := l.openWitness(ctx, tail); err != nil {
 		return err
@@ -86,6 +93,9 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 		if l.folder.folded, l.books, err = decodeStateRow(value); err != nil {
 			return err
 		}
+	}
+	if err := l.readRules(ctx); err != nil {
+		return err
 	}
 	if err := l.keys.loadRuns(ctx); err != nil {
 		return err
@@ -301,9 +311,9 @@ func (l *Ledger) apply(ctx context.Context, r *record, hints [2]uint32) error {
 	var err error
 	switch r.kind {
 	case kindGenesis:
-		err = l.applyAccount(ctx, r, l.genesis.seed)
+		err = l.applyAccount(ctx, r, l.genesis.seed, r.genesis.key)
 	case kindAccount:
-		err = l.applyAccount(ctx, r, r.account.id)
+		err = l.applyAccount(ctx, r, r.account.id, r.account.key)
 	case kindTransfer:
 		err = l.applyTransfer(ctx, r, hints)
 	case kindToken:
@@ -314,6 +324,12 @@ func (l *Ledger) apply(ctx context.Context, r *record, hints [2]uint32) error {
 		err = l.applyInvite(r)
 	case kindInviteEnd:
 		err = l.applyInviteEnd(ctx, r)
+	case kindKey:
+		err = l.applyKey(ctx, r)
+	case kindFeePolicy, kindStipend: // an effect on the books only
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		err = l.count(r)
 	}
 	return err
 }
@@ -341,13 +357,26 @@ func (l *Ledger) count(r *record) error {
 		}
 		b.opened, b.accounts = opened, b.accounts+1
 	case kindTransfer:
+		if r.transfer.sender == feeAccount {
+			if b.unpaid() == 0 || r.transfer.amount != b.stipend.share {
+				return fmt.Errorf("%w: record %d takes coins from the fee account, and is no payment of a stipend", ErrCorrupt, r.position)
+			}
+			b.paid++
+		}
 		b.transactions++
+	case kindFeePolicy:
+		b.policy = feePolicyOf(r)
+	case kindStipend:
+		if b.policy == nil || b.unpaid() > 0 || b.stipend != nil && b.stipend.day >= r.stipend.day {
+			return fmt.Errorf("%w: record %d begins a stipend that can't be", ErrCorrupt, r.position)
+		}
+		b.stipend, b.paid = stipendOf(r), 0
 	}
 	b.position, b.time = r.position, r.time
 	return nil
 }
 
-func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID) error {
+func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID, key PublicKey) error {
 	slot, there, err := l.load(ctx, id, noSlot)
 	if err != nil {
 		return err
@@ -355,7 +384,7 @@ func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID) erro
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !there {
-		a := account{state: state{id: id, created: r.time, asOf: r.position}}
+		a := account{state: state{id: id, created: r.time, asOf: r.position}, key: firstKey(key)}
 		if r.kind == kindGenesis {
 			a.created, a.funds = seedCreated, l.genesis.supply
 		}
@@ -385,6 +414,13 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record, hints [2]uint32) 
 	if err != nil {
 		return err
 	}
+	pool := noSlot
+	if t.fee > 0 {
+		if pool, err = l.party(ctx, r, feeAccount, l.poolSlot); err != nil {
+			return err
+		}
+		l.poolSlot = pool
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.count(r); err != nil {
@@ -395,6 +431,11 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record, hints [2]uint32) 
 	}
 	if err := l.follow(to, r, &t.to, t.amount); err != nil {
 		return err
+	}
+	if t.fee > 0 {
+		if err := l.follow(pool, r, &t.pool, t.fee); err != nil {
+			return err
+		}
 	}
 	if e, ok := r.keyEntry(); ok {
 		l.keys.fresh.put(e)
@@ -412,7 +453,7 @@ func (l *Ledger) follow(slot uint32, r *record, p *party, change Coins) error {
 	funds := a.funds + change
 	want := a.push(r.position)
 	if p.link != want || p.funds != funds {
-		return fmt.Errorf("%w: record %d leaves account %s with %+v, it follows %+v", ErrCorrupt,
+		return fmt.Errorf("%w: record %d leaves account %s with %v, it follows %v", ErrCorrupt,
 			r.position, a.id, *p, party{want, funds})
 	}
 	a.funds = funds

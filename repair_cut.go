@@ -80,6 +80,9 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 			t := &rec.transfer
 			funds[t.sender] = cutFunds{t.from.funds, rec.position}
 			funds[t.receiver] = cutFunds{t.to.funds, rec.position}
+			if t.fee > 0 {
+				funds[feeAccount] = cutFunds{t.pool.funds, rec.position}
+			}
 		}
 	}
 	err = r.salvage.after(ctx, end, line)

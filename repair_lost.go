@@ -84,7 +84,11 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 		switch r.kind {
 		case kindTransfer:
 			t := &r.transfer
-			for id, l := range map[uuid.UUID]link{t.sender: t.from.link, t.receiver: t.to.link} {
+			parties := map[uuid.UUID]link{t.sender: t.from.link, t.receiver: t.to.link}
+			if t.fee > 0 {
+				parties[feeAccount] = t.pool.link
+			}
+			for id, l := range parties {
 				tell(l.prev, id, false, "record %d is the account's next transaction", r.position)
 				tell(l.jump, id, false, "record %d leads back to it", r.position)
 			}
@@ -109,7 +113,7 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 	}
 	for position, b := range s.broken {
 		ids := b[recordHeader:]
-		for n := 1; n <= 2 && len(ids) >= 16 && (n == 1 && b[0] != kindGenesis || b[0] == kindTransfer); n++ {
+		for n := 1; n <= 2 && len(ids) >= 16 && (n == 1 && startsWithID(b[0]) || b[0] == kindTransfer); n++ {
 			tell(position, uuid.UUID(ids), true, "its damaged bytes name it")
 			ids = ids[16:]
 		}
@@ -120,6 +124,15 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 		})
 	}
 	return lost, nil
+}
+
+// startsWithID says whether the body of a kind begins with an account's id.
+func startsWithID(kind byte) bool {
+	switch kind {
+	case kindAccount, kindTransfer, kindToken, kindRevocation, kindKey:
+		return true
+	}
+	return false
 }
 
 // after calls fn with the records after a position that can be read.

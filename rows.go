@@ -3,6 +3,7 @@ package capycoin
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,13 +22,16 @@ import (
 //	                                      uvarint · created 8 (µs) · funds uvarint · transactions uvarint ·
 //	                                      roots of its chain, head first: uvarint, then how much further
 //	                                      back each is · number of tokens 1 · each: position uvarint,
-//	                                      expiry 8, selector 16
+//	                                      expiry 8, selector 16 · if it has a public key: version uvarint ·
+//	                                      key 32
 //	keys     level 1 · run 8 · hash 8 ·   the keys up to there, after the row before of the same level and
 //	         position 8 of the last key   run: least position uvarint · width 1 · each: hash 8 ·
 //	                                      how much more its position is, as many bytes as width says
 //	tokens   selector 16                  position uvarint · expiry 8 · for an invite 1 · for a token nothing
 //	state    "state"                      folded up to uvarint · as of uvarint · time 8 · accounts uvarint ·
-//	                                      transactions uvarint · roots of the chain of accounts
+//	                                      transactions uvarint · roots of the chain of accounts · if there was
+//	                                      ever a fee: position of the policy in force, of the last stipend (0:
+//	                                      none), how many payments of that were made, all uvarint
 //
 // The last row of accounts has the key ff…ff. The hash of a key is the first 8
 // bytes of SHA-256(sender ‖ key).
@@ -57,7 +61,10 @@ type books struct {
 	time         int64
 	accounts     int64
 	transactions int64
-	opened       []uint64 // roots of the chain of accounts
+	opened       []uint64     // roots of the chain of accounts
+	policy       *feePolicyAt // in force; nil: there never was one
+	stipend      *stipendAt   // the last one; nil: there was none
+	paid         int64        // how many payments of it were made
 }
 
 func sealRow(b []byte, start int, key []byte) []byte {
@@ -109,6 +116,10 @@ func (c *cache) appendAccount(b []byte, i uint32) []byte {
 		b = binary.AppendUvarint(b, t.position)
 		b = binary.BigEndian.AppendUint64(b, uint64(t.expires))
 		b = append(b, t.selector[:]...)
+	}
+	if key := c.key(i); key != nil {
+		b = binary.AppendUvarint(b, uint64(key.version))
+		b = append(b, key.public[:]...)
 	}
 	binary.BigEndian.PutUint16(b[start:], uint16(len(b)-start-2))
 	return b
@@ -162,6 +173,11 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 		if d.bad {
 			break
 		}
+	}
+	if len(d.b) > 0 {
+		a.key = &accountKey{version: uint32(d.uvarint(maxKeyVersion))}
+		copy(a.key.public[:], d.bytes(ed25519.PublicKeySize))
+		d.check(a.key.version > 0 && !a.key.public.IsZero())
 	}
 	if d.bad || len(d.b) != 0 {
 		return nil, badRow(TableAccounts, id[:])
@@ -283,6 +299,11 @@ func appendStateRow(b []byte, folded uint64, s *books) []byte {
 	b = binary.AppendUvarint(b, uint64(s.accounts))
 	b = binary.AppendUvarint(b, uint64(s.transactions))
 	b = appendRoots(b, s.opened)
+	if s.policy != nil {
+		b = binary.AppendUvarint(b, s.policy.position)
+		b = binary.AppendUvarint(b, s.stipend.at())
+		b = binary.AppendUvarint(b, uint64(s.paid))
+	}
 	return sealRow(b, start, stateKey)
 }
 
@@ -297,8 +318,43 @@ func decodeStateRow(value []byte) (folded uint64, s books, err error) {
 	s.accounts = int64(d.uvarint(maxOrdinal))
 	s.transactions = int64(d.uvarint(maxOrdinal))
 	s.opened = d.roots(s.accounts)
+	if len(d.b) > 0 {
+		// What their records say is read from these: see [Ledger.readRules].
+		s.policy = &feePolicyAt{position: d.uvarint(s.position)}
+		if at := d.uvarint(s.position); at > 0 {
+			s.stipend = &stipendAt{position: at}
+		}
+		s.paid = int64(d.uvarint(maxOrdinal))
+		d.check(s.policy.position > 0 && (s.stipend != nil || s.paid == 0))
+	}
 	if d.bad || len(d.b) != 0 || folded > s.position {
 		return 0, books{}, badRow(TableState, stateKey)
 	}
 	return folded, s, nil
+}
+
+// readRules reads the records that the state row names.
+func (l *Ledger) readRules(ctx context.Context) error {
+	b, r := &l.books, &l.scratch
+	if b.policy == nil {
+		return nil
+	}
+	if err := l.readRecord(ctx, b.policy.position, r); err != nil {
+		return err
+	}
+	if r.kind != kindFeePolicy {
+		return fmt.Errorf("%w: the rows name record %d, which is no fee policy", ErrCorrupt, r.position)
+	}
+	b.policy = feePolicyOf(r)
+	if b.stipend == nil {
+		return nil
+	}
+	if err := l.readRecord(ctx, b.stipend.position, r); err != nil {
+		return err
+	}
+	if r.kind != kindStipend || b.paid > r.stipend.payees {
+		return fmt.Errorf("%w: the rows name record %d with %d payments, which is no such stipend", ErrCorrupt, r.position, b.paid)
+	}
+	b.stipend = stipendOf(r)
+	return nil
 }

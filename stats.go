@@ -41,6 +41,10 @@ type Stats struct {
 	SpillTime  time.Duration // of CommitTime, that bbolt took to lay out pages
 	WriteTime  time.Duration // of CommitTime, that bbolt took to write and sync
 
+	ValidSignatures   uint64  // signatures of transfers that were verified, good ones
+	InvalidSignatures uint64  // and bad ones
+	Stipend           Stipend // the last one that was begun
+
 	// DiskFull says that the store had no room for a commit of late. It is false
 	// again once commits have been written for a second and none was declined.
 	DiskFull bool
@@ -69,6 +73,9 @@ func (l *Ledger) Stats() Stats {
 		CachedAccounts: l.cache.index.n, DirtyAccounts: l.cache.dirtyN,
 		FreshKeys: l.keys.unfolded(),
 		DiskFull:  errors.Is(l.unwritten.cause, ErrDiskFull),
+
+		ValidSignatures: l.signatures[1].Load(), InvalidSignatures: l.signatures[0].Load(),
+		Stipend: l.books.lastStipend(),
 	}
 	l.mu.RUnlock()
 	if l.bolt != nil {

@@ -30,7 +30,7 @@ import (
 // commit: fewer and longer rows take less room and less time than a row for
 // each record (docs/decisions has the figures).
 const (
-	formatNumber = 3 // 1 had a row for each account and each key; 2 had no invites
+	formatNumber = 4 // 1 had a row for each account and each key; 2 had no invites; 3 no public keys and fees
 	formatMagic  = "capycoin"
 
 	runRecords = 8

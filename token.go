@@ -232,14 +232,23 @@ func (o TokenOptions) withDefaults() (TokenOptions, error) {
 // one of [Ledger.OpenAccount]. A deadline that passes while the token is being
 // hashed is not held against it.
 func (i *TokenIssuer) OpenAccount(ctx context.Context) (Account, IssuedToken, error) {
-	return i.openAccount(ctx, nil)
+	return i.openAccount(ctx, PublicKey{}, nil)
 }
 
-func (i *TokenIssuer) openAccount(ctx context.Context, inv *inviteRecord) (Account, IssuedToken, error) {
+// OpenKeyedAccount is OpenAccount with a public key, as
+// [Ledger.OpenKeyedAccount] has it. The error can be [ErrBadPublicKey], too.
+func (i *TokenIssuer) OpenKeyedAccount(ctx context.Context, key PublicKey) (Account, IssuedToken, error) {
+	if err := key.Check(); err != nil {
+		return Account{}, IssuedToken{}, err
+	}
+	return i.openAccount(ctx, key, nil)
+}
+
+func (i *TokenIssuer) openAccount(ctx context.Context, key PublicKey, inv *inviteRecord) (Account, IssuedToken, error) {
 	var acct Account
 	issued, err := i.issue(ctx, TokenRequest{}, func(ctx context.Context, rec tokenRecord) (tokenRecord, error) {
 		var err error
-		acct, rec, err = i.led.openAccount(ctx, &rec, inv)
+		acct, rec, err = i.led.openAccount(ctx, key, &rec, inv)
 		return rec, err
 	})
 	if err != nil {
@@ -262,8 +271,11 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 	if err := i.led.checkExpiry(&r.Expires, i.life); err != nil {
 		return IssuedToken{}, err
 	}
-	if account == i.seed {
+	switch account {
+	case i.seed:
 		return IssuedToken{}, ErrSeedToken
+	case feeAccount:
+		return IssuedToken{}, ErrFeeToken
 	}
 	// The writer judges this again. It is asked here so that nobody without
 	// an account, or with enough tokens, can have the machine hash for them.

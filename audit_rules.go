@@ -1,0 +1,248 @@
+package capycoin
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+)
+
+// What an audit makes sure of beside the sums: that coins were moved by those who
+// may, for the fee that was in force, and the stipend paid to those who were active.
+
+// signatureCheck is a signature that is to be verified.
+type signatureCheck struct {
+	position  uint64
+	account   uuid.UUID
+	key       PublicKey
+	message   [2]int // where it is in the arena
+	signature [ed25519.SignatureSize]byte
+	what      string
+	bad       bool
+}
+
+// signatureChecks are those of a page of the journal, which are made at once, on all
+// processors.
+type signatureChecks struct {
+	list  []signatureCheck
+	arena []byte
+}
+
+// add notes a signature, of the part of the arena from a byte on.
+func (c *signatureChecks) add(r *record, account uuid.UUID, key *PublicKey, from int, signature *[ed25519.SignatureSize]byte, what string) {
+	c.list = append(c.list, signatureCheck{
+		position: r.position, account: account, key: *key, message: [2]int{from, len(c.arena)}, signature: *signature, what: what,
+	})
+}
+
+// checkSignatures verifies what was noted.
+func (a *auditor) checkSignatures() {
+	c := &a.checks
+	if len(c.list) == 0 {
+		return
+	}
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(c.list)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(c.list); i = int(next.Add(1)) - 1 {
+				s := &c.list[i]
+				s.bad = !ed25519.Verify(s.key[:], c.arena[s.message[0]:s.message[1]], s.signature[:])
+			}
+		})
+	}
+	workers.Wait()
+	for i := range c.list {
+		if s := &c.list[i]; s.bad {
+			a.fault(s.position, s.account, FaultSignature, "%s is not signed by its key", s.what)
+		}
+	}
+	a.report.Signatures += int64(len(c.list))
+	c.list, c.arena = c.list[:0], c.arena[:0]
+}
+
+// signed checks what a transfer says of its sender's consent.
+func (a *auditor) signed(r *record, from uint32) {
+	t, key := &r.transfer, a.accounts.key(from)
+	s := &t.signed
+	switch {
+	case key == nil && s.version == 0:
+		return
+	case key == nil:
+		a.fault(r.position, t.sender, FaultSignature, "it has no key, and a transfer that is said to be signed")
+		return
+	case s.version != key.version:
+		a.fault(r.position, t.sender, FaultSignature, "the transfer is by version %d of its key (0: not signed), it has version %d", s.version, key.version)
+		return
+	case s.notAfter < r.time || s.notAfter > r.time+MaxSignatureLife.Microseconds():
+		a.fault(r.position, t.sender, FaultSignature, "the transfer of %s was to be made until %s, and within a day of that", timeOf(r.time), timeOf(s.notAfter))
+	}
+	c := &a.checks
+	start := len(c.arena)
+	c.arena = appendTransferMessage(c.arena, a.l.genesis.ledger, s.version, t.sender, t.receiver, t.amount, s.maxFee, s.notAfter, t.key)
+	c.add(r, t.sender, &key.public, start, &s.signature, "the transfer")
+}
+
+// key applies a change of a key.
+func (a *auditor) key(r *record) (slot uint32) {
+	k := &r.key
+	slot, ok := a.party(r, k.account, noSlot)
+	if !ok {
+		return slot
+	}
+	acct := &a.work
+	a.accounts.account(slot, acct)
+	switch old := acct.key; {
+	case old == nil:
+		a.fault(r.position, k.account, FaultSignature, "its key is changed, and it has none")
+	case old.version != k.version:
+		a.fault(r.position, k.account, FaultSignature, "version %d of its key is changed, it has version %d", k.version, old.version)
+	default:
+		c := &a.checks
+		start := len(c.arena)
+		c.arena = appendKeyChangeMessage(c.arena, a.l.genesis.ledger, k.account, k.version, &k.key)
+		c.add(r, k.account, &old.public, start, &k.old, "the change of its key, by the old one,")
+		c.add(r, k.account, &k.key, start, &k.new, "the change of its key, by the new one,")
+	}
+	a.checkKey(r, k.account, &k.key)
+	acct.changeKey(r)
+	a.accounts.set(slot, acct)
+	return slot
+}
+
+// checkKey makes sure that a key is one.
+func (a *auditor) checkKey(r *record, account uuid.UUID, key *PublicKey) {
+	if key.IsZero() {
+		return
+	}
+	if err := key.Check(); err != nil {
+		a.fault(r.position, account, FaultSignature, "its key: %v", err)
+	}
+}
+
+// begins notes the days that records are of.
+func (a *auditor) begins(r *record) {
+	if day := dayOf(r.time); day > a.day {
+		a.day, a.before = day, r.position-1
+	}
+}
+
+// feePolicy applies a policy.
+func (a *auditor) feePolicy(r *record) {
+	if err := r.policy.check(a.l.genesis.supply); err != nil {
+		a.fault(r.position, uuid.UUID{}, FaultFee, "%v", err)
+	}
+	for _, id := range r.policy.Exempt {
+		if id == a.l.genesis.seed || id == feeAccount {
+			a.fault(r.position, id, FaultFee, "it is listed as exempt, which it always is")
+		}
+		a.party(r, id, noSlot)
+	}
+	if a.books.policy == nil && a.poolAt != r.position-1 {
+		a.fault(r.position, feeAccount, FaultFee, "it is not opened right before the first fee policy")
+	}
+	a.books.policy = feePolicyOf(r)
+}
+
+// fee checks the fee of a transfer and applies it to the account of the fees.
+func (a *auditor) fee(r *record) (slot uint32) {
+	t := &r.transfer
+	want := a.books.policy.fee(&Transfer{Sender: t.sender, Receiver: t.receiver, Amount: t.amount}, &a.l.genesis.seed)
+	if t.fee != want {
+		a.fault(r.position, t.sender, FaultFee, "it pays a fee of %d, by the policy in force it is %d", t.fee, want)
+	}
+	if t.fee == 0 {
+		return noSlot
+	}
+	slot, ok := a.party(r, feeAccount, a.poolSlot)
+	if ok {
+		a.poolSlot = slot
+		a.report.Fees += t.fee
+		a.moved(r, slot, &t.pool, t.fee)
+	}
+	return slot
+}
+
+// sentDays is when an account sent a transaction: the last day, with 1970-01-01 as
+// day 1, and the last one before that. Zero: never.
+type sentDays struct{ last, before int32 }
+
+func (s *sentDays) note(day int64) {
+	if d := int32(day + 1); d > s.last {
+		s.last, s.before = d, s.last
+	}
+}
+
+// within says whether there was one in so many days before a day.
+func (s *sentDays) within(day int64, window int) bool {
+	last := int64(s.last)
+	if last > day {
+		last = int64(s.before)
+	}
+	return last > 0 && last > day-int64(window)
+}
+
+// stipend makes sure that a stipend is for those who were active.
+func (a *auditor) stipend(r *record) {
+	s, b := &r.stipend, &a.books
+	bad := func(format string, args ...any) {
+		a.fault(r.position, uuid.UUID{}, FaultStipend, format, args...)
+	}
+	if b.unpaid() > 0 {
+		bad("it begins before %d of the stipend of record %d are paid", b.unpaid(), b.stipend.position)
+	}
+	if b.stipend != nil && b.stipend.day >= s.day {
+		bad("the stipend of %s was begun by record %d", dayStart(s.day).Format("2006-01-02"), b.stipend.position)
+	}
+	if s.before != a.before {
+		bad("it is as of record %d, the last one before its day is %d", s.before, a.before)
+	}
+	if s.rules.Cap > a.l.genesis.supply {
+		bad("its cap is %d, the supply is %d", s.rules.Cap, a.l.genesis.supply)
+	}
+	if pool, ok := a.accounts.find(&feeAccount); !ok || a.accounts.at(pool).funds != s.funds {
+		bad("it is of %d coins, which is not what the fee account has", s.funds)
+	}
+	begin := s.day * microsPerDay
+	h := newPayeeHash()
+	payees := a.payees[:0]
+	for _, slot := range a.opened {
+		acct := a.accounts.at(slot)
+		if acct.created <= begin-int64(s.rules.MinAge)*microsPerDay && a.rows[slot].sent.within(s.day, s.rules.Window) &&
+			acct.id != a.l.genesis.seed {
+			payees = append(payees, slot)
+			h.Write(acct.id[:])
+		}
+	}
+	a.payees = payees
+	if int64(len(payees)) != s.payees || [sha256.Size]byte(h.Sum(nil)) != s.hash {
+		bad("it is for %d accounts, by the journal it is for %d others", s.payees, len(payees))
+	}
+	b.stipend, b.paid = stipendOf(r), 0
+	a.report.Stipends++
+}
+
+// payment makes sure that a transfer from the account of the fees is the next one of
+// the stipend.
+func (a *auditor) payment(r *record, to uint32) {
+	b := &a.books
+	switch {
+	case b.unpaid() == 0:
+		a.fault(r.position, feeAccount, FaultStipend, "it pays though no stipend is due")
+		return
+	case b.paid >= int64(len(a.payees)) || a.payees[b.paid] != to || r.transfer.amount != b.stipend.share || r.transfer.key != "":
+		a.fault(r.position, feeAccount, FaultStipend, "it pays %d to account %s, which is not payment %d of the stipend of record %d",
+			r.transfer.amount, r.transfer.receiver, b.paid+1, b.stipend.position)
+	}
+	b.paid++
+}
+
+// String lists what is compared.
+func (b *books) String() string {
+	return fmt.Sprintf("record %d of %s, %d accounts, %d transactions, accounts linked to %d, fee policy %d, stipend %d with %d payments",
+		b.position, timeOf(b.time), b.accounts, b.transactions, b.opened, b.policy.at(), b.stipend.at(), b.paid)
+}

@@ -1,0 +1,196 @@
+package capycoin
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// MaxFeeExempt is how many accounts a [FeePolicy] can exempt.
+	MaxFeeExempt = 64
+
+	maxBasisPoints = 10_000
+)
+
+// feeAccount is what FeeAccount returns. It has the form of a version-4 UUID, as
+// all ids of accounts have.
+var feeAccount = uuid.UUID{0xfe, 0xef, 0xee, 0xfe, 0xef, 0xee, 0x4f, 0xee, 0x8f, 0xee, 0xfe, 0xef, 0xee, 0xfe, 0xef, 0xee}
+
+// FeeAccount is the id of the account that fees go to, in every ledger:
+// feefeefe-efee-4fee-8fee-feefeefeefee. It is opened when the first [FeePolicy] is
+// set, has no token and no key, and only stipends ([Ledger.PayStipend]) take coins
+// from it.
+func FeeAccount() uuid.UUID { return feeAccount }
+
+// FeePolicy says what transfers cost beside their amount. The zero FeePolicy is no
+// fee.
+//
+// The fee of an amount is Flat, and BasisPoints of the amount, rounded up to a
+// whole coin; or Min if that is less than Min, or Max if it is more than Max.
+// There is none where the sender or the receiver is exempt: the seed account, the
+// account of the fees, and those that are listed.
+type FeePolicy struct {
+	// Flat is part of each fee: 0 to the ledger's supply.
+	Flat Coins
+	// BasisPoints is how many hundredths of a percent of the amount are part of
+	// the fee: 0 to 10,000.
+	BasisPoints int
+	// Min is the least fee: 0 to the ledger's supply.
+	Min Coins
+	// Max is the highest fee: Min to the ledger's supply. Zero: there is none.
+	Max Coins
+	// Exempt lists up to [MaxFeeExempt] accounts that neither pay a fee nor cause
+	// one, in any order.
+	Exempt []uuid.UUID
+}
+
+// Fee returns the fee of an amount of 1 or more between accounts that are not
+// exempt.
+func (p *FeePolicy) Fee(amount Coins) Coins {
+	// 128 bits: an amount and its basis points can have 77.
+	hi, lo := bits.Mul64(uint64(max(amount, 0)), uint64(p.BasisPoints))
+	lo, carry := bits.Add64(lo, maxBasisPoints-1, 0)
+	part, _ := bits.Div64(hi+carry, lo, maxBasisPoints) // at most the amount
+	fee := Coins(min(part+uint64(p.Flat), math.MaxInt64))
+	fee = max(fee, p.Min)
+	if p.Max > 0 {
+		fee = min(fee, p.Max)
+	}
+	return fee
+}
+
+// check returns an [*OptionError] for the first field that is out of range.
+func (p *FeePolicy) check(supply Coins) error {
+	upTo := fmt.Sprintf("0 to the supply of %d", supply)
+	switch {
+	case p.Flat < 0 || p.Flat > supply:
+		return &OptionError{"Flat", p.Flat, upTo}
+	case p.BasisPoints < 0 || p.BasisPoints > maxBasisPoints:
+		return &OptionError{"BasisPoints", p.BasisPoints, "0 to 10000"}
+	case p.Min < 0 || p.Min > supply:
+		return &OptionError{"Min", p.Min, upTo}
+	case p.Max < 0 || p.Max > supply:
+		return &OptionError{"Max", p.Max, upTo}
+	case p.Max > 0 && p.Min > p.Max:
+		return &OptionError{"Min", p.Min, fmt.Sprintf("0 to the highest fee, which is %d", p.Max)}
+	case len(p.Exempt) > MaxFeeExempt:
+		return &OptionError{"Exempt", len(p.Exempt), fmt.Sprintf("at most %d accounts", MaxFeeExempt)}
+	}
+	return nil
+}
+
+// feePolicyAt is a policy and where it was set.
+type feePolicyAt struct {
+	position uint64
+	time     int64
+	FeePolicy
+}
+
+func feePolicyOf(r *record) *feePolicyAt { return &feePolicyAt{r.position, r.time, r.policy} }
+
+func (p *feePolicyAt) at() uint64 {
+	if p == nil {
+		return 0
+	}
+	return p.position
+}
+
+// fee returns what a transfer costs in a ledger with a seed account.
+func (p *feePolicyAt) fee(t *Transfer, seed *uuid.UUID) Coins {
+	if p == nil {
+		return 0
+	}
+	for _, id := range [...]*uuid.UUID{&t.Sender, &t.Receiver} {
+		if *id == *seed || *id == feeAccount {
+			return 0
+		}
+		if len(p.Exempt) == 0 {
+			continue
+		}
+		if _, exempt := slices.BinarySearchFunc(p.Exempt, *id, func(a, b uuid.UUID) int { return compareIDs(&a, &b) }); exempt {
+			return 0
+		}
+	}
+	return p.Fee(t.Amount)
+}
+
+// SetFeePolicy makes a policy the one in force, from its record on, and opens the
+// account of the fees with the first one. It returns an [*OptionError] for a field
+// that is out of range, or [ErrAccountNotFound] if an exempt account is unknown.
+func (l *Ledger) SetFeePolicy(ctx context.Context, p FeePolicy) error {
+	if err := p.check(l.genesis.supply); err != nil {
+		return err
+	}
+	p.Exempt = slices.Clone(p.Exempt)
+	slices.SortFunc(p.Exempt, func(a, b uuid.UUID) int { return compareIDs(&a, &b) })
+	p.Exempt = slices.Compact(p.Exempt)
+	p.Exempt = slices.DeleteFunc(p.Exempt, func(id uuid.UUID) bool { return id == l.genesis.seed || id == feeAccount })
+	o := &op{kind: opFeePolicy, policy: &p, records: 2, bytes: maxOtherRecord + maxPolicyRecord, done: make(chan struct{}, 1)}
+	_, err := l.submit(ctx, o)
+	return err
+}
+
+// FeePolicy returns the policy in force and since when it is; both are zero if
+// there never was one.
+func (l *Ledger) FeePolicy(ctx context.Context) (p FeePolicy, since time.Time, err error) {
+	if err := ctx.Err(); err != nil {
+		return p, since, err
+	}
+	if err := l.Err(); err != nil {
+		return p, since, err
+	}
+	l.mu.RLock()
+	at := l.books.policy
+	l.mu.RUnlock()
+	if at == nil {
+		return p, since, nil
+	}
+	p = at.FeePolicy
+	p.Exempt = slices.Clone(p.Exempt)
+	return p, timeOf(at.time), nil
+}
+
+// Fee returns what a transfer of an amount costs by the policy in force, if
+// neither party is exempt. Errors: [ErrAmountIsZero], [ErrAmountIsNegative].
+func (l *Ledger) Fee(ctx context.Context, amount Coins) (Coins, error) {
+	p, _, err := l.FeePolicy(ctx)
+	switch {
+	case err != nil:
+		return 0, err
+	case amount == 0:
+		return 0, ErrAmountIsZero
+	case amount < 0:
+		return 0, ErrAmountIsNegative
+	}
+	return p.Fee(amount), nil
+}
+
+// judgeFeePolicy appends the record of a policy, after that of the account of the
+// fees if it is the first.
+func (l *Ledger) judgeFeePolicy(ctx context.Context, o *op) error {
+	for _, id := range o.policy.Exempt {
+		_, _, ok, err := l.find(ctx, id, noSlot)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			o.err = fmt.Errorf("%w: %s, which is to be exempt", ErrAccountNotFound, id)
+			return nil
+		}
+	}
+	ov, r := l.overlay, &l.scratch
+	if ov.books.policy == nil {
+		l.open(feeAccount, PublicKey{})
+	}
+	ov.next(r, kindFeePolicy)
+	r.policy = *o.policy
+	ov.append(r)
+	ov.books.policy = feePolicyOf(r)
+	return nil
+}

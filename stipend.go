@@ -1,0 +1,351 @@
+package capycoin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The coins of the account of the fees go back to those who use the currency: once
+// each day, UTC, in equal shares to the accounts that were active before it began.
+// Who they are follows from the journal up to the last record before the day, so
+// whenever it is looked at, and by whom, the same ones are found. The stipend begins
+// with a record that says how many they are and has a hash over them; a transfer for
+// each of them follows, in order of opening.
+
+const (
+	// DefaultStipendWindow and DefaultStipendAge are the StipendRules, in days, of
+	// who names none.
+	DefaultStipendWindow = 7
+	DefaultStipendAge    = 1
+	// MaxStipendDays is the most that either can be.
+	MaxStipendDays = 365
+
+	maxStipendDays = MaxStipendDays
+	microsPerDay   = int64(24 * time.Hour / time.Microsecond)
+	maxDay         = maxTime / uint64(microsPerDay)
+
+	// stipendDomain is what the hash of payees begins with.
+	stipendDomain = "capycoin/stipend/v1\n"
+	// payAtOnce is how many payments are made in one commit: fewer than a caller's
+	// batch can have, so that they hold nobody up.
+	payAtOnce = 256
+)
+
+// StipendRules say who gets a share of a day's stipend, and how much. The zero
+// StipendRules are the defaults.
+//
+// An account gets one that sent a transaction in the last Window days and was
+// opened MinAge days before, or earlier, both counted back from the beginning of
+// the day. The seed account and the account of the fees never do.
+type StipendRules struct {
+	Window int   // 1 to [MaxStipendDays]. Zero: [DefaultStipendWindow]
+	MinAge int   // 1 to [MaxStipendDays]. Zero: [DefaultStipendAge]
+	Cap    Coins // the highest share, 1 to the supply. Zero: there is none
+}
+
+// Check returns an [*OptionError] if a rule is out of range in a ledger with a supply.
+func (r StipendRules) Check(supply Coins) error {
+	_, err := r.withDefaults(supply)
+	return err
+}
+
+// withDefaults returns the rules without zeros, or an [*OptionError].
+func (r StipendRules) withDefaults(supply Coins) (StipendRules, error) {
+	if r.Window == 0 {
+		r.Window = DefaultStipendWindow
+	}
+	if r.MinAge == 0 {
+		r.MinAge = DefaultStipendAge
+	}
+	const days = "1 to 365, or 0 for the default"
+	switch {
+	case r.Window < 1 || r.Window > maxStipendDays:
+		return r, &OptionError{"Window", r.Window, days}
+	case r.MinAge < 1 || r.MinAge > maxStipendDays:
+		return r, &OptionError{"MinAge", r.MinAge, days}
+	case r.Cap < 0 || r.Cap > supply:
+		return r, &OptionError{"Cap", r.Cap, fmt.Sprintf("1 to the supply of %d, or 0 for none", supply)}
+	}
+	return r, nil
+}
+
+// share is what each of some payees gets of funds: a whole number of coins.
+func (r *StipendRules) share(funds Coins, payees int64) Coins {
+	if payees == 0 {
+		return 0
+	}
+	share := funds / Coins(payees)
+	if r.Cap > 0 {
+		share = min(share, r.Cap)
+	}
+	return share
+}
+
+// Stipend is the stipend of a day.
+type Stipend struct {
+	Day   time.Time // when the day begins, UTC
+	Rules StipendRules
+	// Before is the position of the last record before the day: the accounts that
+	// are paid follow from the journal up to there. 0: there is none.
+	Before uint64
+	// Payees is how many accounts get a share.
+	Payees int64
+	// Share is what each of them gets. Zero: there are fewer coins than payees, and
+	// nothing is paid.
+	Share Coins
+	// Funds is what the account of the fees had: when the stipend was begun, or when
+	// it was planned.
+	Funds Coins
+	// Position is that of the record that begins it, 0 if it has not begun.
+	Position uint64
+	// Paid is how many of the payees have been paid.
+	Paid int64
+}
+
+// Done says whether all payees of a stipend that was begun have been paid.
+func (s *Stipend) Done() bool { return s.Position > 0 && s.Paid == s.Payees }
+
+// stipendAt is a stipend's record and where it is.
+type stipendAt struct {
+	position uint64
+	stipendRecord
+}
+
+func stipendOf(r *record) *stipendAt { return &stipendAt{r.position, r.stipend} }
+
+func (s *stipendAt) at() uint64 {
+	if s == nil {
+		return 0
+	}
+	return s.position
+}
+
+// unpaid is how many payments of the last stipend have not been made.
+func (b *books) unpaid() int64 {
+	if b.stipend == nil {
+		return 0
+	}
+	return b.stipend.payees - b.paid
+}
+
+// lastStipend is the last one that was begun; zero if there is none.
+func (b *books) lastStipend() Stipend {
+	s := b.stipend
+	if s == nil {
+		return Stipend{}
+	}
+	return Stipend{
+		Day: dayStart(s.day), Rules: s.rules, Before: s.before, Payees: s.payees, Share: s.share,
+		Funds: s.funds, Position: s.position, Paid: b.paid,
+	}
+}
+
+func dayOf(micros int64) int64 { return micros / microsPerDay }
+
+func dayStart(day int64) time.Time { return timeOf(day * microsPerDay) }
+
+// stipendOp is what an opStipend or an opPayees asks for, and what it gets. The judge
+// changes no part of what is asked for: it may be judged again.
+type stipendOp struct {
+	record stipendRecord // opStipend: without its funds and share
+
+	position uint64      // opPayees: of the stipend,
+	first    int64       // how many have been paid,
+	payees   []uuid.UUID // and who comes next
+
+	begun bool   // it was; or else the next two say why not
+	funds Coins  // of the account of the fees
+	moved bool   // another day has begun, or another record before this one
+	last  uint64 // the position of the last stipend,
+	paid  int64  // and how many of its payees have been paid
+}
+
+// LastStipend returns the stipend that was begun last; its Position is 0 if there
+// never was one.
+func (l *Ledger) LastStipend(ctx context.Context) (Stipend, error) {
+	if err := ctx.Err(); err != nil {
+		return Stipend{}, err
+	}
+	if err := l.Err(); err != nil {
+		return Stipend{}, err
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.books.lastStipend(), nil
+}
+
+// PlanStipend returns what [Ledger.PayStipend] would begin now, and begins nothing:
+// the stipend of this day as it is if it was begun before.
+func (l *Ledger) PlanStipend(ctx context.Context, rules StipendRules) (Stipend, error) {
+	rules, err := rules.withDefaults(l.genesis.supply)
+	if err != nil {
+		return Stipend{}, err
+	}
+	day := dayOf(l.Time().UnixMicro())
+	last, err := l.LastStipend(ctx)
+	if err != nil || last.Position > 0 && !last.Day.Before(dayStart(day)) {
+		return last, err
+	}
+	if err := await(ctx, l.planning); err != nil {
+		return Stipend{}, err
+	}
+	defer func() { <-l.planning }()
+	s, _, err := l.planStipend(ctx, day, rules)
+	if err != nil {
+		return s, err
+	}
+	// What was looked at meanwhile may have been begun meanwhile.
+	if now, err := l.LastStipend(ctx); err != nil || now.Position != last.Position {
+		return now, err
+	}
+	return s, nil
+}
+
+// await waits for room in a channel that bounds how many do something at once.
+func await(ctx context.Context, turns chan struct{}) error {
+	select {
+	case turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// PayStipend pays the coins of the account of the fees in equal shares to the
+// accounts that the rules say, once a day: by the day, UTC, of the ledger's time. A
+// stipend of this day that was begun, here or elsewhere, by these or other rules,
+// is gone on with, and so is one of an earlier day, before this day's is begun. A
+// day on which nobody asked is left out, and its coins stay.
+//
+// It works in the background: it rests for as long as it works, and pays in small
+// batches; those who call at once are served one after the other. When ctx ends, or
+// the ledger is closed, the rest is paid by the next call. To find the payees takes
+// about 50 bytes of memory for each account that was active. An [*OptionError] names a
+// rule that is out of range.
+func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, error) {
+	rules, err := rules.withDefaults(l.genesis.supply)
+	if err != nil {
+		return Stipend{}, err
+	}
+	// To look for the payees takes time, and memory for each of them.
+	if err := await(ctx, l.paying); err != nil {
+		return Stipend{}, err
+	}
+	defer func() { <-l.paying }()
+	if err := l.catchUpNow(ctx); err != nil {
+		return Stipend{}, err
+	}
+	var payees []uuid.UUID
+	of := uint64(0) // the position of the stipend that they are those of
+	for {
+		last, err := l.LastStipend(ctx)
+		if err != nil {
+			return last, err
+		}
+		if last.Position > 0 && !last.Done() {
+			if of != last.Position {
+				if payees, err = l.payeesAgain(ctx, &last); err != nil {
+					return last, err
+				}
+				of = last.Position
+			}
+			if err := l.payPayees(ctx, &last, payees); err != nil {
+				return last, err
+			}
+			continue
+		}
+		day := dayOf(l.Time().UnixMicro())
+		if last.Position > 0 && !last.Day.Before(dayStart(day)) {
+			return last, nil
+		}
+		planned, found, err := l.planStipend(ctx, day, rules)
+		if err != nil {
+			return planned, err
+		}
+		if planned.Share == 0 {
+			// Another ledger may have begun it meanwhile, so that the coins are gone.
+			if err := l.catchUpNow(ctx); err != nil {
+				return planned, err
+			}
+			if now, err := l.LastStipend(ctx); err != nil || now.Position == last.Position {
+				return planned, err
+			}
+			continue
+		}
+		s := &stipendOp{record: stipendRecord{
+			day: day, before: planned.Before, rules: rules, payees: planned.Payees, hash: hashPayees(found),
+		}}
+		o := &op{kind: opStipend, stipend: s, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+		if _, err := l.submit(ctx, o); err != nil {
+			return planned, err
+		}
+		switch {
+		case s.begun:
+			payees, of = found, s.last
+		case !s.moved && s.last == 0: // the coins have gone meanwhile, to another day's
+			planned.Funds, planned.Share = s.funds, 0
+			return planned, nil
+		}
+		// Or else somebody has begun one, or the clock was set: look again.
+	}
+}
+
+// planStipend finds a day's payees and what they would get now.
+func (l *Ledger) planStipend(ctx context.Context, day int64, rules StipendRules) (s Stipend, payees []uuid.UUID, err error) {
+	s = Stipend{Day: dayStart(day), Rules: rules}
+	if s.Before, payees, err = l.payees(ctx, day, rules); err != nil {
+		return s, nil, l.failed(err)
+	}
+	s.Payees = int64(len(payees))
+	acct, err := l.Account(ctx, feeAccount)
+	if err != nil && !errors.Is(err, ErrAccountNotFound) { // without a policy there is none
+		return s, nil, err
+	}
+	s.Funds = acct.Funds
+	s.Share = rules.share(s.Funds, s.Payees)
+	return s, payees, nil
+}
+
+// payeesAgain finds the payees of a stipend that was begun.
+func (l *Ledger) payeesAgain(ctx context.Context, s *Stipend) ([]uuid.UUID, error) {
+	l.mu.RLock()
+	want := l.books.stipend
+	l.mu.RUnlock()
+	if want.position != s.Position {
+		return nil, nil // somebody else has paid it, and begun another
+	}
+	before, payees, err := l.payees(ctx, want.day, want.rules)
+	if err != nil {
+		return nil, l.failed(err)
+	}
+	if before != want.before || int64(len(payees)) != want.payees || hashPayees(payees) != want.hash {
+		return nil, l.failed(fmt.Errorf("%w: record %d is of a stipend for %d accounts, by the journal it is for %d others",
+			ErrCorrupt, want.position, want.payees, len(payees)))
+	}
+	return payees, nil
+}
+
+// payPayees makes the payments of a stipend that are left.
+func (l *Ledger) payPayees(ctx context.Context, s *Stipend, payees []uuid.UUID) error {
+	for s.Paid < int64(len(payees)) {
+		began := time.Now()
+		some := payees[s.Paid:min(s.Paid+payAtOnce, s.Payees)]
+		o := &op{kind: opPayees, records: len(some), bytes: len(some) * maxTransferRecord, done: make(chan struct{}, 1)}
+		o.stipend = &stipendOp{position: s.Position, first: s.Paid, payees: some}
+		if _, err := l.submit(ctx, o); err != nil {
+			return err
+		}
+		if o.stipend.last != s.Position {
+			return nil
+		}
+		s.Paid = o.stipend.paid
+		if err := pause(ctx, time.Since(began)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package capycoin
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+func newPayeeHash() hash.Hash {
+	h := sha256.New()
+	h.Write([]byte(stipendDomain))
+	return h
+}
+
+func hashPayees(payees []uuid.UUID) (sum [sha256.Size]byte) {
+	h := newPayeeHash()
+	for i := range payees {
+		h.Write(payees[i][:])
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// payees returns the accounts that get a share of a day's stipend, in order of
+// opening, and the position of the last record before the day.
+func (l *Ledger) payees(ctx context.Context, day int64, rules StipendRules) (before uint64, payees []uuid.UUID, err error) {
+	begin := day * microsPerDay
+	next, err := l.firstSince(ctx, begin)
+	if err != nil {
+		return 0, nil, err
+	}
+	from, err := l.firstSince(ctx, begin-int64(rules.Window)*microsPerDay)
+	if err != nil {
+		return 0, nil, err
+	}
+	before = next - 1
+	active, err := l.senders(ctx, from, before)
+	if err != nil || len(active) == 0 {
+		return before, nil, err
+	}
+	l.mu.RLock()
+	count, head := l.books.accounts, l.books.opened[len(l.books.opened)-1]
+	l.mu.RUnlock()
+	position, ordinal := uint64(0), int64(0)
+	err = l.log.View(ctx, func(lr LogReader) error {
+		r := reader{log: lr}
+		ordinal, err = r.since(head, count, begin-int64(rules.MinAge)*microsPerDay+1)
+		if ordinal--; err == nil && ordinal > 0 {
+			_, err = r.seek(head, count, ordinal)
+			position = r.rec.position
+		}
+		return err
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	// The chain leads from the last of them back to the seed account.
+	began := time.Now()
+	err = l.walkPaced(ctx, uuid.UUID{}, position, ordinal, func(r *record, _ int64) bool {
+		if r.kind == kindAccount && active[r.account.id] {
+			payees = append(payees, r.account.id)
+		}
+		return r.kind == kindAccount
+	}, func() error {
+		err := pause(ctx, time.Since(began))
+		began = time.Now()
+		return err
+	})
+	slices.Reverse(payees)
+	return before, payees, err
+}
+
+// firstSince returns the position of the first record at or after a time, or the one
+// after the journal's end.
+func (l *Ledger) firstSince(ctx context.Context, micros int64) (position uint64, err error) {
+	low, high := uint64(1), l.position()+1 // it is one of these
+	err = l.log.View(ctx, func(lr LogReader) error {
+		var r record
+		for low < high {
+			middle := low + (high-low)/2
+			if err := recordAt(lr, middle, &r); err != nil {
+				return err
+			}
+			if r.time < micros {
+				low = middle + 1
+			} else {
+				high = middle
+			}
+		}
+		return nil
+	})
+	return low, err
+}
+
+// senders returns the accounts that sent a transaction in a part of the journal,
+// but for the seed account and that of the fees.
+func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bool, error) {
+	found := make(map[uuid.UUID]bool)
+	page := make([]record, replayPage)
+	for from <= to {
+		began := time.Now()
+		n, err := l.readPage(ctx, from, page[:min(uint64(len(page)), to-from+1)])
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, fmt.Errorf("%w: record %d is missing", ErrCorrupt, from)
+		}
+		for i := range page[:n] {
+			if r := &page[i]; r.kind == kindTransfer {
+				found[r.transfer.sender] = true
+			}
+		}
+		from += uint64(n)
+		if err := pause(ctx, time.Since(began)); err != nil {
+			return nil, err
+		}
+	}
+	delete(found, l.genesis.seed)
+	delete(found, feeAccount)
+	return found, nil
+}
