@@ -18,6 +18,13 @@ func appendAccount(b []byte, a *capycoin.Account) []byte {
 	b = strconv.AppendInt(b, int64(a.Funds), 10)
 	b = append(b, `,"transactions":`...)
 	b = strconv.AppendInt(b, a.Transactions, 10)
+	if a.KeyVersion == 0 {
+		return append(b, `,"public_key":null,"key_version":null}`...)
+	}
+	b = append(b, `,"public_key":"`...)
+	b = append(b, a.PublicKey.String()...)
+	b = append(b, `","key_version":`...)
+	b = strconv.AppendUint(b, uint64(a.KeyVersion), 10)
 	return append(b, '}')
 }
 

@@ -46,6 +46,9 @@ type AuditReport struct {
 	Keys         int64   `json:"keys"`
 	Tokens       int64   `json:"tokens"`
 	Invites      int64   `json:"invites"`
+	Signatures   int64   `json:"signatures"`
+	Fees         int64   `json:"fees"`
+	Stipends     int64   `json:"stipends"`
 	Supply       int64   `json:"supply"`
 	FaultCount   int     `json:"fault_count"`
 	Seconds      float64 `json:"seconds"`
@@ -69,7 +72,7 @@ func Audit(ctx context.Context, led *capycoin.Ledger, line func(AuditLine)) erro
 	}
 	line(AuditLine{Report: &AuditReport{
 		Position: r.Position, Records: r.Records, Accounts: r.Accounts, Transactions: r.Transactions,
-		Keys: r.Keys, Tokens: r.Tokens, Invites: r.Invites, Supply: int64(r.Supply), FaultCount: r.FaultCount, Seconds: r.Elapsed.Seconds(),
+		Keys: r.Keys, Tokens: r.Tokens, Invites: r.Invites, Signatures: r.Signatures, Fees: int64(r.Fees), Stipends: r.Stipends, Supply: int64(r.Supply), FaultCount: r.FaultCount, Seconds: r.Elapsed.Seconds(),
 	}})
 	return nil
 }

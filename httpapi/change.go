@@ -34,11 +34,17 @@ func (x *exchange) noteTransfer(t *capycoin.Transfer) {
 	if t.Key != "" {
 		x.note(slog.String("key", t.Key))
 	}
+	if t.Signature != nil {
+		x.note(slog.Bool("signed", true))
+	}
 }
 
 // noteReceipt keeps what came of it.
 func (x *exchange) noteReceipt(r *capycoin.Receipt) {
 	x.note(idAttr("transaction_id", r.TransactionID))
+	if r.Fee > 0 {
+		x.note(slog.Int64("fee", int64(r.Fee)))
+	}
 	if r.Replayed {
 		x.note(slog.Bool("replayed", true))
 	}

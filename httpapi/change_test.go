@@ -69,6 +69,8 @@ func TestChangesAreLogged(t *testing.T) {
 	w := newWorld(t, setup{})
 	own, other := w.open(1000), w.open(0)
 	inv := w.invite("")
+	keyed := w.openKeyed(100, 1)
+	rekey := w.change(keyed.uuid(), 1, privateKey(1), privateKey(2))
 	w.caller.Store(&httpapi.Peer{UID: 1000, PID: 77})
 	const none = "11111111-2222-4333-8444-555555555555"
 	pay := func(amount int) string {
@@ -81,7 +83,9 @@ func TestChangesAreLogged(t *testing.T) {
 		}
 		return fmt.Sprintf(`{"transactions":[%s],"atomic":%t}`, strings.Join(items, ","), atomic)
 	}
-	keyed := http.Header{"Idempotency-Key": {"rent-3"}}
+	rent := http.Header{"Idempotency-Key": {"rent-3"}}
+	signed := w.signed(keyed, other.id, 3, "rent-3")
+	signed.maxFee = 2
 	seen := make(map[route]bool)
 	for _, tt := range []struct {
 		call
@@ -93,11 +97,11 @@ func TestChangesAreLogged(t *testing.T) {
 		{call{method: "POST", path: "/account", body: `{"x":true}`}, "/account", map[string]any{"code": "bad_request"}},
 		{call{method: "POST", path: "/transaction", body: pay(5)}, "/transaction",
 			map[string]any{"sender": seedID, "receiver": other.id, "amount": 5.0, "transaction_id": "*"}},
-		{call{method: "POST", path: "/transaction", body: pay(7), header: keyed}, "/transaction",
+		{call{method: "POST", path: "/transaction", body: pay(7), header: rent}, "/transaction",
 			map[string]any{"sender": seedID, "receiver": other.id, "amount": 7.0, "key": "rent-3", "transaction_id": "*"}},
-		{call{method: "POST", path: "/transaction", body: pay(7), header: keyed}, "/transaction",
+		{call{method: "POST", path: "/transaction", body: pay(7), header: rent}, "/transaction",
 			map[string]any{"sender": seedID, "receiver": other.id, "amount": 7.0, "key": "rent-3", "transaction_id": "*", "replayed": true}},
-		{call{method: "POST", path: "/transaction", body: pay(8), header: keyed}, "/transaction",
+		{call{method: "POST", path: "/transaction", body: pay(8), header: rent}, "/transaction",
 			map[string]any{"sender": seedID, "receiver": other.id, "amount": 8.0, "key": "rent-3", "code": "idempotency_key_reused"}},
 		{call{method: "POST", path: "/transactions", body: batch(false, 1, 2, 0)}, "/transactions",
 			map[string]any{"transfers": 3.0, "atomic": false, "sender": seedID, "first_key": "b-0-1", "made": 2.0, "replayed": 0.0, "amount": 3.0,
@@ -114,6 +118,22 @@ func TestChangesAreLogged(t *testing.T) {
 			map[string]any{"account_id": own.id, "token_id": own.tokenID}},
 		{call{method: "DELETE", path: own.path("/token/" + own.tokenID)}, "/account/{account_id}/token/{token_id}",
 			map[string]any{"account_id": own.id, "token_id": own.tokenID, "code": "token_not_found"}},
+		{call{method: "POST", path: "/account", body: fmt.Sprintf(`{"public_key":%q}`, rekey.NewKey)}, "/account",
+			map[string]any{"account_id": "*", "public_key": rekey.NewKey.String()}},
+		{call{method: "PUT", path: "/fee/policy", body: fmt.Sprintf(`{"flat":2,"basis_points":5,"min":1,"max":2,"exempt":[%q]}`, own.id)}, "/fee/policy",
+			map[string]any{"flat": 2.0, "basis_points": 5.0, "min": 1.0, "max": 2.0, "exempt": 1.0}},
+		{call{method: "PUT", path: "/fee/policy", body: `{"basis_points":10001}`}, "/fee/policy",
+			map[string]any{"flat": 0.0, "basis_points": 10001.0, "min": 0.0, "max": 0.0, "exempt": 0.0, "code": "bad_request"}},
+		{call{method: "POST", path: "/transaction", body: "{" + signed.members(t, true, false) + "}", header: rent}, "/transaction",
+			map[string]any{"sender": keyed.id, "receiver": other.id, "amount": 3.0, "key": "rent-3", "signed": true, "fee": 2.0, "transaction_id": "*"}},
+		{call{method: "POST", path: keyed.path("/key"), body: keyChangeBody(rekey)}, "/account/{account_id}/key",
+			map[string]any{"account_id": keyed.id, "public_key": rekey.NewKey.String(), "key_version": 2.0}},
+		{call{method: "POST", path: keyed.path("/key"), body: keyChangeBody(rekey)}, "/account/{account_id}/key",
+			map[string]any{"account_id": keyed.id, "public_key": rekey.NewKey.String(), "code": "key_version_mismatch"}},
+		{call{method: "POST", path: "/stipend"}, "/stipend", map[string]any{"day": "2022-08-15", "payees": 0.0, "share": 0.0, "paid": 0.0}},
+		{call{method: "POST", path: "/stipend", body: `{"dry_run":true}`}, "/stipend",
+			map[string]any{"day": "2022-08-15", "payees": 0.0, "share": 0.0, "paid": 0.0, "dry_run": true}},
+		{call{method: "POST", path: "/stipend", body: `{"window":0}`}, "/stipend", map[string]any{"code": "bad_request"}},
 		{call{method: "POST", path: "/invite", body: `{"label":"` + notAToken + `"}`}, "/invite", map[string]any{"invite_id": "*", "expires": "*"}},
 		{call{method: "DELETE", path: "/invite/" + inv.InviteID}, "/invite/{invite_id}", map[string]any{"invite_id": inv.InviteID}},
 		{call{method: "DELETE", path: "/invite/" + none}, "/invite/{invite_id}", map[string]any{"invite_id": none, "code": "invite_not_found"}},

@@ -13,17 +13,20 @@ import (
 func TestContractCatches(t *testing.T) {
 	const (
 		id      = "26a6d7cb-e2be-44d4-acba-36e2c0ac1b90"
-		account = `{"account_id":"` + id + `","created":"2022-08-15T13:24:23.136285Z","funds":95,"transactions":2}`
+		account = `{"account_id":"` + id + `","created":"2022-08-15T13:24:23.136285Z","funds":95,"transactions":2,"public_key":null,"key_version":null}`
 		receipt = `{"transaction_id":"` + id + `","timestamp":"2022-08-15T13:24:23.136285Z","sender_account_id":"` + id +
 			`","receiver_account_id":"` + id + `","sender_account_funds":95,"fee":0}`
 		noFunds = `{"type":"about:blank","title":"t","status":422,"detail":"d","code":"insufficient_funds","error_type":"TransactionError",` +
 			`"error_message":"SenderAccountNotEnoughFunds","funds":1,"required":2}`
+		unsigned     = `{"type":"about:blank","title":"t","status":403,"detail":"d","code":"signature_required"}`
+		tooDear      = `{"type":"about:blank","title":"t","status":422,"detail":"d","code":"fee_too_high","fee":3,"max_fee":2}`
+		policy       = `{"flat":1,"basis_points":0,"min":0,"max":null,"exempt":[],"since":null,"fee_account_id":"` + id + `","fee_account_funds":0}`
 		unauthorized = `{"type":"about:blank","title":"t","status":401,"detail":"d","code":"invalid_token","error_type":"GatewayError","error_message":"Invalid token!"}`
 		unavailable  = `{"type":"about:blank","title":"t","status":503,"detail":"d","code":"unavailable"}`
 		notAllowed   = `{"type":"about:blank","title":"t","status":405,"detail":"d","code":"method_not_allowed"}`
 		notFound     = `{"type":"about:blank","title":"t","status":404,"detail":"d","code":"not_found"}`
 		transfer     = `{"receiver":"` + id + `","amount":1}`
-		supply       = `{"ledger_id":"` + id + `","supply":1,"seed_account_funds":1,"circulating":0,"accounts":1,"transactions":0}`
+		supply       = `{"ledger_id":"` + id + `","supply":1,"seed_account_funds":1,"circulating":0,"accounts":1,"transactions":0,"time":"2022-08-15T13:24:23.136285Z"}`
 	)
 	json := http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"r1"}}
 	problem := func(more ...string) http.Header {
@@ -44,6 +47,10 @@ func TestContractCatches(t *testing.T) {
 	}{
 		{"account", true, public, "GET", "/account/" + id, "", 200, json, account},
 		{"undashed id", true, public, "GET", "/account/" + strings.ReplaceAll(id, "-", ""), "", 200, json, account},
+		{"account with a key", true, public, "GET", "/account/" + id, "", 200, json,
+			strings.Replace(account, `"public_key":null,"key_version":null`, `"public_key":"O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=","key_version":2`, 1)},
+		{"key with stray bits", false, public, "GET", "/account/" + id, "", 200, json,
+			strings.Replace(account, `"public_key":null,"key_version":null`, `"public_key":"O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2il=","key_version":2`, 1)},
 		{"extra member", false, public, "GET", "/account/" + id, "", 200, json, account[:len(account)-1] + `,"x":1}`},
 		{"missing member", false, public, "GET", "/account/" + id, "", 200, json, strings.Replace(account, `,"funds":95`, "", 1)},
 		{"wrong type", false, public, "GET", "/account/" + id, "", 200, json, strings.Replace(account, "95", `"95"`, 1)},
@@ -58,6 +65,17 @@ func TestContractCatches(t *testing.T) {
 		{"body taken that is not in form", false, public, "POST", "/account/" + id + "/transaction", `{"amount":1}`, 200, json, receipt},
 		{"float taken", false, public, "POST", "/account/" + id + "/transaction", strings.Replace(transfer, ":1}", ":1.5}", 1), 200, json, receipt},
 		{"unknown member taken", false, public, "POST", "/account/" + id + "/transaction", strings.Replace(transfer, "}", `,"x":1}`, 1), 200, json, receipt},
+		{"signature without its time taken", false, public, "POST", "/account/" + id + "/transaction",
+			strings.Replace(transfer, "}", `,"max_fee":0,"signature":"`+strings.Repeat("A", 86)+`=="}`, 1), 200, json, receipt},
+		{"signature refused", true, public, "POST", "/account/" + id + "/transaction", transfer, 403, problem(), unsigned},
+		{"signature refused in a batch", true, public, "POST", "/account/" + id + "/transactions", `{"transactions":[` + transfer + `]}`, 200, json,
+			`{"transactions":[` + unsigned + `,` + receipt + `]}`},
+		{"forbidden on the public side", false, public, "POST", "/account/" + id + "/transaction", transfer, 403, problem(),
+			strings.Replace(unsigned, "signature_required", "forbidden", 1)},
+		{"fee too high", true, public, "POST", "/account/" + id + "/transaction", transfer, 422, problem(), tooDear},
+		{"fee too high without the fee", false, public, "POST", "/account/" + id + "/transaction", transfer, 422, problem(), strings.Replace(tooDear, `"fee":3,`, "", 1)},
+		{"fee policy on the public side", false, public, "GET", "/fee/policy", "", 200, json, policy},
+		{"fee policy", true, trusted, "GET", "/fee/policy", "", 200, json, policy},
 		{"refusal", true, public, "POST", "/account/" + id + "/transaction", transfer, 422, problem(), noFunds},
 		{"refusal with an extra member", false, public, "POST", "/account/" + id + "/transaction", transfer, 422, problem(), strings.Replace(noFunds, `"funds":1`, `"funds":1,"x":2`, 1)},
 		{"batch", true, public, "POST", "/account/" + id + "/transactions", `{"transactions":[` + transfer + `]}`, 200, json, `{"transactions":[` + receipt + `,` + noFunds + `]}`},

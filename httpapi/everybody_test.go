@@ -107,6 +107,8 @@ func TestEverybodyEverywhere(t *testing.T) {
 						mine = []int{404} // there is no such token
 					} else if path == "/account/{account_id}/token" {
 						mine = []int{200, 422} // too many in the end
+					} else if path == "/account/{account_id}/key" {
+						mine = []int{422} // it has none
 					}
 					want := mine
 					switch {

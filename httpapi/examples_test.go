@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -8,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -83,6 +85,50 @@ func TestExamplesAreReal(t *testing.T) {
 	}
 }
 
+// TestSignedExamples verifies the signatures of the requests in openapi.yaml, which
+// are of the tests' first and second key, in the ledger that the examples have.
+func TestSignedExamples(t *testing.T) {
+	doc, err := sideDocument(httpapi.OpenAPI(), bothSides)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := func(path string) map[string]any {
+		return dig(doc, "paths", path, "post", "requestBody", "content", "application/json").(map[string]any)
+	}
+	member := func(m any, name string) []byte {
+		b, err := base64.StdEncoding.DecodeString(m.(map[string]any)[name].(string))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		return b
+	}
+	ledger, account := uuid.MustParse(exampleLedger), uuid.MustParse(exampleOwner)
+
+	change := request("/account/{account_id}/key")["example"]
+	c := capycoin.KeyChange{Account: account, Version: 1, NewKey: capycoin.PublicKey(member(change, "public_key")),
+		OldSignature: [64]byte(member(change, "old_signature")), NewSignature: [64]byte(member(change, "new_signature"))}
+	if err := capycoin.VerifyKeyChange(ledger, c, publicOf(privateKey(1))); err != nil || c.NewKey != publicOf(privateKey(2)) {
+		w := capycoin.KeyChange{Account: account, Version: 1, NewKey: publicOf(privateKey(2))}
+		w.OldSignature, _ = capycoin.SignKeyChange(ledger, account, 1, w.NewKey, privateKey(1))
+		w.NewSignature, _ = capycoin.SignKeyChange(ledger, account, 1, w.NewKey, privateKey(2))
+		t.Errorf("the change of a key: %v; want %s", err, keyChangeBody(w))
+	}
+
+	signed := dig(request("/account/{account_id}/transaction"), "examples", "signed", "value")
+	maxFee, notAfter := capycoin.Coins(2), time.Date(2022, 8, 15, 14, 0, 0, 0, time.UTC)
+	tx := capycoin.Transfer{Sender: account, Receiver: uuid.MustParse(exampleReceiver), Amount: 50, MaxFee: &maxFee, Key: "order-17",
+		Signature: &capycoin.Signature{NotAfter: notAfter, Bytes: [64]byte(member(signed, "signature"))}}
+	if err := capycoin.VerifyTransfer(ledger, 1, tx, publicOf(privateKey(1))); err != nil {
+		s, _ := capycoin.SignTransfer(ledger, 1, tx, notAfter, privateKey(1))
+		t.Errorf("the signed transfer: %v; want %s", err, base64Of(s.Bytes[:]))
+	}
+	want := map[string]any{"receiver": exampleReceiver, "amount": 50.0, "max_fee": 2.0, "not_after": "2022-08-15T14:00:00Z",
+		"signature": signed.(map[string]any)["signature"]}
+	if !reflect.DeepEqual(signed, want) {
+		t.Errorf("the signed transfer is %v, want %v", signed, want)
+	}
+}
+
 // collectExamples finds the examples of responses with JSON.
 func collectExamples(where string, responses any, into map[string]any) {
 	all, _ := responses.(map[string]any)
@@ -96,19 +142,25 @@ func collectExamples(where string, responses any, into map[string]any) {
 	}
 }
 
-// exampleSession makes the requests of the examples, by where the example is.
-func exampleSession(t *testing.T) map[string]reply {
-	t.Helper()
+// exampleIDs returns a source of ids for accounts whose first ones are those of the
+// examples.
+func exampleIDs() func() (uuid.UUID, error) {
 	ids := []string{exampleOwner, exampleReceiver}
-	faulty, s := onFaulty(storetest.NewMemory())
-	s.ledger = capycoin.Options{NewID: func() (uuid.UUID, error) {
+	return func() (uuid.UUID, error) {
 		if len(ids) == 0 {
 			return uuid.NewRandom()
 		}
 		id := uuid.MustParse(ids[0])
 		ids = ids[1:]
 		return id, nil
-	}}
+	}
+}
+
+// exampleSession makes the requests of the examples, by where the example is.
+func exampleSession(t *testing.T) map[string]reply {
+	t.Helper()
+	faulty, s := onFaulty(storetest.NewMemory())
+	s.ledger = capycoin.Options{NewID: exampleIDs()}
 	w := newWorld(t, s)
 	got := make(map[string]reply)
 	put := func(place string, r reply) reply {
@@ -146,6 +198,28 @@ func exampleSession(t *testing.T) map[string]reply {
 	put("components InviteNotFound", inviting.tru.delete("/invite/00000000-0000-4000-8000-000000000000", ""))
 	put("components SignUpRefused", inviting.pub.post("/account", "", `{"invite":"`+exampleInvite+`"}`))
 	put("components TooManyRequests", inviting.pub.post("/account", "", ""))
+	keyed := newWorld(t, setup{ledger: capycoin.Options{NewID: exampleIDs()}})
+	payer, payee := keyed.openKeyed(100, 1), keyed.open(0)
+	put("components SignatureRefused", keyed.pay(payer.owner, payee, 5))
+	put("components SignatureRefusedBatch", keyed.pub.post(payer.path("/transactions"), payer.token,
+		batch(true, keyed.signed(payer, payee.id, 5, "order-17").item(t), item(payee.id, 5, "order-18"))))
+	rekey := keyed.change(payer.uuid(), 1, privateKey(1), privateKey(2))
+	put("components KeySignatureRefused", keyed.pub.post(payer.path("/key"), payer.token,
+		keyChangeBody(capycoin.KeyChange{Version: 1, NewKey: rekey.NewKey})))
+	put("POST /account/{account_id}/key 200", keyed.pub.post(payer.path("/key"), payer.token, keyChangeBody(rekey)))
+	put("components KeyRefused", keyed.pub.post(payer.path("/key"), payer.token, keyChangeBody(rekey)))
+	put("components ExemptNotFound", keyed.setFees(`{"exempt":["00000000-0000-4000-8000-000000000000"]}`))
+	keyed.setFees(`{"flat":1,"basis_points":100,"max":20}`).ok()
+	put("GET /fee 200", keyed.pub.get("/fee?amount=50", ""))
+	put("components AmountRefused", keyed.pub.get("/fee?amount=0", ""))
+	payer.key, payer.version = privateKey(2), 2
+	paying := keyed.signed(payer, payee.id, 50, "order-17")
+	paying.maxFee = 2
+	paying.pay(keyed).ok()
+	put("components FeePolicy", keyed.setFees(`{"flat":1,"basis_points":100,"max":20,"exempt":["`+exampleReceiver+`"]}`))
+	keyed.clock.Advance(48 * time.Hour)
+	put("POST /stipend 200", keyed.tru.post("/stipend", "", `{"window":7,"min_age":1,"cap":5}`))
+	put("GET /stipend 200", keyed.tru.get("/stipend", ""))
 	put("components Forbidden", newWorld(t, setup{uids: []int{0}}).tru.get("/supply", ""))
 	put("components Refused", w.pay(own, other, 1000))
 	put("components RefusedBatch", w.pub.post(own.path("/transactions"), own.token, batch(true, item(other.id, 5, ""), item(other.id, 1000, ""))))

@@ -87,6 +87,7 @@ func changes(own, other owner) []struct {
 		{trusted, call{method: "POST", path: "/account", body: `{"token":true}`}},
 		{trusted, call{method: "POST", path: "/transaction", body: trustedBody}},
 		{trusted, call{method: "POST", path: "/transactions", body: `{"transactions":[` + trustedBody + `]}`}},
+		{trusted, call{method: "PUT", path: "/fee/policy", body: `{}`}},
 		{trusted, call{method: "POST", path: own.path("/token")}},
 		{trusted, call{method: "DELETE", path: own.path("/token/" + own.tokenID)}},
 	}

@@ -165,32 +165,57 @@ func TestOtherBodies(t *testing.T) {
 	}
 }
 
+// writes is the method of a route that has a body.
+func writes(path string) string {
+	if path == "/fee/policy" {
+		return "PUT"
+	}
+	return "POST"
+}
+
+// taken fails the test unless the request was served, or refused with a code for
+// what it asks, not for its form.
+func (r reply) taken(code string) {
+	r.t.Helper()
+	if code == "" {
+		r.ok()
+	} else {
+		r.wants(http.StatusUnprocessableEntity, code)
+	}
+}
+
 // TestContentType checks which types of a body are taken.
 func TestContentType(t *testing.T) {
 	w := newWorld(t, setup{})
 	own, other := w.open(100), w.open(0)
+	keyChange := bodyFor(route{"POST", "/account/{account_id}/key"}, "")
 	routes := []struct {
 		c           *client
 		path, token string
 		body        string
+		code        string // of the refusal of one that is taken; empty: it is not refused
 	}{
-		{w.pub, own.path("/transaction"), own.token, transferBody(other.id, 1)},
-		{w.pub, own.path("/transactions"), own.token, `{"transactions":[` + transferBody(other.id, 1) + `]}`},
-		{w.pub, "/account", "", "{}"},
-		{w.pub, own.path("/token"), own.token, "{}"},
-		{w.tru, "/account", "", "{}"},
-		{w.tru, own.path("/token"), "", "{}"},
-		{w.tru, "/invite", "", "{}"},
-		{w.tru, "/transaction", "", fmt.Sprintf(`{"sender":%q,"receiver":%q,"amount":1}`, seedID, other.id)},
-		{w.tru, "/transactions", "", fmt.Sprintf(`{"transactions":[{"sender":%q,"receiver":%q,"amount":1}]}`, seedID, other.id)},
+		{w.pub, own.path("/transaction"), own.token, transferBody(other.id, 1), ""},
+		{w.pub, own.path("/transactions"), own.token, `{"transactions":[` + transferBody(other.id, 1) + `]}`, ""},
+		{w.pub, "/account", "", "{}", ""},
+		{w.pub, own.path("/token"), own.token, "{}", ""},
+		{w.pub, own.path("/key"), own.token, keyChange, "account_has_no_key"},
+		{w.tru, "/account", "", "{}", ""},
+		{w.tru, own.path("/token"), "", "{}", ""},
+		{w.tru, own.path("/key"), "", keyChange, "account_has_no_key"},
+		{w.tru, "/fee/policy", "", "{}", ""},
+		{w.tru, "/stipend", "", "{}", ""},
+		{w.tru, "/invite", "", "{}", ""},
+		{w.tru, "/transaction", "", fmt.Sprintf(`{"sender":%q,"receiver":%q,"amount":1}`, seedID, other.id), ""},
+		{w.tru, "/transactions", "", fmt.Sprintf(`{"transactions":[{"sender":%q,"receiver":%q,"amount":1}]}`, seedID, other.id), ""},
 	}
 	for _, r := range routes {
 		ask := func(header http.Header) reply {
-			return r.c.do(call{method: "POST", path: r.path, token: r.token, body: r.body, header: header})
+			return r.c.do(call{method: writes(r.path), path: r.path, token: r.token, body: r.body, header: header})
 		}
-		ask(http.Header{"Content-Type": nil}).ok()
+		ask(http.Header{"Content-Type": nil}).taken(r.code)
 		for _, ct := range []string{"application/json; charset=utf-8", `Application/JSON;charset="UTF-8"`} {
-			ask(http.Header{"Content-Type": {ct}}).ok()
+			ask(http.Header{"Content-Type": {ct}}).taken(r.code)
 		}
 		for _, ct := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=iso-8859-1",
 			"application/problem+json", "application/jsonp", "json", "*/*", "application/json, text/plain"} {
@@ -220,13 +245,24 @@ func TestBodySize(t *testing.T) {
 		{"trusted account", w.tru, "/account", "", "{}", 64 << 10},
 		{"trusted token", w.tru, own.path("/token"), "", "{}", 64 << 10},
 		{"invite", w.tru, "/invite", "", "{}", 64 << 10},
+		{"key", w.pub, own.path("/key"), own.token, bodyFor(route{"POST", "/account/{account_id}/key"}, ""), 64 << 10},
+		{"trusted key", w.tru, own.path("/key"), "", bodyFor(route{"POST", "/account/{account_id}/key"}, ""), 64 << 10},
+		{"fee policy", w.tru, "/fee/policy", "", "{}", 64 << 10},
+		{"stipend", w.tru, "/stipend", "", "{}", 64 << 10},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.c.t = t
 			body := tt.body + strings.Repeat(" ", tt.limit-len(tt.body))
-			tt.c.post(tt.path, tt.token, body).ok()
-			tt.c.post(tt.path, tt.token, body+" ").wants(http.StatusRequestEntityTooLarge, "too_large")
-			req, err := http.NewRequest("POST", tt.c.server.URL+tt.path, io.MultiReader(strings.NewReader(body), strings.NewReader(" ")))
+			ask := func(body string) reply {
+				return tt.c.do(call{method: writes(tt.path), path: tt.path, token: tt.token, body: body})
+			}
+			code := ""
+			if strings.HasSuffix(tt.path, "/key") {
+				code = "account_has_no_key"
+			}
+			ask(body).taken(code)
+			ask(body+" ").wants(http.StatusRequestEntityTooLarge, "too_large")
+			req, err := http.NewRequest(writes(tt.path), tt.c.server.URL+tt.path, io.MultiReader(strings.NewReader(body), strings.NewReader(" ")))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,7 +296,12 @@ func TestQueryInForm(t *testing.T) {
 				continue // net/http/pprof reads its own parameters
 			}
 			for _, query := range []string{"x=1", "Limit=1", "limit=1&limit=1", "start=2022-08-15&start=2022-08-15", "limit=%zz", "a;b", "limit"} {
-				path := fill(r.path, own.id, unknownID(), unknownID()) + "?" + query
+				path := fill(r.path, own.id, unknownID(), unknownID())
+				if strings.Contains(path, "?") {
+					path += "&" + query
+				} else {
+					path += "?" + query
+				}
 				token := side.token
 				if r.path == "/account" {
 					token = ""
@@ -428,11 +469,15 @@ func TestDetail(t *testing.T) {
 		{"/transaction", "", "At byte 0: the body is empty, expected an object."},
 		{"/transactions", "", "At byte 0: the body is empty, expected an object."},
 		{"/transaction", " ", "At byte 1: expected an object."},
-		{"/transaction", head + "9223372036854775808}", fmt.Sprintf("At byte %d: a number of 64 bits is -9223372036854775808 to %s.", len(head), most)},
-		{"/transaction", head + " -9223372036854775809}", fmt.Sprintf("At byte %d: a number of 64 bits is -9223372036854775808 to %s.", len(head)+1, most)},
-		{"/transaction", head + "01}", fmt.Sprintf("At byte %d: a number has no leading zero.", len(head))},
-		{"/transaction", head + "1.5}", fmt.Sprintf("At byte %d: expected a whole number, written without fraction and exponent.", len(head))},
-		{"/transaction", head + "-}", fmt.Sprintf("At byte %d: expected a whole number.", len(head))},
+		{"/transaction", head + "9223372036854775808}", fmt.Sprintf("At byte %d, in the member amount: a number of 64 bits is -9223372036854775808 to %s.", len(head), most)},
+		{"/transaction", head + " -9223372036854775809}", fmt.Sprintf("At byte %d, in the member amount: a number of 64 bits is -9223372036854775808 to %s.", len(head)+1, most)},
+		{"/transaction", head + "01}", fmt.Sprintf("At byte %d, in the member amount: a number has no leading zero.", len(head))},
+		{"/transaction", head + "1.5}", fmt.Sprintf("At byte %d, in the member amount: expected a whole number, written without fraction and exponent.", len(head))},
+		{"/transaction", head + "-}", fmt.Sprintf("At byte %d, in the member amount: expected a whole number.", len(head))},
+		{"/transaction", `{"receiver":null,"amount":1}`, "At byte 12, in the member receiver: expected a string."},
+		{"/transactions", `{"transactions":[{"receiver":5}]}`, "At byte 29, in the member receiver: expected a string."},
+		{"/transactions", `{"transactions":[5]}`, "At byte 17: expected an object."},
+		{"/transaction", `{"reciever":null}`, `At byte 12: there is no member "reciever"; there are receiver, amount, max_fee, signature and not_after.`},
 		{"/transaction", `{"receiver":"x","amount":1}`, "receiver has to be a UUID, 32 hexadecimal digits with dashes or without."},
 		{"/transactions", `{"transactions":[{"receiver":"` + other.id + `","amount":1,"key":"a b"}]}`, `key has to be 1 to 255 characters 0x21 to 0x7E without " and \.`},
 	} {

@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -18,6 +20,8 @@ import (
 )
 
 const fuzzID = "26a6d7cb-e2be-44d4-acba-36e2c0ac1b90"
+
+var microsForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 var integerForm = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
@@ -38,6 +42,8 @@ func reference(b []byte) (t capycoin.Transfer, err error) {
 	if err != nil || open != json.Delim('{') {
 		return t, fmt.Errorf("no object")
 	}
+	var signature [64]byte
+	var notAfter time.Time
 	seen := make(map[string]bool)
 	for d.More() {
 		name, err := d.Token()
@@ -48,6 +54,7 @@ func reference(b []byte) (t capycoin.Transfer, err error) {
 		if err != nil {
 			return t, err
 		}
+		text, isText := value.(string)
 		if s, _ := name.(string); seen[s] {
 			return t, fmt.Errorf("twice")
 		} else {
@@ -71,6 +78,30 @@ func reference(b []byte) (t capycoin.Transfer, err error) {
 				return t, err
 			}
 			t.Amount = capycoin.Coins(i)
+		case "max_fee":
+			n, ok := value.(json.Number)
+			if !ok || !integerForm.MatchString(n.String()) {
+				return t, fmt.Errorf("max_fee")
+			}
+			fee, err := n.Int64()
+			if err != nil || fee < 0 || fee > 1<<53-1 {
+				return t, fmt.Errorf("max_fee")
+			}
+			t.MaxFee = (*capycoin.Coins)(&fee)
+		case "signature":
+			// One text for each 64 bytes: what is read comes out the same.
+			b, err := base64.StdEncoding.DecodeString(text)
+			if !isText || err != nil || len(b) != 64 || base64.StdEncoding.EncodeToString(b) != text {
+				return t, fmt.Errorf("signature")
+			}
+			signature = [64]byte(b)
+		case "not_after":
+			if !isText || !microsForm.MatchString(text) {
+				return t, fmt.Errorf("not_after")
+			}
+			if notAfter, err = time.Parse(time.RFC3339, text); err != nil || notAfter.UnixMicro() < 0 || notAfter.UTC().Year() > 9999 {
+				return t, fmt.Errorf("not_after")
+			}
 		default:
 			return t, fmt.Errorf("unknown member")
 		}
@@ -81,8 +112,11 @@ func reference(b []byte) (t capycoin.Transfer, err error) {
 	if _, err := d.Token(); err != io.EOF {
 		return t, fmt.Errorf("more")
 	}
-	if !seen["receiver"] || !seen["amount"] {
+	if !seen["receiver"] || !seen["amount"] || seen["signature"] != seen["not_after"] || seen["signature"] && !seen["max_fee"] {
 		return t, fmt.Errorf("missing")
+	}
+	if seen["signature"] {
+		t.Signature = &capycoin.Signature{NotAfter: notAfter.UTC(), Bytes: signature}
 	}
 	return t, nil
 }
@@ -117,7 +151,18 @@ func FuzzTransfer(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	x := &exchange{API: &API{}, side: &side{}}
+	signature := base64.StdEncoding.EncodeToString(make([]byte, 64))
+	signed := `{"receiver":"` + fuzzID + `","amount":5,"max_fee":3,"not_after":"2022-08-15T13:24:23.136285Z","signature":"` + signature + `"}`
+	f.Add([]byte(signed))
+	for _, s := range []string{`"max_fee":3,`, `"signature"`, `"not_after"`, "285", "A==", signature} {
+		f.Add([]byte(strings.Replace(signed, s, "", 1)))
+		f.Add([]byte(strings.Replace(signed, s, s+s, 1)))
+	}
+	f.Add([]byte(`{"receiver":"` + fuzzID + `","amount":5,"max_fee":-1}`))
+	f.Add([]byte(strings.Replace(signed, "2022", "1922", 1)))
+	f.Add([]byte(strings.Replace(signed, "A==", `\u0041==`, 1)))
+	f.Add([]byte(strings.Replace(signed, "AAAA", `AAA\n`, 1)))
+	x := &exchange{API: &API{}, side: &side{}, key: "k"}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := &parser{b: b}
 		err := p.valid()
@@ -132,7 +177,7 @@ func FuzzTransfer(f *testing.F) {
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("%q: got %v, the reference %v", b, err, wantErr)
 		}
-		if err == nil && got != want {
+		if err == nil && !reflect.DeepEqual(got, want) {
 			t.Fatalf("%q: got %+v, the reference %+v", b, got, want)
 		}
 		if err != nil {

@@ -61,6 +61,7 @@ type setup struct {
 	total     int // SignUpsTotal, the same
 	further   int // TokensPerAccount, the same
 	proxies   []netip.Prefix
+	stipend   capycoin.StipendRules
 	unaudited bool // the ledger's store is broken on purpose
 }
 
@@ -108,7 +109,7 @@ func (w *world) start() {
 		w.t.Fatalf("token issuer: %v", err)
 	}
 	w.api, err = httpapi.New(w.led, w.iss, &httpapi.Options{Logger: suiteLogger(), Wait: w.setup.wait, AllowUIDs: w.setup.uids, CORSOrigins: w.setup.origins,
-		SignUp: w.setup.signUp, SignUpsPerAddress: cmp.Or(w.setup.address, -1), SignUpsTotal: cmp.Or(w.setup.total, -1), TokensPerAccount: cmp.Or(w.setup.further, -1), TrustedProxies: w.setup.proxies})
+		SignUp: w.setup.signUp, SignUpsPerAddress: cmp.Or(w.setup.address, -1), SignUpsTotal: cmp.Or(w.setup.total, -1), TokensPerAccount: cmp.Or(w.setup.further, -1), TrustedProxies: w.setup.proxies, Stipend: w.setup.stipend})
 	if err != nil {
 		w.t.Fatalf("handlers: %v", err)
 	}
@@ -322,6 +323,8 @@ type accountJSON struct {
 	Created      string
 	Funds        int64
 	Transactions int64
+	PublicKey    *string `json:"public_key"`
+	KeyVersion   *int64  `json:"key_version"`
 }
 
 type receiptJSON struct {

@@ -61,14 +61,17 @@ type Options struct {
 	// answered 429. Zero: 60 and 600. Below zero: no limit.
 	SignUpsPerAddress int
 	SignUpsTotal      int
-	// TokensPerAccount is how many requests for a further token are let in a minute,
-	// on the public side, of one account, up to [MaxSignUps]; of all accounts there
-	// are as many as SignUpsTotal says, beside the sign-ups. Others are answered 429.
-	// Zero: 20. Below zero: no limit.
+	// TokensPerAccount is how many requests for a further token or another public key
+	// are let in a minute, on the public side, of one account, up to [MaxSignUps]; of
+	// all accounts there are as many requests for a token as SignUpsTotal says, beside
+	// the sign-ups. Others are answered 429. Zero: 20. Below zero: no limit.
 	TokensPerAccount int
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For says for
 	// whom they ask, for the limits of sign-up. Nil: none.
 	TrustedProxies []netip.Prefix
+	// Stipend are the rules of the stipends that the trusted side pays, where who asks
+	// for one names no others. Zero: those of [capycoin.StipendRules].
+	Stipend capycoin.StipendRules
 }
 
 // API is a ledger's two handlers and what they share.
@@ -81,14 +84,16 @@ type API struct {
 	origins  map[string][]string // those of CORSOrigins
 	signUp   SignUp
 	limits   *signUpLimits
-	issues   *limits[uuid.UUID] // of further tokens
+	issues   *limits[uuid.UUID] // of further tokens and changes of a key
+	stipend  capycoin.StipendRules
 	metrics  *metrics
 	public   *side
 	trusted  *side
 	drained  atomic.Bool
 }
 
-// New makes the handlers of a ledger. The error is a [*capycoin.OptionError].
+// New makes the handlers of a ledger. The error is a [*capycoin.OptionError], or what
+// the ledger says if it no longer serves.
 func New(led *capycoin.Ledger, iss *capycoin.TokenIssuer, opts *Options) (*API, error) {
 	a := &API{led: led, iss: iss, logger: slog.New(slog.DiscardHandler)}
 	a.patience.wait = 2 * time.Second
@@ -116,6 +121,13 @@ func New(led *capycoin.Ledger, iss *capycoin.TokenIssuer, opts *Options) (*API, 
 		return nil, err
 	}
 	if a.issues, err = newLimits[uuid.UUID]("TokensPerAccount", opts.TokensPerAccount, defaultPerAccount, opts.SignUpsTotal); err != nil {
+		return nil, err
+	}
+	supply, err := led.Supply(context.Background())
+	if a.stipend = opts.Stipend; err == nil {
+		err = a.stipend.Check(supply.Supply)
+	}
+	if err != nil {
 		return nil, err
 	}
 	a.metrics = newMetrics(led, iss)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/capycoin/capycoin"
 )
 
 // newToken returns a well-formed token that was never issued.
@@ -39,14 +41,21 @@ func bodyFor(r route, receiver string) string {
 		return fmt.Sprintf(`{"sender":%q,"receiver":%q,"amount":1}`, seedID, receiver)
 	case "POST /transactions":
 		return fmt.Sprintf(`{"transactions":[{"sender":%q,"receiver":%q,"amount":1}]}`, seedID, receiver)
+	case "POST /account/{account_id}/key":
+		return keyChangeBody(capycoin.KeyChange{Version: 1, NewKey: publicOf(privateKey(2))})
+	case "PUT /fee/policy":
+		return "{}"
 	}
 	return ""
 }
 
 const seedID = "4e9b616a-f11e-48b6-8c2f-9534d482e48e"
 
-// fill replaces the parameters of a route's path.
+// fill replaces the parameters of a route's path, and adds the query that one needs.
 func fill(path, account, transaction, token string) string {
+	if path == "/fee" {
+		path += "?amount=1"
+	}
 	return strings.NewReplacer("{account_id}", account, "{transaction_id}", transaction, "{token_id}", token, "{invite_id}", token,
 		"{profile}", "goroutine").Replace(path)
 }
@@ -127,8 +136,12 @@ func TestEveryRouteAndIdentity(t *testing.T) {
 				w.pub.delete(fill(r.path, own.id, "", other.tokenID), own.token).wants(http.StatusNotFound, "token_not_found")
 				return
 			}
-			ask(own.id, own.token).ok()
-			ask(strings.ToUpper(strings.ReplaceAll(own.id, "-", "")), strings.ToLower(own.token)).ok()
+			code := ""
+			if strings.HasSuffix(r.path, "/key") {
+				code = "account_has_no_key"
+			}
+			ask(own.id, own.token).taken(code)
+			ask(strings.ToUpper(strings.ReplaceAll(own.id, "-", "")), strings.ToLower(own.token)).taken(code)
 		})
 	}
 	w.pub.t = t

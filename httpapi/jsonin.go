@@ -22,12 +22,33 @@ type parser struct {
 type formError struct {
 	at     int // byte, from 0
 	detail string
+	value  bool   // it is about a value, of another type than is wanted
+	member string // whose value it is; empty: no member's
 }
 
-func (e *formError) Error() string { return fmt.Sprintf("At byte %d: %s.", e.at, e.detail) }
+func (e *formError) Error() string {
+	if e.member != "" {
+		return fmt.Sprintf("At byte %d, in the member %s: %s.", e.at, e.member, e.detail)
+	}
+	return fmt.Sprintf("At byte %d: %s.", e.at, e.detail)
+}
 
 func (p *parser) bad(format string, args ...any) error {
-	return &formError{p.i, fmt.Sprintf(format, args...)}
+	return &formError{at: p.i, detail: fmt.Sprintf(format, args...)}
+}
+
+// badValue says that a value is not what it has to be.
+func (p *parser) badValue(detail string) error {
+	return &formError{at: p.i, detail: detail, value: true}
+}
+
+// begin is expect for the first byte of a value.
+func (p *parser) begin(c byte, what string) error {
+	if p.next() != c || p.i == len(p.b) {
+		return p.badValue("expected " + what)
+	}
+	p.i++
+	return nil
 }
 
 // next skips white space and returns the byte there, 0 at the end.
@@ -74,14 +95,14 @@ func (p *parser) end() error {
 // it has to read, and returns an error for a name it does not know; each name
 // may come once.
 func (p *parser) object(member func(name []byte) error) error {
-	if err := p.expect('{', "an object"); err != nil {
+	if err := p.begin('{', "an object"); err != nil {
 		return err
 	}
 	if p.next() == '}' {
 		p.i++
 		return nil
 	}
-	var room [4][]byte // for the names of most objects
+	var room [8][]byte // for the names of most objects
 	seen := room[:0]
 	for {
 		if p.next() != '"' {
@@ -101,6 +122,9 @@ func (p *parser) object(member func(name []byte) error) error {
 			return err
 		}
 		if err := member(name); err != nil {
+			if e, ok := err.(*formError); ok && e.value && e.member == "" {
+				e.member = string(name) // the innermost one; it is one that is known
+			}
 			return err
 		}
 		if p.next() == '}' {
@@ -115,7 +139,7 @@ func (p *parser) object(member func(name []byte) error) error {
 
 // array reads an array, calling the function at each of its values.
 func (p *parser) array(item func(n int) error) error {
-	if err := p.expect('[', "an array"); err != nil {
+	if err := p.begin('[', "an array"); err != nil {
 		return err
 	}
 	if p.next() == ']' {
@@ -167,7 +191,17 @@ func (p *parser) integer() (int64, error) {
 		return n, nil
 	}
 	p.i = start // where whoever looks for it finds it
-	return 0, p.bad("%s", wrong)
+	return 0, p.badValue(wrong)
+}
+
+// null reads null if it is there, and says whether it was.
+func (p *parser) null() bool {
+	p.next()
+	if !bytes.HasPrefix(p.b[p.i:], []byte("null")) {
+		return false
+	}
+	p.i += len("null")
+	return true
 }
 
 func (p *parser) boolean() (bool, error) {
@@ -178,7 +212,7 @@ func (p *parser) boolean() (bool, error) {
 			return word == "true", nil
 		}
 	}
-	return false, p.bad("expected true or false")
+	return false, p.badValue("expected true or false")
 }
 
 // string reads a string.
@@ -189,7 +223,7 @@ func (p *parser) string() (string, error) {
 
 // text reads a string, as a part of the body if it can.
 func (p *parser) text() ([]byte, error) {
-	if err := p.expect('"', "a string"); err != nil {
+	if err := p.begin('"', "a string"); err != nil {
 		return nil, err
 	}
 	rest := p.b[p.i:]

@@ -62,7 +62,13 @@ func perMinute(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(n)/60, n
 // take counts a request, and returns 0; or it does not, as there are too many,
 // and returns after how long it would have counted. One that is refused by
 // either limit is held against neither.
-func (l *limits[K]) take(who K) time.Duration {
+func (l *limits[K]) take(who K) time.Duration { return l.takeOf(who, l.total) }
+
+// takeOwn is take for what nobody is to be able to keep others from: it is not held
+// against the limit of all.
+func (l *limits[K]) takeOwn(who K) time.Duration { return l.takeOf(who, nil) }
+
+func (l *limits[K]) takeOf(who K, total *rate.Limiter) time.Duration {
 	now := l.clock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -74,9 +80,9 @@ func (l *limits[K]) take(who K) time.Duration {
 			l.own.Add(who, own)
 		}
 	}
-	wait := max(0, untilRoom(own, now), untilRoom(l.total, now))
+	wait := max(0, untilRoom(own, now), untilRoom(total, now))
 	if wait == 0 {
-		for _, limit := range []*rate.Limiter{own, l.total} {
+		for _, limit := range []*rate.Limiter{own, total} {
 			if limit != nil {
 				limit.AllowN(now, 1)
 			}

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -97,6 +99,20 @@ var (
 			func(s *capycoin.Stats) float64 { return float64(s.WitnessPosition) }},
 		{desc("accounts", "Accounts, the seed account too."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Accounts) }},
 		{desc("transactions", "Transactions ever made."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Transactions) }},
+		{desc("signatures_total", signaturesHelp, "outcome", "valid"), prometheus.CounterValue,
+			func(s *capycoin.Stats) float64 { return float64(s.ValidSignatures) }},
+		{desc("signatures_total", signaturesHelp, "outcome", "invalid"), prometheus.CounterValue,
+			func(s *capycoin.Stats) float64 { return float64(s.InvalidSignatures) }},
+		{desc("stipend_day_seconds", "When the day of the last stipend began, in seconds since 1970; 0: there was none."), prometheus.GaugeValue,
+			func(s *capycoin.Stats) float64 {
+				if s.Stipend.Position == 0 {
+					return 0
+				}
+				return float64(s.Stipend.Day.Unix())
+			}},
+		{desc("stipend_payees", "Accounts that the last stipend is for."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Stipend.Payees) }},
+		{desc("stipend_paid", "Of them, those that it was paid to."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Stipend.Paid) }},
+		{desc("stipend_share", "Coins that each of them gets."), prometheus.GaugeValue, func(s *capycoin.Stats) float64 { return float64(s.Stipend.Share) }},
 		{desc("disk_full", "1 while changes are declined because there is no room for them, else 0."), prometheus.GaugeValue,
 			func(s *capycoin.Stats) float64 {
 				if s.DiskFull {
@@ -118,6 +134,18 @@ var (
 			func(s *capycoin.Stats) float64 { return s.WriteTime.Seconds() }},
 	}
 
+	feeAccountFunds = desc("fee_account_funds", "Coins in the account of the fees, which stipends have not paid out.")
+
+	policyValues = []struct {
+		desc  *prometheus.Desc
+		value func(*capycoin.FeePolicy) float64
+	}{
+		{desc("fee_flat", "Coins that are part of each fee."), func(p *capycoin.FeePolicy) float64 { return float64(p.Flat) }},
+		{desc("fee_basis_points", "Hundredths of a percent of the amount that are part of each fee."), func(p *capycoin.FeePolicy) float64 { return float64(p.BasisPoints) }},
+		{desc("fee_min", "The least fee."), func(p *capycoin.FeePolicy) float64 { return float64(p.Min) }},
+		{desc("fee_max", "The highest fee; 0: there is none."), func(p *capycoin.FeePolicy) float64 { return float64(p.Max) }},
+	}
+
 	issuerValues = []struct {
 		desc  *prometheus.Desc
 		kind  prometheus.ValueType
@@ -133,8 +161,15 @@ var (
 	}
 )
 
-func desc(name, help string) *prometheus.Desc {
-	return prometheus.NewDesc("capycoin_"+name, help, nil, nil)
+const signaturesHelp = "Signatures of transfers verified, by outcome."
+
+// desc describes a value, which may have a label.
+func desc(name, help string, label ...string) *prometheus.Desc {
+	var labels prometheus.Labels
+	if len(label) > 0 {
+		labels = prometheus.Labels{label[0]: label[1]}
+	}
+	return prometheus.NewDesc("capycoin_"+name, help, nil, labels)
 }
 
 // Describe implements [prometheus.Collector].
@@ -142,6 +177,10 @@ func (c *ledgerCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- commitRecords
 	ch <- commitSeconds
 	for _, v := range ledgerValues {
+		ch <- v.desc
+	}
+	ch <- feeAccountFunds
+	for _, v := range policyValues {
 		ch <- v.desc
 	}
 	for _, v := range issuerValues {
@@ -157,8 +196,24 @@ func (c *ledgerCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range ledgerValues {
 		ch <- prometheus.MustNewConstMetric(v.desc, v.kind, v.value(&s))
 	}
+	c.collectFees(ch)
 	for _, v := range issuerValues {
 		ch <- prometheus.MustNewConstMetric(v.desc, v.kind, v.value(&t))
+	}
+}
+
+// collectFees reads what is not among the ledger's own numbers, and leaves out what a
+// ledger that has stopped does not tell.
+func (c *ledgerCollector) collectFees(ch chan<- prometheus.Metric) {
+	ctx := context.Background()
+	if policy, _, err := c.led.FeePolicy(ctx); err == nil {
+		for _, v := range policyValues {
+			ch <- prometheus.MustNewConstMetric(v.desc, prometheus.GaugeValue, v.value(&policy))
+		}
+	}
+	acct, err := c.led.Account(ctx, capycoin.FeeAccount())
+	if err == nil || errors.Is(err, capycoin.ErrAccountNotFound) { // without a policy there is none
+		ch <- prometheus.MustNewConstMetric(feeAccountFunds, prometheus.GaugeValue, float64(acct.Funds))
 	}
 }
 

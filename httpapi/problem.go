@@ -22,7 +22,13 @@ type problem struct {
 	errorMessage string
 	detail       string
 
+	numbers
+}
+
+// numbers are the further members that some problems have.
+type numbers struct {
 	funds, required *capycoin.Coins // insufficient_funds
+	fee, maxFee     *capycoin.Coins // fee_too_high
 	index           *int            // of the transfer of a batch
 }
 
@@ -49,7 +55,7 @@ var (
 	errSignUpClosed   = errors.New("sign-up is closed")
 	errInviteRequired = errors.New("no invite")
 	errTooManySignUps = errors.New("too many sign-ups")
-	errTooManyIssues  = errors.New("too many new tokens")
+	errTooManyIssues  = errors.New("too many new tokens and keys")
 )
 
 // problems is what each error is answered with. A detail never shows
@@ -58,33 +64,44 @@ var problems = []struct {
 	err error
 	problem
 }{
-	{errNoRoute, problem{404, "not_found", "", "", "There is no such path; GET /openapi.yaml lists all there are.", nil, nil, nil}},
-	{errNoMethod, problem{405, "method_not_allowed", "", "", "This path does not have that method; the header Allow lists those it has.", nil, nil, nil}},
-	{errNotYou, problem{403, "forbidden", "", "", "The user of your process may not use this socket.", nil, nil, nil}},
-	{errNoToken, problem{401, "token_required", gatewayError, "Token required!", "Send the header Authorization: Bearer TOKEN with a token of this account.", nil, nil, nil}},
-	{capycoin.ErrInvalidToken, problem{401, "invalid_token", gatewayError, "Invalid token!", "This is not a valid token of this account.", nil, nil, nil}},
-	{errBearer, problem{400, "bad_request", gatewayError, "Bearer Auth not necessary", "Opening an account takes no token; leave the header out.", nil, nil, nil}},
-	{errSignUpClosed, problem{403, "signup_closed", "", "", "Nobody can open an account here; ask the operator for one.", nil, nil, nil}},
-	{errInviteRequired, problem{403, "invite_required", "", "", "To open an account takes an invite, as the member invite; the operator makes them.", nil, nil, nil}},
-	{capycoin.ErrInvalidInvite, problem{403, "invalid_invite", "", "", "There is no such invite, or it was used or has expired.", nil, nil, nil}},
-	{errTooManySignUps, problem{429, "too_many_requests", "", "", "Too many accounts are being opened; try again after as many seconds as Retry-After says.", nil, nil, nil}},
-	{errTooManyIssues, problem{429, "too_many_requests", "", "", "Too many tokens are being issued; try again after as many seconds as Retry-After says.", nil, nil, nil}},
-	{errTooLarge, problem{413, "too_large", "", "", "The body is too large; allowed are 64 KiB, for a batch 1 MiB, on the trusted side 8 MiB.", nil, nil, nil}},
-	{capycoin.ErrBatchTooLarge, problem{413, "too_large", "", "", "The atomic batch does not fit into one commit; split it, or leave atomic out.", nil, nil, nil}},
-	{errNotJSON, problem{415, "unsupported_media_type", "", "", "The body has to be application/json, in UTF-8.", nil, nil, nil}},
-	{capycoin.ErrKeyReused, problem{422, "idempotency_key_reused", "", "", "The sender used this key for another receiver or amount.", nil, nil, nil}},
-	{capycoin.ErrAmountIsZero, problem{422, "amount_is_zero", transactionError, "AmountIsZero", "The amount is 0; the least is 1.", nil, nil, nil}},
-	{capycoin.ErrAmountIsNegative, problem{422, "amount_is_negative", transactionError, "AmountIsNegative", "The amount is negative; the least is 1.", nil, nil, nil}},
-	{capycoin.ErrSameAccount, problem{422, "same_account", transactionError, "SenderReceiverAreTheSame", "The sender can't be the receiver.", nil, nil, nil}},
-	{capycoin.ErrSenderNotFound, problem{422, "sender_not_found", transactionError, "SenderAccountDoesNotExist", "There is no account with the sender's id.", nil, nil, nil}},
-	{capycoin.ErrReceiverNotFound, problem{422, "receiver_not_found", transactionError, "ReceiverAccountDoesNotExist", "There is no account with the receiver's id.", nil, nil, nil}},
-	{capycoin.ErrInsufficientFunds, problem{422, "insufficient_funds", transactionError, "SenderAccountNotEnoughFunds", "The sender has less than the amount and the fee.", nil, nil, nil}},
-	{capycoin.ErrTooManyTokens, problem{422, "too_many_tokens", "", "", "The account has 10 live tokens, as many as there can be; revoke one.", nil, nil, nil}},
-	{capycoin.ErrSeedToken, problem{422, "seed_account_has_no_token", "", "", "The seed account can't have a token; only the trusted side spends from it.", nil, nil, nil}},
-	{capycoin.ErrTransactionNotFound, problem{404, "transaction_not_found", transactionError, "TransactionDoesNotExist", "There is no such transaction, or the account is no party to it.", nil, nil, nil}},
-	{capycoin.ErrTokenNotFound, problem{404, "token_not_found", "", "", "The account has no such live token.", nil, nil, nil}},
-	{capycoin.ErrInviteNotFound, problem{404, "invite_not_found", "", "", "There is no such invite, or it was used, revoked or has expired.", nil, nil, nil}},
-	{capycoin.ErrAccountNotFound, problem{404, "account_not_found", accountError, "AccountDoesNotExist", "There is no account with this id.", nil, nil, nil}},
+	{errNoRoute, problem{404, "not_found", "", "", "There is no such path; GET /openapi.yaml, of the public API, lists all there are.", numbers{}}},
+	{errNoMethod, problem{405, "method_not_allowed", "", "", "This path does not have that method; the header Allow lists those it has.", numbers{}}},
+	{errNotYou, problem{403, "forbidden", "", "", "The user of your process may not use this socket.", numbers{}}},
+	{errNoToken, problem{401, "token_required", gatewayError, "Token required!", "Send the header Authorization: Bearer TOKEN with a token of this account.", numbers{}}},
+	{capycoin.ErrInvalidToken, problem{401, "invalid_token", gatewayError, "Invalid token!", "This is not a valid token of this account.", numbers{}}},
+	{errBearer, problem{400, "bad_request", gatewayError, "Bearer Auth not necessary", "Opening an account takes no token; leave the header out.", numbers{}}},
+	{errSignUpClosed, problem{403, "signup_closed", "", "", "Nobody can open an account here; ask the operator for one.", numbers{}}},
+	{errInviteRequired, problem{403, "invite_required", "", "", "To open an account takes an invite, as the member invite; the operator makes them.", numbers{}}},
+	{capycoin.ErrInvalidInvite, problem{403, "invalid_invite", "", "", "There is no such invite, or it was used or has expired.", numbers{}}},
+	{errTooManySignUps, problem{429, "too_many_requests", "", "", "Too many accounts are being opened; try again after as many seconds as Retry-After says.", numbers{}}},
+	{errTooManyIssues, problem{429, "too_many_requests", "", "", "Too many tokens are being issued, or keys changed; try again after as many seconds as Retry-After says.", numbers{}}},
+	{errTooLarge, problem{413, "too_large", "", "", "The body is too large; allowed are 64 KiB, for a batch 1 MiB, on the trusted side 8 MiB.", numbers{}}},
+	{capycoin.ErrBatchTooLarge, problem{413, "too_large", "", "", "The atomic batch does not fit into one commit; split it, or leave atomic out.", numbers{}}},
+	{errNotJSON, problem{415, "unsupported_media_type", "", "", "The body has to be application/json, in UTF-8.", numbers{}}},
+	{capycoin.ErrMalformedSignature, badRequest("signature", "A signed transfer has an idempotency key, a max_fee of 0 to 9007199254740991, and a not_after of the years 1970 to 9999.")},
+	{capycoin.ErrBadPublicKey, badRequest("public_key", "public_key has to be "+publicKeyForm+".")},
+	{capycoin.ErrKeyReused, problem{422, "idempotency_key_reused", "", "", "The sender used this key for another receiver or amount.", numbers{}}},
+	{capycoin.ErrSignatureRequired, problem{403, "signature_required", "", "", "The sender has a public key: the transfer needs its signature, as the members signature, not_after and max_fee.", numbers{}}},
+	{capycoin.ErrInvalidSignature, problem{403, "invalid_signature", "", "", "This is not what the sender's present key signs for this transfer in this ledger, or the sender has no key.", numbers{}}},
+	{capycoin.ErrSignatureExpired, problem{422, "signature_expired", "", "", "By the ledger's time it is after not_after; sign the transfer anew.", numbers{}}},
+	{capycoin.ErrSignatureTooLong, problem{422, "signature_too_long", "", "", "not_after is more than 24 hours after the ledger's time, the most there can be.", numbers{}}},
+	{capycoin.ErrAmountIsZero, problem{422, "amount_is_zero", transactionError, "AmountIsZero", "The amount is 0; the least is 1.", numbers{}}},
+	{capycoin.ErrAmountIsNegative, problem{422, "amount_is_negative", transactionError, "AmountIsNegative", "The amount is negative; the least is 1.", numbers{}}},
+	{capycoin.ErrSameAccount, problem{422, "same_account", transactionError, "SenderReceiverAreTheSame", "The sender can't be the receiver.", numbers{}}},
+	{capycoin.ErrSenderNotFound, problem{422, "sender_not_found", transactionError, "SenderAccountDoesNotExist", "There is no account with the sender's id.", numbers{}}},
+	{capycoin.ErrFeeAccount, problem{422, "fee_account_cannot_pay", "", "", "Only stipends take coins from the account of the fees.", numbers{}}},
+	{capycoin.ErrReceiverNotFound, problem{422, "receiver_not_found", transactionError, "ReceiverAccountDoesNotExist", "There is no account with the receiver's id.", numbers{}}},
+	{capycoin.ErrFeeTooHigh, problem{422, "fee_too_high", "", "", "The fee is higher than max_fee.", numbers{}}},
+	{capycoin.ErrInsufficientFunds, problem{422, "insufficient_funds", transactionError, "SenderAccountNotEnoughFunds", "The sender has less than the amount and the fee.", numbers{}}},
+	{capycoin.ErrTooManyTokens, problem{422, "too_many_tokens", "", "", "The account has 10 live tokens, as many as there can be; revoke one.", numbers{}}},
+	{capycoin.ErrSeedToken, problem{422, "seed_account_has_no_token", "", "", "The seed account can't have a token; only the trusted side spends from it.", numbers{}}},
+	{capycoin.ErrFeeToken, problem{422, "fee_account_has_no_token", "", "", "The account of the fees can't have a token; only stipends take coins from it.", numbers{}}},
+	{capycoin.ErrNoKey, problem{422, "account_has_no_key", "", "", "The account was opened without a public key, and stays so.", numbers{}}},
+	{capycoin.ErrKeyVersion, problem{422, "key_version_mismatch", "", "", "key_version is not that of the account's present key; ask for the account to see which it is.", numbers{}}},
+	{capycoin.ErrTransactionNotFound, problem{404, "transaction_not_found", transactionError, "TransactionDoesNotExist", "There is no such transaction, or the account is no party to it.", numbers{}}},
+	{capycoin.ErrTokenNotFound, problem{404, "token_not_found", "", "", "The account has no such live token.", numbers{}}},
+	{capycoin.ErrInviteNotFound, problem{404, "invite_not_found", "", "", "There is no such invite, or it was used, revoked or has expired.", numbers{}}},
+	{capycoin.ErrAccountNotFound, problem{404, "account_not_found", accountError, "AccountDoesNotExist", "There is no account with this id.", numbers{}}},
 	{capycoin.ErrBadCursor, badRequest("cursor", "cursor is not one of this listing; take it from next_cursor, with the same order, start and end or none.")},
 	{capycoin.ErrBadRange, badRequest("end", "The range ends before it starts.")},
 	{capycoin.ErrBadLabel, badRequest("label", "A label has at most 64 characters, none of them a control character.")},
@@ -98,7 +115,7 @@ var problems = []struct {
 	{capycoin.ErrDiskFull, unavailable("The server's disk is full: changes are declined until there is room, reads go on. Nothing was applied.")},
 	{capycoin.ErrNotWritten, unavailable("The change could not be written. Nothing was applied.")},
 	{capycoin.ErrBusy, unavailable("Too many tokens are being made or checked. Nothing was applied.")},
-	{capycoin.ErrOutcomeUnknown, problem{500, "outcome_unknown", "", "", "The disk failed during the change, which may or may not be made. Look the payment up, or repeat it with the same key.", nil, nil, nil}},
+	{capycoin.ErrOutcomeUnknown, problem{500, "outcome_unknown", "", "", "The disk failed during the change, which may or may not be made. Look the payment up, or repeat it with the same key.", numbers{}}},
 	{context.DeadlineExceeded, unavailable("Too many requests are waiting. Nothing was applied.")},
 	{context.Canceled, unavailable("The request was given up. Nothing was applied.")},
 }
@@ -139,6 +156,9 @@ func problemOf(err error) problem {
 			if short.Required > capycoin.MaxSupply {
 				p.detail += fmt.Sprintf(" No ledger has more than %d coins.", capycoin.MaxSupply)
 			}
+		}
+		if dear := (*capycoin.FeeTooHighError)(nil); errors.As(err, &dear) {
+			p.fee, p.maxFee = &dear.Fee, &dear.MaxFee
 		}
 		if batch := (*capycoin.BatchError)(nil); errors.As(err, &batch) {
 			p.index = &batch.Index
@@ -191,6 +211,12 @@ func (p *problem) append(b []byte) []byte {
 		b = strconv.AppendInt(b, int64(*p.funds), 10)
 		b = append(b, `,"required":`...)
 		b = strconv.AppendInt(b, int64(*p.required), 10)
+	}
+	if p.fee != nil {
+		b = append(b, `,"fee":`...)
+		b = strconv.AppendInt(b, int64(*p.fee), 10)
+		b = append(b, `,"max_fee":`...)
+		b = strconv.AppendInt(b, int64(*p.maxFee), 10)
 	}
 	if p.index != nil {
 		b = append(b, `,"index":`...)

@@ -59,6 +59,7 @@ var publicRoutes = []route{
 	{method: "GET", path: "/readyz", quiet: true, serve: serveReady},
 	{method: "GET", path: "/openapi.yaml", serve: serveOpenAPI},
 	{method: "GET", path: "/supply", serve: serveSupply},
+	{method: "GET", path: "/fee", query: []string{"amount"}, serve: serveFee},
 	{method: "POST", path: "/account", auth: nobodyWithToken, serve: serveSignUp},
 	{method: "GET", path: "/account/{account_id}", auth: owner, serve: serveAccount},
 	{method: "POST", path: "/account/{account_id}/transaction", auth: owner, key: keyTaken, serve: serveTransfer},
@@ -67,11 +68,17 @@ var publicRoutes = []route{
 	{method: "POST", path: "/account/{account_id}/transactions", auth: owner, key: keyRefused, serve: serveBatch},
 	{method: "POST", path: "/account/{account_id}/token", auth: owner, serve: serveIssueToken},
 	{method: "GET", path: "/account/{account_id}/tokens", auth: owner, serve: serveTokens},
+	{method: "POST", path: "/account/{account_id}/key", auth: owner, serve: serveChangeKey},
 	{method: "DELETE", path: "/account/{account_id}/token/{token_id}", auth: owner, serve: serveRevokeToken},
 }
 
 var trustedRoutes = []route{
 	{method: "GET", path: "/supply", serve: serveSupply},
+	{method: "GET", path: "/fee", query: []string{"amount"}, serve: serveFee},
+	{method: "GET", path: "/fee/policy", serve: serveFeePolicy},
+	{method: "PUT", path: "/fee/policy", change: true, serve: serveSetFeePolicy},
+	{method: "GET", path: "/stipend", serve: serveLastStipend},
+	{method: "POST", path: "/stipend", change: true, serve: servePayStipend},
 	{method: "POST", path: "/account", change: true, serve: serveOpenAccount},
 	{method: "GET", path: "/account/{account_id}", serve: serveAccount},
 	{method: "GET", path: "/accounts", query: []string{"limit", "cursor"}, serve: serveAccounts},
@@ -81,6 +88,7 @@ var trustedRoutes = []route{
 	{method: "POST", path: "/transactions", key: keyRefused, change: true, serve: serveBatch},
 	{method: "POST", path: "/account/{account_id}/token", change: true, serve: serveIssueToken},
 	{method: "GET", path: "/account/{account_id}/tokens", serve: serveTokens},
+	{method: "POST", path: "/account/{account_id}/key", change: true, serve: serveChangeKey},
 	{method: "DELETE", path: "/account/{account_id}/token/{token_id}", change: true, serve: serveRevokeToken},
 	{method: "POST", path: "/invite", change: true, serve: serveNewInvite},
 	{method: "GET", path: "/invites", query: []string{"limit", "cursor"}, serve: serveInvites},

@@ -52,5 +52,8 @@ func serveSupply(x *exchange) error {
 		b = append(b, `":`...)
 		b = strconv.AppendInt(b, m.n, 10)
 	}
-	return x.sendJSON(append(b, '}'))
+	// Not that of the last record: what not_after is compared with now.
+	b = append(b, `,"time":"`...)
+	b = appendTime(b, x.led.Time())
+	return x.sendJSON(append(b, `"}`...))
 }

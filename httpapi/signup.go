@@ -108,26 +108,33 @@ func serveSignUp(x *exchange) error {
 		return x.tooMany(wait, errTooManySignUps)
 	}
 	code, given := "", false
+	var key capycoin.PublicKey
 	err := x.parseObject(func(p *parser, name []byte) (err error) {
 		switch {
+		case string(name) == "public_key":
+			key, err = p.publicKey()
 		case string(name) != "invite":
-			return p.bad("there is no member %.40q; there is invite", name)
+			err = p.bad("there is no member %.40q; there are invite and public_key", name)
 		case x.signUp == SignUpOpen:
-			return p.bad("sign-up is open to all, leave the member invite out; the invite stays unused")
+			err = p.bad("sign-up is open to all, leave the member invite out; the invite stays unused")
+		default:
+			code, err = p.string()
+			given = true
 		}
-		code, err = p.string()
-		given = true
 		return err
 	})
 	switch {
 	case err != nil:
 		return err
 	case x.signUp == SignUpOpen:
-		return x.openAccount(x.iss.OpenAccount)
+		return x.openAccount(x.openKeyed(key))
 	case !given:
 		return errInviteRequired
 	}
 	return x.openAccount(func(ctx context.Context) (capycoin.Account, capycoin.IssuedToken, error) {
-		return x.iss.OpenInvited(ctx, code)
+		if key.IsZero() {
+			return x.iss.OpenInvited(ctx, code)
+		}
+		return x.iss.OpenKeyedInvited(ctx, code, key)
 	})
 }

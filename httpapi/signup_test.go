@@ -313,6 +313,8 @@ func TestSignUpOptions(t *testing.T) {
 		"SignUpsPerAddress": {SignUpsPerAddress: 1_000_001},
 		"SignUpsTotal":      {SignUpsTotal: 1_000_001},
 		"TokensPerAccount":  {TokensPerAccount: 1_000_001},
+		"Window":            {Stipend: capycoin.StipendRules{Window: 366}},
+		"Cap":               {Stipend: capycoin.StipendRules{Cap: 100_001}},
 		"TrustedProxies":    {TrustedProxies: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")}},
 	} {
 		_, err := httpapi.New(w.led, w.iss, &o)

@@ -27,30 +27,54 @@ func (x *exchange) parseObject(member func(p *parser, name []byte) error) error 
 	return badBody(p.end())
 }
 
-// serveOpenAccount opens an account, with a token if that is asked for.
+// serveOpenAccount opens an account, with a token and a key if that is asked for.
 func serveOpenAccount(x *exchange) error {
 	withToken := false
+	var key capycoin.PublicKey
 	err := x.parseObject(func(p *parser, name []byte) (err error) {
-		if string(name) != "token" {
-			return p.bad("there is no member %.40q; there is token", name)
+		switch string(name) {
+		case "token":
+			withToken, err = p.boolean()
+		case "public_key":
+			key, err = p.publicKey()
+		default:
+			err = p.bad("there is no member %.40q; there are token and public_key", name)
 		}
-		withToken, err = p.boolean()
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	if !key.IsZero() {
+		x.note(slog.String("public_key", key.String()))
+	}
 	if withToken {
-		return x.openAccount(x.iss.OpenAccount)
+		return x.openAccount(x.openKeyed(key))
 	}
 	ctx, end := x.hashing()
 	defer end()
-	acct, err := x.led.OpenAccount(ctx)
+	var acct capycoin.Account
+	if key.IsZero() {
+		acct, err = x.led.OpenAccount(ctx)
+	} else {
+		acct, err = x.led.OpenKeyedAccount(ctx, key)
+	}
 	if err != nil {
 		return err
 	}
 	x.note(idAttr("account_id", acct.ID))
 	return x.sendJSON(append(appendID([]byte(`{"account_id":"`), acct.ID), `"}`...))
+}
+
+// openKeyed returns what opens an account with a token, and with a key unless that
+// is the zero one.
+func (x *exchange) openKeyed(key capycoin.PublicKey) func(context.Context) (capycoin.Account, capycoin.IssuedToken, error) {
+	if key.IsZero() {
+		return x.iss.OpenAccount
+	}
+	return func(ctx context.Context) (capycoin.Account, capycoin.IssuedToken, error) {
+		return x.iss.OpenKeyedAccount(ctx, key)
+	}
 }
 
 // openAccount answers with an account and its first token.
@@ -103,9 +127,9 @@ func (x *exchange) parseLabelled(label *string, expires *time.Time) error {
 	})
 }
 
-// defaultPerAccount is how many further tokens an account may ask for a minute. A
-// token costs what an account does, a hash and a place in the file, and is revoked
-// in no time.
+// defaultPerAccount is how many further tokens and changes of its key an account may
+// ask for a minute. A token costs what an account does, a hash and a place in the
+// file, and is revoked in no time; a change of the key costs the place.
 const defaultPerAccount = 20
 
 func serveIssueToken(x *exchange) error {

@@ -207,7 +207,7 @@ func TestTrustedAccounts(t *testing.T) {
 		}
 	}
 	seed := into[accountJSON](w.tru.get("/account/"+seedID, ""))
-	if want := (accountJSON{seedID, "2000-01-01T00:00:00.000000Z", 100_000, 0}); seed != want {
+	if want := (accountJSON{seedID, "2000-01-01T00:00:00.000000Z", 100_000, 0, nil, nil}); seed != want {
 		t.Errorf("got seed account %+v, want %+v", seed, want)
 	}
 	for _, path := range []string{"", "/transactions", "/tokens"} {

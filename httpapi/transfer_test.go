@@ -29,7 +29,7 @@ func TestTransfer(t *testing.T) {
 		t.Errorf("the receiver sees %+v, want %+v", got, entry)
 	}
 	acct := into[accountJSON](w.pub.get(own.path(""), own.token))
-	if want := (accountJSON{own.id, "2022-08-15T13:24:23.136285Z", 95, 2}); acct != want {
+	if want := (accountJSON{own.id, "2022-08-15T13:24:23.136285Z", 95, 2, nil, nil}); acct != want {
 		t.Errorf("got account %+v, want %+v", acct, want)
 	}
 	// To the seed account, and all of it.

@@ -13,9 +13,9 @@ import (
 )
 
 // parseTransfer reads a transfer: the members receiver and amount, on the
-// trusted side sender, and in a batch key.
+// trusted side sender, in a batch key, and those of a signed one.
 func (x *exchange) parseTransfer(p *parser, inBatch bool) (t capycoin.Transfer, err error) {
-	var sender, receiver, amount bool
+	var sender, receiver, amount, signature, notAfter bool
 	err = p.object(func(name []byte) (err error) {
 		switch {
 		case string(name) == "sender" && x.trusted():
@@ -32,6 +32,14 @@ func (x *exchange) parseTransfer(p *parser, inBatch bool) (t capycoin.Transfer, 
 			if t.Key, err = p.string(); err == nil && !capycoin.ValidKey(t.Key) {
 				err = hasToBe("key", keyForm)
 			}
+		case string(name) == "max_fee":
+			t.MaxFee, err = p.maxFee()
+		case string(name) == "signature":
+			signature = true
+			err = p.base64("signature", signedPart(&t).Bytes[:])
+		case string(name) == "not_after":
+			notAfter = true
+			signedPart(&t).NotAfter, err = p.notAfter()
 		default:
 			err = p.bad("there is no member %.40q; there are %s", name, x.transferMembers(inBatch))
 		}
@@ -46,19 +54,24 @@ func (x *exchange) parseTransfer(p *parser, inBatch bool) (t capycoin.Transfer, 
 		return t, missing("amount")
 	case x.trusted() && !sender:
 		return t, missing("sender")
-	case !x.trusted():
+	case t.Signature != nil:
+		if err := x.checkSigned(&t, inBatch, signature, notAfter); err != nil {
+			return t, err
+		}
+	}
+	if !x.trusted() {
 		t.Sender = x.account
 	}
 	return t, nil
 }
 
 func (x *exchange) transferMembers(inBatch bool) string {
-	names := "receiver and amount"
+	names := "receiver, amount, max_fee, signature and not_after"
+	if inBatch {
+		names = "key, " + names
+	}
 	if x.trusted() {
 		names = "sender, " + names
-	}
-	if inBatch {
-		names += ", and key"
 	}
 	return names
 }
@@ -104,9 +117,10 @@ func serveTransfer(x *exchange) error {
 	if x.changes() {
 		x.noteReceipt(&receipt)
 	}
-	x.metrics.transferred(1)
 	if receipt.Replayed {
 		x.w.Header().Set("Idempotency-Replayed", "true")
+	} else {
+		x.metrics.transferred(1)
 	}
 	b := new(receiptWriter).append(make([]byte, 0, 400), &receipt)
 	return x.sendJSON(append(b, '}'))
