@@ -53,6 +53,9 @@ func newAccount(s *settings) *cobra.Command {
 			}
 			text, err := tableOfAccounts([]account{a}, true)
 			cmd.Print(text)
+			if a.PublicKey != nil && a.KeyVersion != nil {
+				cmd.Printf("its payments are signed by the key %s, version %d\n", *a.PublicKey, *a.KeyVersion)
+			}
 			return err
 		},
 	}

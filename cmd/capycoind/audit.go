@@ -86,8 +86,11 @@ func (o *auditOutput) line(l httpapi.AuditLine, raw []byte) error {
 		o.done = true
 		r := l.Report
 		if !o.json {
-			o.cmd.Printf("%d records up to %d, %d accounts, %d transactions, %d keys, %d live tokens, %d live invites, %d coins, in %.1f s\n",
+			o.cmd.Printf("%d records up to %d, %d accounts, %d transactions, %d idempotency keys, %d live tokens, %d live invites, %d coins, in %.1f s\n",
 				r.Records, r.Position, r.Accounts, r.Transactions, r.Keys, r.Tokens, r.Invites, r.Supply, r.Seconds)
+			if r.Signatures > 0 || r.Fees > 0 || r.Stipends > 0 {
+				o.cmd.Printf("%d signatures verified, %d coins of fees, %d stipends\n", r.Signatures, r.Fees, r.Stipends)
+			}
 		}
 		if r.FaultCount > 0 {
 			return hint(fmt.Errorf("the books have %d faults", r.FaultCount), "docs/operating.md says what to do about it; capycoind repair makes a damaged file whole")

@@ -52,6 +52,13 @@ func (b *bench) ledger(name string) (*world, error) {
 // world returns the ledger of a name, and makes it with so many accounts. Cases
 // that name the same one share it.
 func (b *bench) world(ctx context.Context, name string, accounts int) (*world, error) {
+	return b.worldOf(ctx, name, accounts, func(ctx context.Context, led *capycoin.Ledger) (capycoin.Account, error) {
+		return led.OpenAccount(ctx)
+	})
+}
+
+// worldOf is world with accounts that open opens.
+func (b *bench) worldOf(ctx context.Context, name string, accounts int, open func(context.Context, *capycoin.Ledger) (capycoin.Account, error)) (*world, error) {
 	if i := slices.IndexFunc(b.worlds, func(w *world) bool { return w.name == name }); i >= 0 {
 		return b.worlds[i], nil
 	}
@@ -68,7 +75,7 @@ func (b *bench) world(ctx context.Context, name string, accounts int) (*world, e
 			if worker == 0 {
 				b.watch.show("  %d of %d accounts", i, accounts)
 			}
-			acct, err := w.led.OpenAccount(ctx)
+			acct, err := open(ctx, w.led)
 			if err != nil {
 				return err
 			}

@@ -38,6 +38,7 @@ type bench struct {
 	streams uint64   // of random numbers that were taken
 	worlds  []*world // ledgers, in the order they were made
 	raws    map[string]*rawLog
+	signing *signedWorld // nil: no case has needed it yet
 	served  *site
 	atEnd   []func() error
 }
@@ -68,6 +69,10 @@ type load struct {
 	workers []operation
 	used    func() int64 // bytes of the file in use; nil: nothing is written
 	beside  *load        // runs meanwhile, and is not counted
+	// prepare makes ready what the workers take, before the clock starts; nil:
+	// nothing is to be made ready. When they find none left they return
+	// errNoneLeft, the clock stops, and it is called again.
+	prepare func(context.Context) error
 }
 
 // run measures a case and its limit in turns.
@@ -120,9 +125,27 @@ func (l *load) fileUsed() int64 {
 	return l.used()
 }
 
-// run runs the workers side by side for some time. What was begun then is
-// waited for, and counts.
+// run runs the workers for some time: in several turns if they need something made
+// ready for each, which does not count as time.
 func (l *load) run(ctx context.Context, d time.Duration, times *latencies) (n int64, perSecond float64, err error) {
+	var took time.Duration
+	for {
+		if l.prepare != nil {
+			if err := l.prepare(ctx); err != nil {
+				return n, 0, err
+			}
+		}
+		count, took1, err := l.turn(ctx, d-took, times)
+		n, took = n+count, took+took1
+		if err != nil || took >= d {
+			return n, float64(n) / took.Seconds(), err
+		}
+	}
+}
+
+// turn runs the workers side by side for some time, or until they find nothing to do.
+// What was begun then is waited for, and counts.
+func (l *load) turn(ctx context.Context, d time.Duration, times *latencies) (n int64, took time.Duration, err error) {
 	timed, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -146,6 +169,8 @@ func (l *load) run(ctx context.Context, d time.Duration, times *latencies) (n in
 			times.merge(&mine)
 			if err != nil {
 				cancel()
+			}
+			if err != nil && !errors.Is(err, errNoneLeft) {
 				errs = append(errs, err)
 			}
 		})
@@ -155,14 +180,14 @@ func (l *load) run(ctx context.Context, d time.Duration, times *latencies) (n in
 		_, _, besideErr = l.beside.run(ctx, d, &latencies{})
 	}
 	wg.Wait()
-	perSecond = float64(n) / time.Since(start).Seconds()
+	took = time.Since(start)
 	if ctx.Err() != nil {
-		return n, perSecond, ctx.Err() // whatever else went wrong came of it
+		return n, took, ctx.Err() // whatever else went wrong came of it
 	}
 	if len(errs) > 0 {
-		return n, perSecond, errs[0] // the others are mostly the same
+		return n, took, errs[0] // the others are mostly the same
 	}
-	return n, perSecond, besideErr
+	return n, took, besideErr
 }
 
 func median(v []float64) float64 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/capycoin/capycoin"
 )
 
 // runBenchForTest runs the command in a folder of its own, which has to be
@@ -62,7 +65,7 @@ func TestBenchUnread(t *testing.T) {
 // TestBench runs a case of each sort for a moment.
 func TestBench(t *testing.T) {
 	t.Parallel()
-	names := []string{"callers-1", "callers-64", "account", "http-post-64", "http-get-64"}
+	names := []string{"callers-1", "callers-64", "signed-64", "signed-batch-8192", "account", "http-post-64", "http-get-64"}
 	status, stdout, stderr := runBenchForTest(t, append([]string{"--seconds", "0.2", "--json"}, names...)...)
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, stderr)
@@ -75,7 +78,7 @@ func TestBench(t *testing.T) {
 	for i, line := range lines {
 		checkBenchLine(t, line, want[i])
 	}
-	for _, name := range []string{"plain", "http"} {
+	for _, name := range []string{"plain", "signed", "http"} {
 		if !strings.Contains(stderr, "audited the ledger "+name+":") {
 			t.Errorf("no audit of the ledger %s is told of: %s", name, stderr)
 		}
@@ -108,7 +111,7 @@ func checkBenchLine(t *testing.T, line, name string) {
 			t.Errorf("the ratio is not the quotient, %v: %s", want, line)
 		}
 	}
-	writes := strings.HasPrefix(name, "callers-") || name == "http-post-64"
+	writes := strings.HasPrefix(name, "callers-") || strings.HasPrefix(name, "signed-") || name == "http-post-64"
 	// Some find room in pages that are free.
 	if writes != (r.BytesEach != nil) || writes && (*r.BytesEach < 40 && r.PerSecond > 500 || *r.BytesEach > 20_000) {
 		t.Errorf("bytes a transfer are wanted: %t: %s", writes, line)
@@ -170,7 +173,7 @@ func TestBenchRefuses(t *testing.T) {
 // nothing behind.
 func TestBenchInterrupted(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"keys-1024", "http-get-64"} {
+	for _, name := range []string{"keys-1024", "signed-64", "http-get-64"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -190,6 +193,90 @@ func TestBenchInterrupted(t *testing.T) {
 			wantEmpty(t, dir)
 		})
 	}
+}
+
+// TestLoadTurns: a load that has used up what was made ready for it gets more, and
+// neither that nor the end of it counts as time or as an error.
+func TestLoadTurns(t *testing.T) {
+	t.Parallel()
+	const pause, ready = 50 * time.Millisecond, 100
+	left, prepared := 0, 0
+	l := load{
+		prepare: func(context.Context) error {
+			time.Sleep(pause)
+			left, prepared = ready, prepared+1
+			return nil
+		},
+		workers: []operation{func() (int, time.Duration, error) {
+			if left == 0 {
+				return 0, 0, errNoneLeft
+			}
+			if left--; left == 0 {
+				time.Sleep(40 * time.Millisecond)
+			}
+			return 1, 0, nil
+		}},
+	}
+	const d = 100 * time.Millisecond
+	start := time.Now()
+	n, perSecond, err := l.run(t.Context(), d, &latencies{})
+	took := time.Since(start)
+	if err != nil || prepared < 2 || n <= int64(ready*(prepared-1)) || n > int64(ready*prepared) {
+		t.Errorf("%d operations in %d turns of %d: %v", n, prepared, ready, err)
+	}
+	if clock := float64(n) / perSecond; clock < d.Seconds() || clock > (took-pause*time.Duration(prepared)).Seconds() {
+		t.Errorf("%v s were counted, of %v with %d preparations of %v", clock, took, prepared, pause)
+	}
+
+	bad := errors.New("bad")
+	l.prepare = func(context.Context) error { return bad }
+	if _, _, err := l.run(t.Context(), d, &latencies{}); !errors.Is(err, bad) {
+		t.Errorf("got %v, want the error of preparing", err)
+	}
+}
+
+// TestSignedTransfers: what is prepared is good, is taken once, and is topped up.
+func TestSignedTransfers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("signs tens of thousands of transfers")
+	}
+	t.Parallel()
+	b := &bench{dir: t.TempDir(), seed: 1, step: func(string, ...any) {}, watch: &progress{}}
+	defer func() {
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	s, err := b.signedWorld(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	check := func(some []capycoin.Transfer) {
+		t.Helper()
+		for _, tr := range some {
+			if err := capycoin.VerifyTransfer(s.ledger, 1, tr, publicKeyOf(s.private[tr.Sender])); err != nil || seen[tr.Key] {
+				t.Fatalf("the transfer with key %q: %v, or was there before", tr.Key, err)
+			}
+			seen[tr.Key] = true
+		}
+	}
+	for range 2 {
+		if err := s.prepare(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		some, err := s.take(10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(some)
+		if _, err := s.take(len(s.signed)); !errors.Is(err, errNoneLeft) {
+			t.Errorf("more than there are: got %v", err)
+		}
+		s.taken.Store(10)
+	}
+	check(s.signed[10:20])
+	check(s.signed[len(s.signed)-10:])
 }
 
 func TestBenchChosen(t *testing.T) {

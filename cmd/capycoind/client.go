@@ -22,12 +22,16 @@ type client struct {
 	ctx    context.Context
 	socket string
 	start  string // the command that starts such a server
+	again  string // what to do about a change that was not answered
 	http   *http.Client
 }
 
 func newClient(cmd *cobra.Command, s *settings) *client {
 	socket := s.socketPath()
-	c := &client{ctx: cmd.Context(), socket: socket, start: "capycoind --db " + s.db}
+	c := &client{
+		ctx: cmd.Context(), socket: socket, start: "capycoind --db " + s.db,
+		again: "repeat it with the same --key if it had one, look at the accounts if not",
+	}
 	if s.socket != "" {
 		c.start = "capycoind --db FILE --socket " + s.socket
 	}
@@ -94,7 +98,7 @@ func (c *client) unreachable(method string, err error) error {
 	case c.ctx.Err() != nil && method == http.MethodGet:
 		return errors.New("interrupted")
 	case c.ctx.Err() != nil:
-		return maybeDone(errors.New("interrupted before the answer came"))
+		return c.maybeDone(errors.New("interrupted before the answer came"))
 	case errors.Is(err, fs.ErrPermission):
 		return notAllowed(fmt.Errorf("you may not open %s", c.socket))
 	case dialling && (refused(err) || errors.Is(err, fs.ErrNotExist)):
@@ -104,7 +108,7 @@ func (c *client) unreachable(method string, err error) error {
 	case method == http.MethodGet:
 		return fmt.Errorf("asking the server on %s: %w", c.socket, err)
 	}
-	return maybeDone(fmt.Errorf("asking the server on %s: %w", c.socket, err))
+	return c.maybeDone(fmt.Errorf("asking the server on %s: %w", c.socket, err))
 }
 
 // notAllowed is about a socket that is not for this user.
@@ -116,8 +120,8 @@ func notAllowed(err error) error {
 }
 
 // maybeDone is about a change that was asked for and not answered.
-func maybeDone(err error) error {
-	return hint(err, "it may have been done or not: repeat it with the same --key if it had one, look at the accounts if not")
+func (c *client) maybeDone(err error) error {
+	return hint(err, "it may have been done or not: %s", c.again)
 }
 
 // refusal is a problem that the server answered.
@@ -165,6 +169,9 @@ type account struct {
 	Created      string `json:"created"`
 	Funds        int64  `json:"funds"`
 	Transactions int64  `json:"transactions"`
+	// Of one with a public key; nil, and null, otherwise.
+	PublicKey  *string `json:"public_key"`
+	KeyVersion *uint32 `json:"key_version"`
 }
 
 // accounts calls fn with a page of accounts after the other, in order of
@@ -187,14 +194,14 @@ func (c *client) accounts(limit int, fn func([]account) (more bool, err error)) 
 	return nil
 }
 
-// seed returns the id of the seed account.
-func (c *client) seed() (id string, err error) {
+// seed returns the seed account.
+func (c *client) seed() (seed account, err error) {
 	err = c.accounts(1, func(page []account) (bool, error) {
 		if len(page) == 0 {
 			return false, errors.New("the server has no seed account")
 		}
-		id = page[0].ID
+		seed = page[0]
 		return false, nil
 	})
-	return id, err
+	return seed, err
 }

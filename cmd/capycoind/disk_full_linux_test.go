@@ -74,8 +74,7 @@ func (o *oracle) payUntil(full bool) (made, declined int64) {
 			for !enough() && time.Now().Before(deadline) {
 				x := o.ask(rng, i, true)
 				h := o.holders[i]
-				a, err := o.p.request("POST", "/account/"+h.ID+"/transaction", h.Token, x.key,
-					fmt.Sprintf(`{"receiver":%q,"amount":%d}`, x.receiver, x.amount))
+				a, err := o.p.request("POST", "/account/"+h.ID+"/transaction", h.Token, x.key, o.body(h, x))
 				switch {
 				case err == nil && a.status == http.StatusOK:
 					paid.Add(1)

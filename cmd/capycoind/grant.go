@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
@@ -17,6 +18,10 @@ type payment struct {
 	Receiver string `json:"receiver"`
 	Amount   int64  `json:"amount"`
 	Key      string `json:"key,omitempty"`
+	// Of a signed one.
+	MaxFee    *int64 `json:"max_fee,omitempty"`
+	NotAfter  string `json:"not_after,omitempty"`
+	Signature string `json:"signature,omitempty"`
 }
 
 // wholeNumber reads an argument.
@@ -39,7 +44,7 @@ func checkKey(cmd *cobra.Command, key string) error {
 
 func newGrant(s *settings) *cobra.Command {
 	var limit int64
-	var key string
+	var key, signWith string
 	cmd := &cobra.Command{
 		Use:   "grant RECEIVER AMOUNT",
 		Short: "Pay from the seed account",
@@ -62,11 +67,21 @@ func newGrant(s *settings) *cobra.Command {
 			if err := checkKey(cmd, key); err != nil {
 				return err
 			}
-			return grant(newClient(cmd, s), cmd, receiver, amount, key, s.json)
+			c := newClient(cmd, s)
+			seed, err := c.seed()
+			if err != nil {
+				return err
+			}
+			signer, err := c.seedSigner(cmd, &seed, signWith)
+			if err != nil {
+				return err
+			}
+			return grant(c, cmd, payment{Sender: seed.ID, Receiver: receiver, Amount: amount, Key: key}, signer, s.json)
 		},
 	}
 	cmd.Flags().Int64Var(&limit, "limit", 100, "the most `coins` to pay, against a slip of the hand")
 	cmd.Flags().StringVar(&key, "key", "", "pay once under this `key`, however often this is run")
+	signWithFlag(cmd, &signWith)
 	return withJSON(cmd, s)
 }
 
@@ -81,14 +96,22 @@ type receipt struct {
 	Replayed      bool   `json:"replayed"`
 }
 
-func grant(c *client, cmd *cobra.Command, receiver string, amount int64, key string, asJSON bool) error {
-	seed, err := c.seed()
-	if err != nil {
-		return err
+// grant makes a payment; signer is nil if it is not to be signed.
+func grant(c *client, cmd *cobra.Command, p payment, signer *signer, asJSON bool) error {
+	if signer != nil {
+		if p.Key == "" { // what is signed has one
+			p.Key = uuid.NewString()
+			c.again = "repeat it with --key " + p.Key + ", which pays once"
+		}
+		if err := signer.sign(&p); err != nil {
+			return err
+		}
 	}
-	resp, err := c.open("POST", "/transaction", key, payment{Sender: seed, Receiver: receiver, Amount: amount})
+	key := p.Key
+	p.Key = "" // it goes into the header
+	resp, err := c.open("POST", "/transaction", key, p)
 	if err != nil {
-		return err
+		return signError(err)
 	}
 	var r receipt
 	if _, err := read(resp, &r); err != nil {
@@ -107,6 +130,6 @@ func grant(c *client, cmd *cobra.Command, receiver string, amount int64, key str
 	if r.Replayed {
 		word = "had already paid"
 	}
-	cmd.Printf("%s %d to %s, transaction %s; the seed account then had %d\n", word, amount, r.Receiver, r.TransactionID, r.SenderFunds)
+	cmd.Printf("%s %d to %s, transaction %s; the seed account then had %d\n", word, p.Amount, r.Receiver, r.TransactionID, r.SenderFunds)
 	return nil
 }

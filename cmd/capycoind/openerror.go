@@ -18,6 +18,7 @@ func openError(err error, path string) error {
 	}{
 		{capycoin.ErrLocked, "another capycoind serves this file; stop it, or choose another file with --db"},
 		{capycoin.ErrSupplyMismatch, "leave --supply out, or choose another file with --db: a supply never changes"},
+		{capycoin.ErrSeedKeyMismatch, "leave --seed-key out, or choose another file with --db: the key that the seed account was opened with never changes, the one it has is changed with capycoind rekey"},
 		{capycoin.ErrNewerFormat, "use the version of capycoind that wrote the file, or a later one"},
 		{capycoin.ErrEmptyFile, "restore a copy; or remove the file if it never was a ledger"},
 		{capycoin.ErrNotLedger, "choose another file with --db; of a copy that is not finished, run the command again that makes it"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,9 @@ type oracle struct {
 	t       *testing.T
 	report  func(format string, args ...any) // of what should not be
 	p       *process
-	holders []holder
+	holders []holder     // every second one has a key
+	ledger  uuid.UUID    // the ledger's id
+	turning string       // the account whose key is changed over and over
 	amount  atomic.Int64 // the last one asked for
 	ending  atomic.Bool  // load is to send nothing more
 
@@ -38,6 +41,7 @@ type oracle struct {
 	batches   [][]*transfer       // atomic ones
 	opened    []string            // accounts whose opening was acknowledged
 	openings  int                 // those asked for
+	version   uint32              // of the turning key: the last one acknowledged
 }
 
 // transfer is one that was asked for.
@@ -58,13 +62,26 @@ const (
 )
 
 func newOracle(t *testing.T, p *process, holders int) *oracle {
-	o := &oracle{t: t, report: t.Errorf, p: p, transfers: make(map[int64]*transfer)}
-	for range holders {
-		h := p.open(1_000_000_000_000)
+	o := &oracle{t: t, report: t.Errorf, p: p, transfers: make(map[int64]*transfer), version: 1}
+	var supply struct {
+		ID uuid.UUID `json:"ledger_id"`
+	}
+	p.ask("GET", "/supply", "", "", "", &supply)
+	o.ledger = supply.ID
+	p.ask("PUT", "/fee/policy", "", "", `{"flat":1,"basis_points":10}`, nil)
+	for i := range holders {
+		var key ed25519.PrivateKey
+		if i%2 == 1 {
+			key, _ = oracleKey(fmt.Sprint("holder ", i))
+		}
+		h := p.openKeyed(1_000_000_000_000, key)
 		o.holders = append(o.holders, h)
 		o.opened = append(o.opened, h.ID)
 	}
-	o.openings = holders
+	key, _ := oracleKey("turn 1")
+	o.turning = p.openKeyed(0, key).ID
+	o.opened = append(o.opened, o.turning)
+	o.openings = holders + 1
 	return o
 }
 
@@ -72,7 +89,7 @@ func newOracle(t *testing.T, p *process, holders int) *oracle {
 func (o *oracle) ask(rng *rand.Rand, sender int, keyed bool) *transfer {
 	receiver := (sender + 1 + rng.IntN(len(o.holders)-1)) % len(o.holders)
 	x := &transfer{sender: o.holders[sender].ID, receiver: o.holders[receiver].ID, amount: o.amount.Add(1)}
-	if keyed {
+	if keyed || o.holders[sender].key != nil {
 		x.key = fmt.Sprintf("k%d", x.amount)
 	}
 	o.mu.Lock()
@@ -89,6 +106,15 @@ func (o *oracle) acknowledge(x *transfer, id string) {
 		o.report("transfer %d was transaction %s and now is %s", x.amount, x.id, id)
 	}
 	x.fate, x.id = acknowledged, id
+}
+
+// loads begins load from all accounts, and of changes of a key.
+func (o *oracle) loads(rng *rand.Rand, running *sync.WaitGroup) {
+	for i := range 2 * len(o.holders) {
+		worker := rand.New(rand.NewPCG(rng.Uint64(), 0))
+		running.Go(func() { o.load(worker, i%len(o.holders)) })
+	}
+	running.Go(o.turn)
 }
 
 // load sends requests from one account, one after the other, until the server
@@ -119,15 +145,15 @@ func (o *oracle) load(rng *rand.Rand, sender int) {
 
 // pay sends a transfer. The error is that of the connection.
 func (o *oracle) pay(h holder, x *transfer, again bool) error {
-	body := fmt.Sprintf(`{"receiver":%q,"amount":%d}`, x.receiver, x.amount)
-	a, err := o.p.request("POST", "/account/"+h.ID+"/transaction", h.Token, x.key, body)
+	a, err := o.p.request("POST", "/account/"+h.ID+"/transaction", h.Token, x.key, o.body(h, x))
 	if err != nil {
 		return err
 	}
 	var r struct {
-		ID string `json:"transaction_id"`
+		ID  string `json:"transaction_id"`
+		Fee int64
 	}
-	if err := json.Unmarshal(a.body, &r); err != nil || a.status != http.StatusOK || a.replayed != again {
+	if err := json.Unmarshal(a.body, &r); err != nil || a.status != http.StatusOK || a.replayed != again || r.Fee != x.fee() {
 		o.report("transfer %d, repeated %t: %d, replayed %t, %s", x.amount, again, a.status, a.replayed, a.body)
 		return errors.New("not as it should be")
 	}
@@ -137,17 +163,17 @@ func (o *oracle) pay(h holder, x *transfer, again bool) error {
 
 // batch sends an atomic batch.
 func (o *oracle) batch(rng *rand.Rand, sender int) error {
-	type item struct {
-		Receiver string `json:"receiver"`
-		Amount   int64  `json:"amount"`
-		Key      string `json:"key,omitempty"`
-	}
+	h := o.holders[sender]
 	var asked []*transfer
-	var items []item
+	var items []map[string]any
 	for range 2 + rng.IntN(30) {
 		x := o.ask(rng, sender, rng.IntN(2) == 0)
 		asked = append(asked, x)
-		items = append(items, item{x.receiver, x.amount, x.key})
+		m := o.members(h, x)
+		if x.key != "" {
+			m["key"] = x.key
+		}
+		items = append(items, m)
 	}
 	o.mu.Lock()
 	o.batches = append(o.batches, asked)
@@ -156,7 +182,6 @@ func (o *oracle) batch(rng *rand.Rand, sender int) error {
 	if err != nil {
 		return err
 	}
-	h := o.holders[sender]
 	a, err := o.p.request("POST", "/account/"+h.ID+"/transactions", h.Token, "", string(body))
 	if err != nil {
 		return err
@@ -229,7 +254,7 @@ func (o *oracle) judge() (made, not int) {
 				o.report("nobody asked for %+v", tx)
 			case found[amount] != "":
 				o.report("transfer %d was made twice: %s and %s", amount, found[amount], tx.ID)
-			case x.sender != tx.Sender.String() || x.receiver != tx.Receiver.String() || x.key != tx.Key:
+			case x.sender != tx.Sender.String() || x.receiver != tx.Receiver.String() || x.key != tx.Key || x.fee() != int64(tx.Fee):
 				o.report("transfer %+v was made as %+v", x, tx)
 			}
 			found[amount] = tx.ID.String()
@@ -274,8 +299,11 @@ func (o *oracle) judgeAccounts(led *capycoin.Ledger) {
 		if err != nil {
 			o.t.Fatal(err)
 		}
-		if a.ID == capycoin.DefaultSeedAccount() {
+		if a.ID == capycoin.DefaultSeedAccount() || a.ID == capycoin.FeeAccount() {
 			continue
+		}
+		if a.ID.String() == o.turning {
+			o.judgeKey(a)
 		}
 		there[a.ID.String()] = true
 		if tokens, err := iss.List(o.t.Context(), a.ID); err != nil || len(tokens) != 1 {
@@ -333,10 +361,7 @@ func TestHarnessKill(t *testing.T) {
 // lose, however slow the machine is.
 func (o *oracle) kill(rng *rand.Rand, first bool) {
 	var load sync.WaitGroup
-	for i := range 2 * len(o.holders) {
-		worker := rand.New(rand.NewPCG(rng.Uint64(), 0))
-		load.Go(func() { o.load(worker, i%len(o.holders)) })
-	}
+	o.loads(rng, &load)
 	for deadline := time.Now().Add(20 * time.Second); first && o.amount.Load() < 200 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
@@ -415,8 +440,9 @@ func TestHarnessKillAtCreation(t *testing.T) {
 // in part.
 func TestOracle(t *testing.T) {
 	p := newProcess(t)
-	a, b := p.open(1000), p.open(1000)
-	p.open(0)
+	p.ask("PUT", "/fee/policy", "", "", `{"flat":1,"basis_points":10}`, nil)
+	key, _ := oracleKey("turn 1")
+	a, b, c := p.open(1000), p.open(1000), p.openKeyed(0, key)
 	pay := func(amount int, key string) string {
 		var r struct {
 			ID string `json:"transaction_id"`
@@ -448,9 +474,12 @@ func TestOracle(t *testing.T) {
 		}, "in part"},
 		{func(o *oracle) { o.opened = append(o.opened, uuid.NewString()) }, "is gone"},
 		{func(o *oracle) { o.openings = 2 }, "there are 3 accounts"},
+		{func(o *oracle) { o.version = 2 }, "version 2 of the key was acknowledged"},
+		{func(o *oracle) { o.version = 0 }, ""},
+		{func(o *oracle) { o.turning = b.ID }, "version 1 of the key was acknowledged"},
 	} {
 		var complaints []string
-		o := &oracle{t: t, p: p, holders: []holder{a, b}, opened: []string{a.ID, b.ID}, openings: 3}
+		o := &oracle{t: t, p: p, holders: []holder{a, b}, opened: []string{a.ID, b.ID}, openings: 3, turning: c.ID, version: 1}
 		o.report = func(format string, args ...any) { complaints = append(complaints, fmt.Sprintf(format, args...)) }
 		o.transfers = map[int64]*transfer{
 			1: {sender: a.ID, receiver: b.ID, amount: 1, key: "one", fate: acknowledged, id: first},

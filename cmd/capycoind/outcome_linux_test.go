@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os/exec"
@@ -73,8 +72,8 @@ func TestOutcomeUnknown(t *testing.T) {
 		load.Go(func() {
 			for {
 				x := o.ask(rng, i%len(o.holders), rng.IntN(2) == 0)
-				body := fmt.Sprintf(`{"receiver":%q,"amount":%d}`, x.receiver, x.amount)
 				h := o.holders[i%len(o.holders)]
+				body := o.body(h, x)
 				a, err := p.request("POST", "/account/"+h.ID+"/transaction", h.Token, x.key, body)
 				switch {
 				case err != nil:

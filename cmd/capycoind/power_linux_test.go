@@ -172,10 +172,7 @@ func TestHarnessPowerCut(t *testing.T) {
 		}
 		var load sync.WaitGroup
 		var over atomic.Bool
-		for i := range 2 * len(o.holders) {
-			worker := rand.New(rand.NewPCG(rng.Uint64(), 0))
-			load.Go(func() { o.load(worker, i%len(o.holders)) })
-		}
+		o.loads(rng, &load)
 		if rng.IntN(2) == 0 {
 			writer := rand.New(rand.NewPCG(rng.Uint64(), 0))
 			load.Go(func() { writeBack(path, writer, &over) })

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -193,6 +195,7 @@ func (p *process) ask(method, path, token, key, body string, v any) {
 type holder struct {
 	ID    string `json:"account_id"`
 	Token string
+	key   ed25519.PrivateKey // nil: it has none
 }
 
 const seedID = "4e9b616a-f11e-48b6-8c2f-9534d482e48e"
@@ -200,7 +203,18 @@ const seedID = "4e9b616a-f11e-48b6-8c2f-9534d482e48e"
 // open opens an account with funds.
 func (p *process) open(funds int) (h holder) {
 	p.t.Helper()
-	p.ask("POST", "/account", "none", "", "", &h)
+	return p.openKeyed(funds, nil)
+}
+
+// openKeyed opens an account with funds, and with a key unless that is nil.
+func (p *process) openKeyed(funds int, key ed25519.PrivateKey) (h holder) {
+	p.t.Helper()
+	body := ""
+	if key != nil {
+		body = fmt.Sprintf(`{"public_key":%q}`, base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)))
+	}
+	p.ask("POST", "/account", "none", "", body, &h)
+	h.key = key
 	if funds > 0 {
 		p.ask("POST", "/transaction", "", "", fmt.Sprintf(`{"sender":%q,"receiver":%q,"amount":%d}`, seedID, h.ID, funds), nil)
 	}

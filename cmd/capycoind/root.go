@@ -37,8 +37,9 @@ func (s *settings) socketPath() string {
 
 // fromEnvironment are the flags that an environment variable can set, too:
 // CAPYCOIN_ and the flag's name in upper case, with _ for -.
-var fromEnvironment = []string{"db", "listen", "socket", "supply", "tls-cert", "tls-key", "log", "log-level", "bcrypt-cost", "allow-uid", "cors-origin", "witness",
-	"signup", "signup-per-address", "signup-total", "tokens-per-account", "trusted-proxies"}
+var fromEnvironment = []string{"db", "listen", "socket", "supply", "tls-cert", "tls-key", "log", "log-level", "bcrypt-cost", "allow-uid", "cors-origin", "max-connections", "witness",
+	"signup", "signup-per-address", "signup-total", "tokens-per-account", "trusted-proxies",
+	"seed-key", "stipend", "stipend-window", "stipend-age", "stipend-cap"}
 
 // notFromEnvironment marks a flag that is about a command's argument, and not
 // about the server whose environment the command may run in.
@@ -78,7 +79,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.socket, "socket", "", "the trusted `socket` (default: the database's path and .sock)")
 	root.Flags().AddFlagSet(serve.Flags())
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serve, newGrant(&s), newStipend(&s), newAccounts(&s), newAccount(&s), newToken(&s), newInvite(&s), newSupply(&s), newAudit(&s), newBackup(&s), newRestore(&s), newExport(&s), newImport(&s), newRepair(&s), newBench(&s), newVersion(&s))
+	root.AddCommand(serve, newGrant(&s), newStipend(&s), newStipendPool(&s), newFee(&s), newKeygen(&s), newRekey(&s), newAccounts(&s), newAccount(&s), newToken(&s), newInvite(&s), newSupply(&s), newAudit(&s), newBackup(&s), newRestore(&s), newExport(&s), newImport(&s), newRepair(&s), newBench(&s), newVersion(&s))
 	root.InitDefaultCompletionCmd("completion")
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" { // a shell that it does not know got its help
@@ -105,7 +106,7 @@ func environment(flags *pflag.FlagSet) (err error) {
 			return
 		}
 		if bad := flags.Set(f.Name, value); bad != nil {
-			err = fmt.Errorf("%s is %q: %w", name, value, bad)
+			err = badValue(name, value, f, bad)
 		}
 	})
 	return err
@@ -119,10 +120,21 @@ func flagError(cmd *cobra.Command, err error) error {
 		return hint(fmt.Errorf("%s is negative", m[1]), "numbers here are whole, 1 or more; %s --help shows how it is used", cmd.CommandPath())
 	}
 	if bad := (*pflag.InvalidValueError)(nil); errors.As(err, &bad) && errors.As(err, new(*strconv.NumError)) {
-		_, usage := pflag.UnquoteUsage(bad.GetFlag())
-		return hint(fmt.Errorf("--%s is %q, which is no such number", bad.GetFlag().Name, bad.GetValue()), "it says %s", usage)
+		return badValue("--"+bad.GetFlag().Name, bad.GetValue(), bad.GetFlag(), err)
 	}
 	return hint(err, "%s --help shows how it is used", cmd.CommandPath())
+}
+
+// badValue explains what a flag, or the variable name in its place, takes.
+func badValue(name, value string, f *pflag.Flag, err error) error {
+	if f.Value.Type() == "bool" {
+		return hint(fmt.Errorf("%s is %q", name, value), "it has to be true or false")
+	}
+	if !errors.As(err, new(*strconv.NumError)) {
+		return fmt.Errorf("%s is %q: %w", name, value, err)
+	}
+	_, usage := pflag.UnquoteUsage(f)
+	return hint(fmt.Errorf("%s is %q, which is no such number", name, value), "it says %s", usage)
 }
 
 // arguments makes a command take exactly the arguments that are named.

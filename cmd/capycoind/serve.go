@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type serveFlags struct {
 	maxConns        int
 	witness         string
 	signUp          signUpFlags
+	seedKey         string
+	stipend         stipendFlags
 }
 
 func newServe(s *settings) *cobra.Command {
@@ -57,7 +60,9 @@ func newServe(s *settings) *cobra.Command {
 	flags.StringSliceVar(&f.allowUID, "allow-uid", nil, "`users`, by number, whose processes may use the trusted socket beside the server's own and root")
 	flags.StringSliceVar(&f.corsOrigin, "cors-origin", nil, "`origins`, such as https://app.example, whose pages may use the public API from a browser")
 	flags.IntVar(&f.maxConns, "max-connections", defaultConns, "how many connections the public API has at once, 1 to 1000000")
+	flags.StringVar(&f.seedKey, "seed-key", "", "the `public key`, of capycoind keygen, that a new ledger's seed account is opened with; payments from it then need --sign-with (default: the file's; none for a new one)")
 	f.signUp.add(flags)
+	f.stipend.add(flags)
 	return cmd
 }
 
@@ -78,6 +83,10 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 		return err
 	}
 	supply, err := parseSupply(f.supply)
+	if err != nil {
+		return err
+	}
+	seedKey, err := parseSeedKey(f.seedKey, cmd.Flags().Changed("seed-key"))
 	if err != nil {
 		return err
 	}
@@ -105,6 +114,9 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if options.Stipend, err = f.stipend.rules(); err != nil {
+		return err
+	}
 	if err := checkListen(f.listen); err != nil {
 		return err
 	}
@@ -113,6 +125,11 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	}
 	if info, err := os.Stat(filepath.Dir(s.db)); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
+	}
+	if _, err := os.Lstat(s.db); errors.Is(err, fs.ErrNotExist) { // it is going to be made
+		if err := f.stipend.checkCap(cmp.Or(supply, capycoin.DefaultSupply)); err != nil {
+			return err
+		}
 	}
 
 	defer onHangup(func() { cert.reread(logger) })()
@@ -129,11 +146,18 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	}
 	defer tcp.Close()
 
-	led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, Logger: logger, Witness: f.witness})
+	led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, SeedKey: seedKey, Logger: logger, Witness: f.witness})
 	if err != nil {
 		return openError(err, s.db)
 	}
 	defer func() { err = errors.Join(err, led.Close(), stopCause(led.Err())) }()
+	has, err := led.Supply(cmd.Context())
+	if err == nil {
+		err = f.stipend.checkCap(has.Supply)
+	}
+	if err != nil {
+		return err
+	}
 	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: f.bcryptCost})
 	if err != nil {
 		return err
@@ -148,6 +172,14 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 		tcp, scheme = cert.listen(tcp), "https"
 	} else {
 		warnPlain(tcp.Addr(), logger)
+	}
+	if f.stipend.on {
+		ctx, cancel := context.WithCancel(cmd.Context())
+		payer := &poolPayer{led: led, rules: options.Stipend, logger: logger}
+		var ended sync.WaitGroup
+		ended.Go(func() { payer.run(ctx) })
+		// Before the ledger is closed.
+		defer func() { cancel(); ended.Wait() }()
 	}
 	logger.Info("serving", "url", scheme+"://"+tcp.Addr().String(), "socket", s.socketPath(), "db", s.db)
 	return serveLedger(cmd, led, api, tcp, unix, f.maxConns, logger)
@@ -285,6 +317,20 @@ func parseSupply(s string) (capycoin.Coins, error) {
 		return 0, fmt.Errorf("--supply is %q; it has to be a whole number, 1 to %d", s, capycoin.MaxSupply)
 	}
 	return capycoin.Coins(n), nil
+}
+
+// parseSeedKey reads the seed account's public key, the zero one if none was given.
+// An empty one is no key: a script whose variable is empty would make a ledger whose
+// seed account never has one.
+func parseSeedKey(s string, given bool) (capycoin.PublicKey, error) {
+	if !given {
+		return capycoin.PublicKey{}, nil
+	}
+	key, err := capycoin.ParsePublicKey(s)
+	if err != nil {
+		return key, hint(fmt.Errorf("--seed-key is %q: %w", s, err), "it has to be what capycoind keygen FILE shows, 44 characters; FILE itself is for --sign-with")
+	}
+	return key, nil
 }
 
 // checkListen makes sure, before anything is made, that an address can be one.

@@ -19,13 +19,14 @@ const (
 )
 
 func newStipend(s *settings) *cobra.Command {
-	var key string
+	var key, signWith string
 	cmd := &cobra.Command{
 		Use:   "stipend MINIMUM AMOUNT",
 		Short: "Pay from the seed account to every account that has little",
 		Long: "stipend pays AMOUNT, at most 100, from the seed account to every other account\n" +
 			"whose funds are MINIMUM or less, and stops at the first shortage. With --key a\n" +
-			"run that is repeated pays nobody twice.",
+			"run that is repeated pays nobody twice. The account of the fees gets nothing;\n" +
+			"what is in it, stipend-pool pays.",
 		Args: arguments("MINIMUM", "AMOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			minimum, err := wholeNumber("MINIMUM", args[0], 0, int64(capycoin.MaxSupply))
@@ -44,7 +45,14 @@ func newStipend(s *settings) *cobra.Command {
 			}
 			c, p := newClient(cmd, s), newProgress(cmd, s)
 			defer p.end()
-			run := &stipend{minimum: minimum, amount: amount, key: key}
+			seed, err := c.seed()
+			if err != nil {
+				return err
+			}
+			run := &stipend{minimum: minimum, amount: amount, key: key, seed: seed.ID}
+			if run.signer, err = c.seedSigner(cmd, &seed, signWith); err != nil {
+				return err
+			}
 			if err := run.find(c, p); err != nil {
 				return err
 			}
@@ -54,6 +62,7 @@ func newStipend(s *settings) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "pay each account once under this `key`, however often this is run")
+	signWithFlag(cmd, &signWith)
 	return withJSON(cmd, s)
 }
 
@@ -62,8 +71,9 @@ func newStipend(s *settings) *cobra.Command {
 type stipend struct {
 	minimum, amount int64
 	key             string
+	seed            string
+	signer          *signer // nil: nothing is signed
 
-	seed     string
 	found    []uuid.UUID // accounts that have little
 	paid     int         // by this run
 	repeated int         // by an earlier one, under the same key
@@ -75,16 +85,15 @@ func (r *stipend) find(c *client, p *progress) error {
 	seen := 0
 	return c.accounts(capycoin.MaxPage, func(page []account) (bool, error) {
 		for _, a := range page {
-			if r.seed == "" {
-				r.seed = a.ID // the first of all
-				continue
-			}
-			if a.Funds > r.minimum {
+			if a.ID == r.seed || a.Funds > r.minimum {
 				continue
 			}
 			id, err := uuid.Parse(a.ID)
 			if err != nil {
 				return false, fmt.Errorf("reading the server's answer: %w", err)
+			}
+			if id == capycoin.FeeAccount() {
+				continue
 			}
 			r.found = append(r.found, id)
 		}
@@ -103,6 +112,15 @@ func (r *stipend) pay(c *client, p *progress) error {
 			batch[i] = payment{Sender: r.seed, Receiver: id, Amount: r.amount}
 			if r.key != "" {
 				batch[i].Key = r.key + ":" + id
+			}
+			if r.signer == nil {
+				continue
+			}
+			if r.key == "" { // what is signed has one
+				batch[i].Key = uuid.NewString()
+			}
+			if err := r.signer.sign(&batch[i]); err != nil {
+				return err
 			}
 		}
 		rest = rest[len(batch):]
@@ -139,7 +157,7 @@ func (r *stipend) payBatch(c *client, batch []payment) error {
 		case t.Code == "insufficient_funds":
 			stopped = fmt.Errorf("stopped: the seed account has not enough funds for more, it has %d", t.Funds)
 		default:
-			stopped = fmt.Errorf("stopped at account %s: %w", batch[i].Receiver, &t.refusal)
+			stopped = fmt.Errorf("stopped at account %s: %w", batch[i].Receiver, signError(&t.refusal))
 		}
 	}
 	return stopped

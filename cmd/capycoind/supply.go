@@ -15,6 +15,7 @@ func newSupply(s *settings) *cobra.Command {
 				Circulating  int64
 				Accounts     int64
 				Transactions int64
+				Time         string
 			}
 			b, err := newClient(cmd, s).ask("GET", "/supply", "", nil, &supply)
 			if err != nil {
@@ -31,6 +32,7 @@ func newSupply(s *settings) *cobra.Command {
 			row(w, "circulating", supply.Circulating)
 			row(w, "accounts", supply.Accounts)
 			row(w, "transactions", supply.Transactions)
+			row(w, "time", supply.Time)
 			return w.Flush()
 		},
 	}

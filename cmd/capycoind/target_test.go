@@ -143,7 +143,7 @@ func (a *target) open() holder {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return holder{acct.ID.String(), tok.Secret}
+	return holder{ID: acct.ID.String(), Token: tok.Secret}
 }
 
 // close ends the servers and has the books audited.
