@@ -5,10 +5,13 @@ package plants
 var defects = []plant{{
 	name: "old-balance-in-a-batch", shows: "defect 1",
 	file: "judge.go", edits: []edit{{
-		`		funds = from.funds
-`, `		if funds = from.funds; from.slot != noSlot {
+		`	funds := l.fundsOf(from, fromSlot)
+`, `	funds := l.fundsOf(nil, fromSlot)
+	if from != nil {
+		if funds = from.funds; from.slot != noSlot {
 			funds = l.cache.at(from.slot).funds
 		}
+	}
 `}},
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
@@ -107,9 +110,9 @@ var defects = []plant{{
 	pkg: ".", test: "TestSlowListing", says: `the file grew`,
 }, {
 	name: "key-is-a-view", shows: "defect 10",
-	file: "record.go", edits: []edit{
-		{`	"math/bits"
-`, `	"math/bits"
+	file: "record_decode.go", edits: []edit{
+		{`	"fmt"
+`, `	"fmt"
 	"unsafe"
 `},
 		{`		t.key = string(d.bytes(uint64(d.byte())))
@@ -132,7 +135,7 @@ var defects = []plant{{
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "spends-one-too-many", shows: "defect 12",
-	file: "judge.go", edits: []edit{{`if funds < t.Amount {`, `if funds+1 < t.Amount {`}},
+	file: "judge.go", edits: []edit{{`funds < required {`, `funds+1 < required {`}},
 	pkg: ".", test: "TestSupplyBounds", says: `paying one more than that: got`,
 }, {
 	name: "genesis-at-each-start", shows: "defect 12",

@@ -1,0 +1,63 @@
+package plants
+
+// rules are the plants of what moves coins by rules: signatures, fees, and the stipend.
+var rules = []plant{{
+	name: "signed-by-anybody", shows: "signatures",
+	file: "judge.go", edits: []edit{{`case key == nil || !v.good || v.version != key.version:`, `case key == nil:`}},
+	pkg: ".", test: "TestSignedTransfer", says: `alone: <nil>, want capycoin: invalid signature`,
+}, {
+	name: "old-key-still-signs", shows: "signatures",
+	file: "judge.go", edits: []edit{{`!v.good || v.version != key.version:`, `!v.good:`}},
+	pkg: ".", test: "TestKeyRace", says: `signature: the transfer is by version`,
+}, {
+	name: "fee-is-not-signed", shows: "signatures",
+	file: "signing.go", edits: []edit{{`AppendUint64(b, uint64(maxFee))`, `AppendUint64(b, 0*uint64(maxFee))`}},
+	pkg: ".", test: "TestSignedTransfer", says: `alone: <nil>, want capycoin: invalid signature`,
+}, {
+	name: "identity-is-a-key", shows: "signatures",
+	file: "publickey.go", edits: []edit{{`if smallOrder(yy) {`, `if false && smallOrder(yy) {`}},
+	pkg: ".", test: "TestSmallOrderKeysAreForged", says: `.`,
+}, {
+	name: "audit-verifies-nothing", shows: "signatures",
+	file: "audit_rules.go", edits: []edit{{`s.bad = !ed25519.Verify(`, `s.bad = false && !ed25519.Verify(`}},
+	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "signature" of record 14: not signed by its key`,
+}, {
+	name: "fee-rounded-down", shows: "fees",
+	file: "fee.go", edits: []edit{{`bits.Add64(lo, maxBasisPoints-1, 0)`, `bits.Add64(lo, 0, 0)`}},
+	pkg: ".", test: "TestFeeRounding", says: `the fee of \d+ by`,
+}, {
+	name: "fee-stays-though-refused", shows: "fees",
+	file: "judge.go", edits: []edit{{`		o.keep(pool)
+`, ``}},
+	pkg: ".", test: "TestHarnessConcurrentCalls", look: "20s", says: `\[rapid\]`,
+}, {
+	name: "higher-fee-than-allowed", shows: "fees",
+	file: "judge.go", edits: []edit{{`t.MaxFee != nil && fee > *t.MaxFee {`, `t.MaxFee != nil && fee > *t.MaxFee+1 {`}},
+	pkg: ".", test: "TestFees", says: `with a fee of 3 at most: <nil>`,
+}, {
+	name: "audit-takes-any-fee", shows: "fees",
+	file: "audit_rules.go", edits: []edit{{`if t.fee != want {`, `if false && t.fee != want {`}},
+	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "fee" of record 14: it pays a fee of 1`,
+}, {
+	name: "paid-by-two-at-once", shows: "the stipend",
+	file: "stipend_judge.go", edits: []edit{{`s.last != s.position || s.paid != s.first {`, `s.last != s.position {`}},
+	pkg: ".", test: "TestStipendPaidMeanwhile", says: `can't be paid to account`,
+}, {
+	name: "paid-again-after-a-restart", shows: "the stipend",
+	file: "rows.go", edits: []edit{{`b = binary.AppendUvarint(b, uint64(s.paid))`, `b = append(b, 0)`}},
+	pkg: "./cmd/capycoind", test: "TestHarnessKillStipend", look: "5s", says: `.`,
+}, {
+	name: "active-on-the-day-itself", shows: "the stipend",
+	file: "stipend_payees.go", edits: []edit{{`	begin := day * microsPerDay
+`, `	begin := (day + 1) * microsPerDay
+`}},
+	pkg: ".", test: "TestStipendWho", says: `the stipend is`,
+}, {
+	name: "record-slips-in-before-the-day", shows: "the stipend",
+	file: "stipend_judge.go", edits: []edit{{`if dayOf(ov.now) != s.record.day || !last {`, `if dayOf(ov.now) != s.record.day || !last && false {`}},
+	pkg: ".", test: "TestStipendClockBack", says: `with another record before the day`,
+}, {
+	name: "audit-takes-any-payee", shows: "the stipend",
+	file: "audit_rules.go", edits: []edit{{`a.payees[b.paid] != to`, `false`}},
+	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "stipend" of record 17`,
+}}
