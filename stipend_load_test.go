@@ -17,7 +17,10 @@ func TestHarnessStipendUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures times")
 	}
-	const payees = 10_000
+	payees := 2000
+	if harness.Alone() {
+		payees = 10_000
+	}
 	w := &stipendWorld{t: t, clock: &fakeClock{}, path: t.TempDir() + "/coins.db"}
 	w.noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	w.clock.set(w.noon)
@@ -83,7 +86,7 @@ func TestHarnessStipendUnderLoad(t *testing.T) {
 	took := time.Since(start)
 	beside, besideSlow := p99()
 	t.Logf("a transfer took %v alone (p99 %v), %v (p99 %v) beside %d payments in %v", alone, aloneSlow, beside, besideSlow, s.Paid, took)
-	if s.Payees != payees || !s.Done() || len(times) < payees/256 {
+	if s.Payees != int64(payees) || !s.Done() || len(times) < payees/256 {
 		t.Errorf("paid was %+v, with %d transfers meanwhile", s, len(times))
 	}
 	if harness.Alone() && (beside > 4*alone+time.Millisecond || besideSlow > 4*aloneSlow+10*time.Millisecond) {
