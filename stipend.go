@@ -331,8 +331,7 @@ func (l *Ledger) payeesAgain(ctx context.Context, s *Stipend) ([]uuid.UUID, erro
 
 // payPayees makes the payments of a stipend that are left.
 func (l *Ledger) payPayees(ctx context.Context, s *Stipend, payees []uuid.UUID) error {
-	for s.Paid < int64(len(payees)) {
-		began := time.Now()
+	for work := startWork(); s.Paid < int64(len(payees)); {
 		some := payees[s.Paid:min(s.Paid+payAtOnce, s.Payees)]
 		o := &op{kind: opPayees, records: len(some), bytes: len(some) * maxTransferRecord, done: make(chan struct{}, 1)}
 		o.stipend = &stipendOp{position: s.Position, first: s.Paid, payees: some}
@@ -343,7 +342,7 @@ func (l *Ledger) payPayees(ctx context.Context, s *Stipend, payees []uuid.UUID) 
 			return nil
 		}
 		s.Paid = o.stipend.paid
-		if err := pause(ctx, time.Since(began)); err != nil {
+		if err := work.rest(ctx); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,26 @@ import (
 	"github.com/google/uuid"
 )
 
+// work is what goes on in the background: it rests for as long as it was done.
+type work struct{ began time.Time }
+
+// restFrom is how much has been done before there is a rest: a timer may be late by a
+// millisecond.
+const restFrom = 5 * time.Millisecond
+
+func startWork() work { return work{time.Now()} }
+
+// rest is called now and then, and rests if there is enough to rest from.
+func (w *work) rest(ctx context.Context) error {
+	done := time.Since(w.began)
+	if done < restFrom {
+		return ctx.Err()
+	}
+	err := pause(ctx, done)
+	w.began = time.Now()
+	return err
+}
+
 func newPayeeHash() hash.Hash {
 	h := sha256.New()
 	h.Write([]byte(stipendDomain))
@@ -60,17 +80,13 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules StipendRules) (bef
 		return 0, nil, err
 	}
 	// The chain leads from the last of them back to the seed account.
-	began := time.Now()
+	work := startWork()
 	err = l.walkPaced(ctx, uuid.UUID{}, position, ordinal, func(r *record, _ int64) bool {
 		if r.kind == kindAccount && active[r.account.id] {
 			payees = append(payees, r.account.id)
 		}
 		return r.kind == kindAccount
-	}, func() error {
-		err := pause(ctx, time.Since(began))
-		began = time.Now()
-		return err
-	})
+	}, func() error { return work.rest(ctx) })
 	slices.Reverse(payees)
 	return before, payees, err
 }
@@ -102,8 +118,7 @@ func (l *Ledger) firstSince(ctx context.Context, micros int64) (position uint64,
 func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bool, error) {
 	found := make(map[uuid.UUID]bool)
 	page := make([]record, replayPage)
-	for from <= to {
-		began := time.Now()
+	for work := startWork(); from <= to; {
 		n, err := l.readPage(ctx, from, page[:min(uint64(len(page)), to-from+1)])
 		if err != nil {
 			return nil, err
@@ -117,7 +132,7 @@ func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bo
 			}
 		}
 		from += uint64(n)
-		if err := pause(ctx, time.Since(began)); err != nil {
+		if err := work.rest(ctx); err != nil {
 			return nil, err
 		}
 	}
