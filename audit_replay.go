@@ -284,6 +284,15 @@ func (a *auditor) party(r *record, id uuid.UUID, hint uint32) (slot uint32, ok b
 	return slot, true
 }
 
+// partyState is party with a copy of what the account is, to be changed and set.
+func (a *auditor) partyState(r *record, id uuid.UUID) (acct *account, slot uint32, ok bool) {
+	if slot, ok = a.party(r, id, noSlot); ok {
+		acct = &a.work
+		a.accounts.account(slot, acct)
+	}
+	return acct, slot, ok
+}
+
 func (a *auditor) transfer(r *record, hints [2]uint32) (touched [3]uint32) {
 	t := &r.transfer
 	from, isFrom := a.party(r, t.sender, hints[0])
@@ -324,12 +333,10 @@ func (a *auditor) moved(r *record, slot uint32, p *party, change Coins) {
 
 func (a *auditor) token(r *record) (slot uint32) {
 	t := &r.token
-	slot, ok := a.party(r, t.account, noSlot)
+	acct, slot, ok := a.partyState(r, t.account)
 	if !ok {
 		return slot
 	}
-	acct := &a.work
-	a.accounts.account(slot, acct)
 	for _, ref := range acct.issued(t) {
 		delete(a.live, ref.selector)
 	}
@@ -382,12 +389,10 @@ func (a *auditor) inviteEnd(r *record) {
 }
 
 func (a *auditor) revocation(r *record) (slot uint32) {
-	slot, ok := a.party(r, r.revocation.account, noSlot)
+	acct, slot, ok := a.partyState(r, r.revocation.account)
 	if !ok {
 		return slot
 	}
-	acct := &a.work
-	a.accounts.account(slot, acct)
 	ref, ok := acct.revoked(r.revocation.token, r.position)
 	if !ok || ref.expires <= r.time {
 		a.fault(r.position, acct.id, FaultToken, "it revokes record %d, which is no live token of it", r.revocation.token)

@@ -90,12 +90,10 @@ func (a *auditor) signed(r *record, from uint32) {
 // key applies a change of a key.
 func (a *auditor) key(r *record) (slot uint32) {
 	k := &r.key
-	slot, ok := a.party(r, k.account, noSlot)
+	acct, slot, ok := a.partyState(r, k.account)
 	if !ok {
 		return slot
 	}
-	acct := &a.work
-	a.accounts.account(slot, acct)
 	switch old := acct.key; {
 	case old == nil:
 		a.fault(r.position, k.account, FaultSignature, "its key is changed, and it has none")

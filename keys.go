@@ -123,19 +123,14 @@ func (l *Ledger) applyKey(ctx context.Context, r *record) error {
 	if err := l.count(r); err != nil {
 		return err
 	}
-	if l.cache.at(slot).asOf >= r.position {
+	return l.change(slot, r, func(a *account) error {
+		if a.key == nil || a.key.version != r.key.version {
+			return fmt.Errorf("%w: record %d changes version %d of the key of account %s, which has not that", ErrCorrupt,
+				r.position, r.key.version, a.id)
+		}
+		a.changeKey(r)
 		return nil
-	}
-	a := &l.work
-	l.cache.account(slot, a)
-	if a.key == nil || a.key.version != r.key.version {
-		return fmt.Errorf("%w: record %d changes version %d of the key of account %s, which has not that", ErrCorrupt,
-			r.position, r.key.version, a.id)
-	}
-	a.changeKey(r)
-	l.cache.set(slot, a)
-	l.cache.changed(slot)
-	return nil
+	})
 }
 
 // accountKey returns the committed key of an account, nil if it has none or there

@@ -462,6 +462,22 @@ func (l *Ledger) follow(slot uint32, r *record, p *party, change Coins) error {
 	return nil
 }
 
+// change applies to an account what a record did to it, unless it is as of that record
+// or a later one. The caller holds the lock.
+func (l *Ledger) change(slot uint32, r *record, fn func(*account) error) error {
+	if l.cache.at(slot).asOf >= r.position {
+		return nil
+	}
+	a := &l.work
+	l.cache.account(slot, a)
+	if err := fn(a); err != nil {
+		return err
+	}
+	l.cache.set(slot, a)
+	l.cache.changed(slot)
+	return nil
+}
+
 func (l *Ledger) applyToken(ctx context.Context, r *record) error {
 	t := &r.token
 	slot, err := l.party(ctx, r, t.account, noSlot)
@@ -473,13 +489,14 @@ func (l *Ledger) applyToken(ctx context.Context, r *record) error {
 	if err := l.count(r); err != nil {
 		return err
 	}
-	if a := &l.work; l.cache.at(slot).asOf < r.position {
-		l.cache.account(slot, a)
+	err = l.change(slot, r, func(a *account) error {
 		for _, ref := range a.issued(t) {
 			l.freshTokens.cur[ref.selector] = tokenRow{}
 		}
-		l.cache.set(slot, a)
-		l.cache.changed(slot)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	l.freshTokens.cur[t.selector] = tokenRow{position: t.position, expires: t.expires}
 	return nil
@@ -504,13 +521,14 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
 	if err := l.count(r); err != nil {
 		return err
 	}
-	if a := &l.work; l.cache.at(slot).asOf < r.position {
-		l.cache.account(slot, a)
+	err = l.change(slot, r, func(a *account) error {
 		if _, ok := a.revoked(r.revocation.token, r.position); !ok {
 			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", ErrCorrupt, r.position, r.revocation.token)
 		}
-		l.cache.set(slot, a)
-		l.cache.changed(slot)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	l.freshTokens.cur[revoked.token.selector] = tokenRow{}
 	return nil

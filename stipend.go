@@ -109,6 +109,11 @@ type Stipend struct {
 // Done says whether all payees of a stipend that was begun have been paid.
 func (s *Stipend) Done() bool { return s.Position > 0 && s.Paid == s.Payees }
 
+// covers says whether it was begun, for a day or a later one.
+func (s *Stipend) covers(day int64) bool {
+	return s.Position > 0 && !s.Day.Before(dayStart(day))
+}
+
 // stipendAt is a stipend's record and where it is.
 type stipendAt struct {
 	position uint64
@@ -187,7 +192,7 @@ func (l *Ledger) PlanStipend(ctx context.Context, rules StipendRules) (Stipend, 
 	}
 	day := dayOf(l.Time().UnixMicro())
 	last, err := l.LastStipend(ctx)
-	if err != nil || last.Position > 0 && !last.Day.Before(dayStart(day)) {
+	if err != nil || last.covers(day) {
 		return last, err
 	}
 	if err := await(ctx, l.planning); err != nil {
@@ -259,7 +264,7 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 			continue
 		}
 		day := dayOf(l.Time().UnixMicro())
-		if last.Position > 0 && !last.Day.Before(dayStart(day)) {
+		if last.covers(day) {
 			return last, nil
 		}
 		planned, found, err := l.planStipend(ctx, day, rules)

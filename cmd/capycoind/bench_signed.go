@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -146,15 +145,7 @@ func (s *signedWorld) batchers(ctx context.Context, size int) load {
 			if err != nil {
 				return 0, 0, err
 			}
-			start := time.Now()
-			results, err := s.led.TransferBatch(ctx, batch, capycoin.EachAlone)
-			took := time.Since(start)
-			for i := range results {
-				if results[i].Err != nil {
-					return 0, took, fmt.Errorf("transfer %d of a batch: %w", i, results[i].Err)
-				}
-			}
-			return size, took, err
+			return s.makeBatch(ctx, batch)
 		})
 	}
 	return l
