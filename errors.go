@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // Returned by Open and OpenStore. Nothing was changed.
@@ -20,22 +22,22 @@ var (
 	// account than was asked for, or with none.
 	ErrSeedKeyMismatch = errors.New("capycoin: the seed account was opened with another public key")
 	// ErrNotLedger: the file is something else.
-	ErrNotLedger = errors.New("capycoin: not a ledger")
+	ErrNotLedger = store.ErrNotLedger
 	// ErrEmptyFile: the file has no bytes at all. A ledger never has; it may
 	// be what a full disk or a failed copy left.
-	ErrEmptyFile = errors.New("capycoin: the file is empty")
+	ErrEmptyFile = store.ErrEmptyFile
 	// ErrIsDirectory: the path is a directory.
-	ErrIsDirectory = errors.New("capycoin: the path is a directory")
+	ErrIsDirectory = store.ErrIsDirectory
 	// ErrNotWritable: the file, or for a new one its folder, can't be written.
-	ErrNotWritable = errors.New("capycoin: not writable")
+	ErrNotWritable = store.ErrNotWritable
 	// ErrNewerFormat: the ledger was written by a later version.
-	ErrNewerFormat = errors.New("capycoin: the ledger has a newer format")
+	ErrNewerFormat = store.ErrNewerFormat
 	// ErrLocked: another process has the file open.
-	ErrLocked = errors.New("capycoin: the file is in use by another process")
+	ErrLocked = store.ErrLocked
 	// ErrRolledBack: the ledger is not all that it was, or may not be: it lacks
 	// what its witness saw (see [RolledBackError]), or the last commit may be
 	// missing. It can be accepted as it is, see docs/operating.md.
-	ErrRolledBack = errors.New("capycoin: rolled back")
+	ErrRolledBack = store.ErrRolledBack
 	// ErrWitness: the witness can't be read or written, or is another file.
 	ErrWitness = errors.New("capycoin: the witness can't be used")
 )
@@ -44,9 +46,9 @@ var (
 var (
 	// ErrCorrupt: what was read is not what was written. Open returns it with
 	// the file untouched; found while running, it stops the ledger.
-	ErrCorrupt = errors.New("capycoin: damaged")
+	ErrCorrupt = store.ErrCorrupt
 	// ErrClosed: Close was called. Nothing was applied.
-	ErrClosed = errors.New("capycoin: closed")
+	ErrClosed = store.ErrClosed
 	// ErrStopped: an earlier fault stopped the ledger, and it wraps the cause.
 	// Nothing was applied. Reopen the ledger.
 	ErrStopped = errors.New("capycoin: stopped")
@@ -55,15 +57,15 @@ var (
 	// Repeat the transfer with the same key then, or look it up.
 	ErrOutcomeUnknown = errors.New("capycoin: outcome unknown")
 	// ErrNotWritten: the store refused the commit. Nothing was applied.
-	ErrNotWritten = errors.New("capycoin: not written")
+	ErrNotWritten = store.ErrNotWritten
 	// ErrDiskFull: there is no room for the commit. It is an [ErrNotWritten]:
 	// nothing was applied. Reads go on, a key that was used is answered, and
 	// changes are made again as soon as there is room. Open returns it where the
 	// file has to be made or converted and there is no room for that.
-	ErrDiskFull = fmt.Errorf("%w: the disk is full", ErrNotWritten)
+	ErrDiskFull = store.ErrDiskFull
 	// ErrFenced is for authors of a [Log]: someone else appended first. The
 	// ledger handles it; no method returns it.
-	ErrFenced = errors.New("capycoin: fenced")
+	ErrFenced = store.ErrFenced
 )
 
 // Returned by Transfer and TransferBatch, in the order of the checks.

@@ -158,7 +158,7 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 		case foldState:
 			start := len(f.arena)
 			f.arena = appendStateRow(f.arena, f.upTo, &l.books)
-			f.rows = append(f.rows, Row{TableState, stateKey, f.arena[start:]})
+			f.rows = append(f.rows, Row{Table: TableState, Key: stateKey, Value: f.arena[start:]})
 			f.stage = foldDone
 		}
 	}
@@ -173,14 +173,14 @@ func (f *folder) put(table Table, key, value []byte) {
 	f.arena = append(f.arena, 0, 0, 0, 0)
 	f.arena = append(f.arena, value...)
 	f.arena = sealRow(f.arena, end, f.arena[start:end])
-	f.rows = append(f.rows, Row{table, f.arena[start:end:end], f.arena[end:len(f.arena):len(f.arena)]})
+	f.rows = append(f.rows, Row{Table: table, Key: f.arena[start:end:end], Value: f.arena[end:len(f.arena):len(f.arena)]})
 }
 
 // delete adds the deletion of a row.
 func (f *folder) delete(table Table, key []byte) {
 	start := len(f.arena)
 	f.arena = append(f.arena, key...)
-	f.rows = append(f.rows, Row{table, f.arena[start:len(f.arena):len(f.arena)], nil})
+	f.rows = append(f.rows, Row{Table: table, Key: f.arena[start:len(f.arena):len(f.arena)]})
 }
 
 // handOver gives Folds the rows that have been made.
@@ -210,7 +210,7 @@ func (l *Ledger) stageTokens(ctx context.Context) error {
 		_, fresh := l.freshTokens.get([16]byte(key))
 		// A damaged row is left to whoever asks for it, and to the audit.
 		if err == nil && !fresh && row.expires <= l.books.time {
-			f.rows = append(f.rows, Row{TableTokens, slices.Clone(key), nil})
+			f.rows = append(f.rows, Row{Table: TableTokens, Key: slices.Clone(key)})
 		}
 		return true
 	})
@@ -226,12 +226,12 @@ func (l *Ledger) stageTokens(ctx context.Context) error {
 	for _, s := range selectors {
 		row := l.freshTokens.old[s]
 		if row.position == 0 {
-			f.rows = append(f.rows, Row{TableTokens, s[:], nil})
+			f.rows = append(f.rows, Row{Table: TableTokens, Key: s[:]})
 			continue
 		}
 		start := len(f.arena)
 		f.arena = appendTokenRow(f.arena, s[:], row)
-		f.rows = append(f.rows, Row{TableTokens, s[:], f.arena[start:]})
+		f.rows = append(f.rows, Row{Table: TableTokens, Key: s[:], Value: f.arena[start:]})
 	}
 	return nil
 }

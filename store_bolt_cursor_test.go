@@ -305,7 +305,7 @@ func TestBesideBent(t *testing.T) {
 			s := open()
 			var rows []Row
 			for n := range 3000 {
-				rows = append(rows, Row{TableTokens, binary.BigEndian.AppendUint64(nil, uint64(n)<<8), []byte("value")})
+				rows = append(rows, Row{Table: TableTokens, Key: binary.BigEndian.AppendUint64(nil, uint64(n)<<8), Value: []byte("value")})
 			}
 			if err := errors.Join(s.Put(ctx, rows), s.Flush(ctx)); err != nil {
 				t.Fatal(err)
@@ -364,7 +364,7 @@ func TestBesideBent(t *testing.T) {
 			s = open()
 			rows = nil
 			for _, k := range keys[1:] {
-				row := Row{TableTokens, k, []byte("another")}
+				row := Row{Table: TableTokens, Key: k, Value: []byte("another")}
 				if tt.remove {
 					row.Value = nil
 				}
