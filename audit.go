@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // AuditOptions are the settings of [Ledger.Audit]. Nil is the same as zero.
@@ -91,11 +93,11 @@ func (r AuditReport) Err() error {
 	case r.FaultCount == 0:
 		return nil
 	case len(r.Faults) == 0:
-		return fmt.Errorf("%w: %d faults", ErrCorrupt, r.FaultCount)
+		return fmt.Errorf("%w: %d faults", store.ErrCorrupt, r.FaultCount)
 	case r.FaultCount == 1:
-		return fmt.Errorf("%w: %s", ErrCorrupt, r.Faults[0])
+		return fmt.Errorf("%w: %s", store.ErrCorrupt, r.Faults[0])
 	}
-	return fmt.Errorf("%w: %d faults, the first: %s", ErrCorrupt, r.FaultCount, r.Faults[0])
+	return fmt.Errorf("%w: %d faults, the first: %s", store.ErrCorrupt, r.FaultCount, r.Faults[0])
 }
 
 // auditPage is how many records, accounts or rows are read at once.

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // copyCached copies the committed states of accounts that are in memory, and
@@ -36,9 +38,9 @@ func (l *Ledger) copyCached(ids []uuid.UUID, states *[readAhead]account, found *
 func (l *Ledger) copyRows(ctx context.Context, ids []uuid.UUID, states *[readAhead]account, found *[readAhead]bool) {
 	n := 0
 	// What can't be read is left to whoever reads it alone.
-	_ = l.folds.Scan(ctx, TableAccounts, ids[0][:], func(key, value []byte) bool {
+	_ = l.folds.Scan(ctx, store.TableAccounts, ids[0][:], func(key, value []byte) bool {
 		err := accountsIn(key, value, func(id uuid.UUID, _, encoded []byte) bool {
-			for n < len(ids) && compareIDs(&ids[n], &id) < 0 {
+			for n < len(ids) && CompareIDs(&ids[n], &id) < 0 {
 				n++
 			}
 			if n < len(ids) && ids[n] == id && !found[n] {
@@ -67,7 +69,7 @@ func (c *cache) sortByID(list []uint32) {
 		if c := cmp.Compare(x.half, y.half); c != 0 {
 			return c
 		}
-		return compareIDs(&c.at(x.slot).id, &c.at(y.slot).id)
+		return CompareIDs(&c.at(x.slot).id, &c.at(y.slot).id)
 	})
 	for n := range items {
 		list[n] = items[n].slot
@@ -110,7 +112,7 @@ func (a *auditor) checkAccounts(ctx context.Context) error {
 			got, err = a.l.accountRow(ctx, want.id)
 		}
 		switch {
-		case errors.Is(err, ErrCorrupt):
+		case errors.Is(err, store.ErrCorrupt):
 			a.fault(0, want.id, FaultAccount, "%v", err)
 		case err != nil:
 			return err
@@ -140,7 +142,7 @@ func (a *auditor) compare(got, want *account) {
 	case got.count != want.count:
 		diff("number of transactions", got.count, want.count)
 	case got.created != want.created:
-		diff("time of opening", timeOf(got.created), timeOf(want.created))
+		diff("time of opening", TimeOf(got.created), TimeOf(want.created))
 	case !slices.Equal(got.packedRoots(), want.packedRoots()):
 		diff("chain", got.roots(), want.roots())
 	case (got.key == nil) != (want.key == nil) || got.key != nil && *got.key != *want.key:
@@ -151,7 +153,7 @@ func (a *auditor) compare(got, want *account) {
 }
 
 // scan calls fn with the rows of a table, a page in one read.
-func (a *auditor) scan(ctx context.Context, stage string, table Table, total uint64, fn func(key, value []byte) error) error {
+func (a *auditor) scan(ctx context.Context, stage string, table store.Table, total uint64, fn func(key, value []byte) error) error {
 	type row struct{ key, value []byte }
 	page := make([]row, 0, auditPage)
 	done := uint64(0)
@@ -167,7 +169,7 @@ func (a *auditor) scan(ctx context.Context, stage string, table Table, total uin
 			}
 			return !more
 		})
-		if errors.Is(err, ErrCorrupt) {
+		if errors.Is(err, store.ErrCorrupt) {
 			// Where it goes on can't be told.
 			a.fault(0, uuid.UUID{}, FaultAccount, "table %s from %x on: %v", table, from, err)
 			more = false
@@ -199,7 +201,7 @@ func (a *auditor) checkTokens(ctx context.Context) error {
 	for selector, want := range a.live {
 		got, err := a.l.tokenRow(ctx, selector)
 		switch {
-		case errors.Is(err, ErrCorrupt):
+		case errors.Is(err, store.ErrCorrupt):
 			a.fault(want.position, uuid.UUID{}, want.faultKind(), "%v", err)
 		case err != nil:
 			return err
@@ -222,16 +224,16 @@ func (a *auditor) checkTokens(ctx context.Context) error {
 // record.
 func (a *auditor) checkTokenRows(ctx context.Context) error {
 	var r record
-	return a.scan(ctx, "tokens", TableTokens, uint64(len(a.live)), func(key, value []byte) error {
+	return a.scan(ctx, "tokens", store.TableTokens, uint64(len(a.live)), func(key, value []byte) error {
 		row, err := decodeTokenRow(key, value)
 		if err == nil && len(key) != 16 {
-			err = badRow(TableTokens, key)
+			err = BadRow(store.TableTokens, key)
 		}
 		if err == nil {
 			err = a.l.readRecord(ctx, row.position, &r)
 		}
 		switch {
-		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
+		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
 			a.fault(row.position, uuid.UUID{}, row.faultKind(), "row %x: %v", key, err)
 			return nil
 		case err != nil:

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // TestAuditFindsInvites is TestAuditFinds for invites: their records, and their
@@ -18,9 +20,9 @@ func TestAuditFindsInvites(t *testing.T) {
 		s := inv.selector()
 		var value []byte
 		if row != nil {
-			value = appendTokenRow(nil, s[:], *row)
+			value = AppendRow(nil, s[:], appendTokenRow(nil, *row))
 		}
-		w.put(t, TableTokens, s[:], value)
+		w.put(t, store.TableTokens, s[:], value)
 	}
 	end := func(t *testing.T, w *auditWorld, position uint64, change func(e *inviteEndRecord)) {
 		t.Helper()

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // keySum is a sum over keys and positions, in any order. Two sets with the same
@@ -49,7 +51,7 @@ func (a *auditor) checkKeys(ctx context.Context) error {
 	}
 	for range 3 {
 		sum, still, err := a.sumIndex(ctx)
-		if errors.Is(err, ErrCorrupt) {
+		if errors.Is(err, store.ErrCorrupt) {
 			break // which of them it is takes a closer look
 		}
 		if err != nil {
@@ -73,8 +75,8 @@ func (a *auditor) seekKeys(ctx context.Context) error {
 	if a.l.bolt == nil {
 		return nil
 	}
-	err := scanRows(ctx, a.l.bolt.scanStrictly, TableKeys, func(_, _ []byte) error { return nil })
-	if errors.Is(err, ErrCorrupt) {
+	err := ScanRows(ctx, a.l.bolt.scanStrictly, store.TableKeys, func(_, _ []byte) error { return nil })
+	if errors.Is(err, store.ErrCorrupt) {
 		a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
 		return nil
 	}
@@ -159,7 +161,7 @@ func (a *auditor) checkAlike(ctx context.Context, positions []uint64) error {
 	var r record
 	for _, position := range positions {
 		err := a.l.readRecord(ctx, position, &r)
-		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat) {
+		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNewerFormat) {
 			continue // it has been told of
 		}
 		if err != nil {
@@ -187,7 +189,7 @@ func (a *auditor) lookUpKeys(ctx context.Context) error {
 	page := make([]record, auditPage)
 	for from := uint64(1); from <= upTo; {
 		n, next := 0, from+1
-		err := a.l.log.View(ctx, func(r LogReader) error {
+		err := a.l.log.View(ctx, func(r store.LogReader) error {
 			return r.Scan(from, func(position uint64, b []byte) bool {
 				next = position + 1
 				if decodeRecord(&page[n], position, b) == nil {
@@ -196,7 +198,7 @@ func (a *auditor) lookUpKeys(ctx context.Context) error {
 				return n < len(page) && position < upTo
 			})
 		})
-		if err != nil && !errors.Is(err, ErrCorrupt) {
+		if err != nil && !errors.Is(err, store.ErrCorrupt) {
 			return err
 		}
 		for i := range page[:n] {
@@ -220,7 +222,7 @@ func (a *auditor) lookUpKey(ctx context.Context, r *record) error {
 	t := &r.transfer
 	positions, err := a.l.keys.look(ctx, a.l, e.hash, r.position)
 	switch {
-	case errors.Is(err, ErrCorrupt):
+	case errors.Is(err, store.ErrCorrupt):
 		a.fault(r.position, t.sender, FaultKey, "%v", err)
 	case err != nil:
 		return err
@@ -234,17 +236,17 @@ func (a *auditor) lookUpKey(ctx context.Context, r *record) error {
 func (a *auditor) checkKeyRows(ctx context.Context) error {
 	var r record
 	var entries []keyEntry
-	return a.scan(ctx, "keys", TableKeys, 0, func(key, value []byte) (err error) {
+	return a.scan(ctx, "keys", store.TableKeys, 0, func(key, value []byte) (err error) {
 		if entries, err = decodeKeys(key, value, entries[:0]); err != nil {
 			a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
 			return nil
 		}
-		return a.l.log.View(ctx, func(lr LogReader) error {
+		return a.l.log.View(ctx, func(lr store.LogReader) error {
 			for _, e := range entries {
 				err := recordAt(lr, e.position, &r)
 				got, ok := r.keyEntry()
 				switch {
-				case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
+				case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
 					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
 				case err != nil:
 					return err

@@ -3,11 +3,12 @@ package capycoin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // journalPage is a part of the journal that was read.
@@ -133,7 +134,7 @@ func sumPages(ctx context.Context, read, full chan *journalPage, seed [2]uint64)
 // readJournal fills a page. Records that can't be read are faults.
 func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 	n := 0
-	err := l.log.View(ctx, func(r LogReader) error {
+	err := l.log.View(ctx, func(r store.LogReader) error {
 		if b, ok := r.(*boltReader); ok {
 			b.strictly()
 		}
@@ -145,14 +146,14 @@ func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 			return n < len(p.records)
 		})
 	})
-	if n == len(p.records) || err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewerFormat) {
+	if n == len(p.records) || err != nil && !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrNewerFormat) {
 		return err
 	}
 	for ; n < len(p.records); n++ {
 		position := p.from + uint64(n)
 		err := l.readRecord(ctx, position, &p.records[n])
 		switch {
-		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
+		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
 			p.faults = append(p.faults, AuditFault{Position: position, Kind: FaultRecord, Detail: err.Error()})
 			p.records[n].kind = 0
 		case err != nil:
@@ -167,7 +168,7 @@ func (a *auditor) record(ctx context.Context, r *record, hints [2]uint32) {
 	b := &a.books
 	a.begins(r)
 	if r.time < b.time {
-		a.fault(r.position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", timeOf(r.time), timeOf(b.time))
+		a.fault(r.position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", TimeOf(r.time), TimeOf(b.time))
 	}
 	b.time = max(b.time, r.time)
 	b.position = r.position
@@ -404,9 +405,3 @@ func (a *auditor) revocation(r *record) (slot uint32) {
 	}
 	return slot
 }
-
-func (l link) String() string {
-	return fmt.Sprintf("record %d and %d as its %d-th", l.prev, l.jump, l.ordinal)
-}
-
-func (p party) String() string { return fmt.Sprintf("%v and %d coins", p.link, p.funds) }

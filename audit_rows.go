@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // rowMark is what an audit keeps of an account's row: as of which record it is,
@@ -23,12 +25,12 @@ const rowTold = math.MaxUint64
 // journal is replayed: so each row is compared when the model is as old as it.
 func (a *auditor) readRows(ctx context.Context) error {
 	last := uuid.UUID{}
-	err := a.scan(ctx, "rows", TableAccounts, uint64(a.liveBooks.accounts/8), func(key, value []byte) error {
+	err := a.scan(ctx, "rows", store.TableAccounts, uint64(a.liveBooks.accounts/8), func(key, value []byte) error {
 		err := accountsIn(key, value, func(id uuid.UUID, entry, encoded []byte) bool {
 			row, err := decodeAccount(id, encoded)
 			mark := rowMark{asOf: rowTold}
 			switch {
-			case compareIDs(&last, &id) >= 0:
+			case CompareIDs(&last, &id) >= 0:
 				a.fault(0, id, FaultAccount, "it is in the row %x, which is not its own", key)
 				return true
 			case err != nil:

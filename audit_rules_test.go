@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // exampleFile makes a ledger of records.
@@ -25,7 +27,7 @@ func resign(t *testing.T, r []record, key ed25519.PrivateKey) {
 	t.Helper()
 	tr := &r[13].transfer
 	pay := Transfer{Sender: tr.sender, Receiver: tr.receiver, Amount: tr.amount, Key: tr.key, MaxFee: &tr.signed.maxFee}
-	s, err := SignTransfer(r[0].genesis.ledger, tr.signed.version, pay, timeOf(tr.signed.notAfter), key)
+	s, err := SignTransfer(r[0].genesis.ledger, tr.signed.version, pay, TimeOf(tr.signed.notAfter), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +151,7 @@ func TestAuditFindsForgedRules(t *testing.T) {
 				t.Errorf("got faults %v, want one of kind %q of record %d: %s", rep.Faults, tt.kind, tt.position, tt.says)
 			}
 			// The ledger that is made of such a journal does not come to be.
-			if _, err := exampleFile(t, forged); !errors.Is(err, ErrCorrupt) {
+			if _, err := exampleFile(t, forged); !errors.Is(err, store.ErrCorrupt) {
 				t.Errorf("a file is made of it: %v", err)
 			}
 		})
@@ -212,7 +214,7 @@ func TestForgedEnds(t *testing.T) {
 		}, "record 18 changes version 1 of the key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := exampleFile(t, tt.forge(t, exampleRecords())); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), tt.says) {
+			if _, err := exampleFile(t, tt.forge(t, exampleRecords())); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("got %v, want %s", err, tt.says)
 			}
 		})
@@ -259,7 +261,7 @@ func TestRecordsOfTheFeeAccount(t *testing.T) {
 		"the genesis": func(r []record) *record { r[0].genesis.seed = feeAccount; return &r[0] },
 	} {
 		r := forge(exampleRecords())
-		if err := decodeRecord(new(record), r.position, appendRecord(nil, r)); !errors.Is(err, ErrCorrupt) {
+		if err := decodeRecord(new(record), r.position, appendRecord(nil, r)); !errors.Is(err, store.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

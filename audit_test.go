@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // auditWorld is the file of a ledger with something of everything: accounts,
@@ -118,7 +120,7 @@ func (w *auditWorld) row(t *testing.T, id uuid.UUID, change func(*account)) {
 func (w *auditWorld) rows(t *testing.T, change func([]account) []account) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
-		b := tx.Bucket(boltTables[TableAccounts])
+		b := tx.Bucket(boltTables[store.TableAccounts])
 		var all []account
 		err := accountsIn(lastAccount[:], b.Get(lastAccount[:]), func(id uuid.UUID, _, state []byte) bool {
 			a, err := decodeAccount(id, state)
@@ -139,7 +141,7 @@ func (w *auditWorld) rows(t *testing.T, change func([]account) []account) {
 func (w *auditWorld) keys(t *testing.T, change func([]keyEntry) []keyEntry) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
-		b := tx.Bucket(boltTables[TableKeys])
+		b := tx.Bucket(boltTables[store.TableKeys])
 		k, v := b.Cursor().First()
 		all, err := decodeKeys(k, v, nil)
 		if err != nil {
@@ -157,7 +159,7 @@ func (w *auditWorld) keys(t *testing.T, change func([]keyEntry) []keyEntry) {
 }
 
 // put writes a row of another table, or deletes it.
-func (w *auditWorld) put(t *testing.T, table Table, key, value []byte) {
+func (w *auditWorld) put(t *testing.T, table store.Table, key, value []byte) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
 		b := tx.Bucket(boltTables[table])
@@ -243,11 +245,13 @@ func TestAuditFinds(t *testing.T) {
 		"a row too many": {func(t *testing.T, w *auditWorld) {
 			w.rows(t, func(all []account) []account {
 				all = append(all, account{state: state{id: uuid.New(), created: 1, asOf: 3, funds: 5}})
-				slices.SortFunc(all, func(a, b account) int { return compareIDs(&a.id, &b.id) })
+				slices.SortFunc(all, func(a, b account) int { return CompareIDs(&a.id, &b.id) })
 				return all
 			})
 		}, FaultAccount, nil},
-		"a damaged row": {func(t *testing.T, w *auditWorld) { w.put(t, TableAccounts, lastAccount[:], []byte("damaged row")) }, FaultAccount, nil},
+		"a damaged row": {func(t *testing.T, w *auditWorld) {
+			w.put(t, store.TableAccounts, lastAccount[:], []byte("damaged row"))
+		}, FaultAccount, nil},
 		"a key that paid twice": {func(t *testing.T, w *auditWorld) {
 			w.record(t, w.plain.Position, func(r *record) { r.transfer.key = "k" })
 			w.keys(t, func(all []keyEntry) []keyEntry { return append(all, keyEntry{hashKey(w.a, "k"), w.plain.Position}) })
@@ -260,18 +264,18 @@ func TestAuditFinds(t *testing.T) {
 		"a key that nobody used": {func(t *testing.T, w *auditWorld) {
 			w.keys(t, func(all []keyEntry) []keyEntry { return append(all, keyEntry{hashKey(w.a, "x"), w.keyed.Position}) })
 		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
-		"a token without a row": {func(t *testing.T, w *auditWorld) { w.put(t, TableTokens, w.live.selector[:], nil) }, FaultToken,
+		"a token without a row": {func(t *testing.T, w *auditWorld) { w.put(t, store.TableTokens, w.live.selector[:], nil) }, FaultToken,
 			func(w *auditWorld) uint64 { return w.live.position }},
 		"a token that lives longer": {func(t *testing.T, w *auditWorld) {
-			w.put(t, TableTokens, w.live.selector[:], appendTokenRow(nil, w.live.selector[:], tokenRow{position: w.live.position, expires: w.live.expires + 1}))
+			w.put(t, store.TableTokens, w.live.selector[:], AppendRow(nil, w.live.selector[:], appendTokenRow(nil, tokenRow{position: w.live.position, expires: w.live.expires + 1})))
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
 		"a revoked token's row": {func(t *testing.T, w *auditWorld) {
 			s := [16]byte{2, 1, 2}
-			w.put(t, TableTokens, s[:], appendTokenRow(nil, s[:], tokenRow{position: w.live.position - 2, expires: w.live.expires}))
+			w.put(t, store.TableTokens, s[:], AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.position - 2, expires: w.live.expires})))
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position - 2 }},
 		"a token nobody has": {func(t *testing.T, w *auditWorld) {
 			s := [16]byte{9}
-			w.put(t, TableTokens, s[:], appendTokenRow(nil, s[:], tokenRow{position: w.live.position, expires: w.live.expires}))
+			w.put(t, store.TableTokens, s[:], AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.position, expires: w.live.expires})))
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
 		"a transfer of more": {func(t *testing.T, w *auditWorld) {
 			w.record(t, w.plain.Position, func(r *record) { r.transfer.amount++ })
@@ -318,13 +322,13 @@ func TestAuditFinds(t *testing.T) {
 		}, FaultChain, func(*auditWorld) uint64 { return 3 }},
 		"counters": {func(t *testing.T, w *auditWorld) {
 			inBolt(t, w.path, func(tx *bolt.Tx) error {
-				b := tx.Bucket(boltTables[TableState])
+				b := tx.Bucket(boltTables[store.TableState])
 				folded, s, err := decodeStateRow(b.Get(stateKey))
 				if err != nil {
 					return err
 				}
 				s.transactions++
-				return b.Put(stateKey, appendStateRow(nil, folded, &s))
+				return b.Put(stateKey, AppendRow(nil, stateKey, appendStateRow(nil, folded, &s)))
 			})
 		}, FaultBooks, nil},
 	} {
@@ -338,7 +342,7 @@ func TestAuditFinds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(rep.Faults) == 0 || !errors.Is(rep.Err(), ErrCorrupt) || len(told) != rep.FaultCount {
+			if len(rep.Faults) == 0 || !errors.Is(rep.Err(), store.ErrCorrupt) || len(told) != rep.FaultCount {
 				t.Fatalf("got %d faults, told of %d, %v, want some", rep.FaultCount, len(told), rep.Err())
 			}
 			if rep.Position != w.tail(t, led) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // BuildOptions are the settings of [Build] and of what is made of it. Nil is
@@ -112,7 +114,7 @@ func build(ctx context.Context, path string, from JournalSource, resumes bool, o
 		return rep, err
 	}
 	if len(first.Records) == 0 {
-		return rep, fmt.Errorf("%w: the journal is empty", ErrCorrupt)
+		return rep, fmt.Errorf("%w: the journal is empty", store.ErrCorrupt)
 	}
 	b, err := newBuilder(path, opts)
 	if err != nil {
@@ -120,7 +122,7 @@ func build(ctx context.Context, path string, from JournalSource, resumes bool, o
 	}
 	defer func() {
 		// What is wrong with the records would be so the next time, too.
-		if err != nil && (!resumes || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat)) {
+		if err != nil && (!resumes || errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNewerFormat)) {
 			err = errors.Join(err, b.discard())
 		}
 		err = errors.Join(err, b.close())
@@ -183,7 +185,7 @@ func (b *builder) follows(ctx context.Context, first JournalPage, from JournalSo
 		return false, err
 	}
 	same := false
-	err = b.store.View(ctx, func(r LogReader) error {
+	err = b.store.View(ctx, func(r store.LogReader) error {
 		begin, err := r.Record(1)
 		if err != nil {
 			return err
@@ -193,7 +195,7 @@ func (b *builder) follows(ctx context.Context, first JournalPage, from JournalSo
 		same = same && bytes.Equal(end, last.Records[0].Data)
 		return err
 	})
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, store.ErrCorrupt) {
 		return false, nil
 	}
 	return same, err
@@ -219,7 +221,7 @@ func (b *builder) copy(ctx context.Context, first JournalPage, from JournalSourc
 				return err
 			}
 			if len(page.Records) == 0 && b.position < first.End {
-				return fmt.Errorf("%w: record %d is missing, the journal ends at %d", ErrCorrupt, b.position+1, first.End)
+				return fmt.Errorf("%w: record %d is missing, the journal ends at %d", store.ErrCorrupt, b.position+1, first.End)
 			}
 		}
 		for _, r := range page.Records {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // names returns what is in a folder.
@@ -134,7 +136,7 @@ func TestBuildGoesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := record{kind: kindAccount, position: tail + 1, time: maxTime}
+			r := record{kind: kindAccount, position: tail + 1, time: MaxTime}
 			r.account = accountRecord{id: DefaultSeedAccount(), link: link{prev: 1, jump: 1, ordinal: 2}}
 			if err := errors.Join(s.Append(ctx, tail, [][]byte{appendRecord(nil, &r)}), s.close()); err != nil {
 				t.Fatal(err)
@@ -203,7 +205,7 @@ func TestBuildGoesOn(t *testing.T) {
 			if got := names(t, filepath.Dir(path)); len(got) != 1 || got[0] != filepath.Base(partial) {
 				t.Fatalf("an attempt that was broken off left %v", got)
 			}
-			if _, err := Open(partial, nil); !errors.Is(err, ErrNotLedger) || !strings.Contains(err.Error(), "not finished") {
+			if _, err := Open(partial, nil); !errors.Is(err, store.ErrNotLedger) || !strings.Contains(err.Error(), "not finished") {
 				t.Errorf("a part opens as a ledger: %v", err)
 			}
 			c.spoil(t, partial)
@@ -330,19 +332,19 @@ func TestBuildRefuses(t *testing.T) {
 		want   error
 		says   string // of a record that is bad by itself, found while it is copied
 	}{
-		{"a flipped bit", change(5, func(b []byte) []byte { b[20] ^= 1; return b }), ErrCorrupt, "record 5"},
+		{"a flipped bit", change(5, func(b []byte) []byte { b[20] ^= 1; return b }), store.ErrCorrupt, "record 5"},
 		{"a record twice", change(5, func([]byte) []byte {
 			page, _ := w.led.JournalPage(ctx, 3)
 			return page.Records[0].Data
-		}), ErrCorrupt, "record 5"},
+		}), store.ErrCorrupt, "record 5"},
 		{"an unknown kind", change(5, func(b []byte) []byte {
 			b[0] = 99
 			crc := recordCRC(5, b)
 			b[2], b[3], b[4], b[5] = byte(crc>>24), byte(crc>>16), byte(crc>>8), byte(crc)
 			return b
-		}), ErrNewerFormat, "record 5"},
-		{"an empty record", change(5, func([]byte) []byte { return nil }), ErrCorrupt, "record 5"},
-		{"no records", func(context.Context, uint64) (JournalPage, error) { return JournalPage{}, nil }, ErrCorrupt, "empty"},
+		}), store.ErrNewerFormat, "record 5"},
+		{"an empty record", change(5, func([]byte) []byte { return nil }), store.ErrCorrupt, "record 5"},
+		{"no records", func(context.Context, uint64) (JournalPage, error) { return JournalPage{}, nil }, store.ErrCorrupt, "empty"},
 		{"an early end", func(ctx context.Context, after uint64) (JournalPage, error) {
 			page, err := w.led.JournalPage(ctx, after)
 			if after == 0 {
@@ -351,11 +353,11 @@ func TestBuildRefuses(t *testing.T) {
 				page.Records = nil
 			}
 			return page, err
-		}, ErrCorrupt, "record 8 is missing"},
-		{"made-up funds", forge(kindTransfer, func(r *record) { r.transfer.to.funds += 5 }), ErrCorrupt, ""},
-		{"made-up coins", forge(kindTransfer, func(r *record) { r.transfer.amount++; r.transfer.to.funds++ }), ErrCorrupt, ""},
-		{"a token of nobody", forge(kindToken, func(r *record) { r.token.account[3]++ }), ErrCorrupt, ""},
-		{"an early time", forge(kindTransfer, func(r *record) { r.time = 1 }), ErrCorrupt, ""},
+		}, store.ErrCorrupt, "record 8 is missing"},
+		{"made-up funds", forge(kindTransfer, func(r *record) { r.transfer.to.funds += 5 }), store.ErrCorrupt, ""},
+		{"made-up coins", forge(kindTransfer, func(r *record) { r.transfer.amount++; r.transfer.to.funds++ }), store.ErrCorrupt, ""},
+		{"a token of nobody", forge(kindToken, func(r *record) { r.token.account[3]++ }), store.ErrCorrupt, ""},
+		{"an early time", forge(kindTransfer, func(r *record) { r.time = 1 }), store.ErrCorrupt, ""},
 	} {
 		dir := t.TempDir()
 		_, err := Build(ctx, filepath.Join(dir, "copy.db"), c.source, &BuildOptions{Progress: func(p BuildProgress) {
@@ -418,7 +420,7 @@ func TestBuildAlone(t *testing.T) {
 			_, inner = w.led.Backup(ctx, path, nil)
 		}
 	}})
-	if err != nil || !errors.Is(inner, ErrLocked) {
+	if err != nil || !errors.Is(inner, store.ErrLocked) {
 		t.Errorf("the first: %v; the second: %v", err, inner)
 	}
 }
@@ -429,7 +431,7 @@ func TestRestore(t *testing.T) {
 	w, other := newCopyWorld(t, 13), newCopyWorld(t, 15)
 	w.do(100)
 	path := filepath.Join(t.TempDir(), "restored.db")
-	if _, err := Restore(ctx, w.path, path, nil); !errors.Is(err, ErrLocked) {
+	if _, err := Restore(ctx, w.path, path, nil); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("a file that is open: %v", err)
 	}
 	want, err := w.led.Supply(ctx)
@@ -496,7 +498,7 @@ func TestRestore(t *testing.T) {
 	if _, err := Restore(ctx, filepath.Join(t.TempDir(), "no.db"), path+"2", nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no copy: %v", err)
 	}
-	if _, err := Restore(ctx, t.TempDir(), path+"2", nil); !errors.Is(err, ErrIsDirectory) {
+	if _, err := Restore(ctx, t.TempDir(), path+"2", nil); !errors.Is(err, store.ErrIsDirectory) {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // copyWorld is a ledger that does something of everything, at random.
@@ -215,12 +217,12 @@ func contentsOf(t testing.TB, path string) fileContents {
 	defer s.close()
 	c := fileContents{accounts: make(map[uuid.UUID]string), keys: make(map[keyEntry]bool), tokens: make(map[[16]byte]tokenRow)}
 	err = s.view(func(tx *bolt.Tx) error {
-		_, state, err := decodeStateRow(tx.Bucket(boltTables[TableState]).Get(stateKey))
+		_, state, err := decodeStateRow(tx.Bucket(boltTables[store.TableState]).Get(stateKey))
 		if err != nil {
 			return err
 		}
 		c.state = state.String()
-		err = tx.Bucket(boltTables[TableAccounts]).ForEach(func(k, v []byte) error {
+		err = tx.Bucket(boltTables[store.TableAccounts]).ForEach(func(k, v []byte) error {
 			return accountsIn(k, v, func(id uuid.UUID, entry, _ []byte) bool {
 				c.accounts[id] = string(entry)
 				return true
@@ -229,7 +231,7 @@ func contentsOf(t testing.TB, path string) fileContents {
 		if err != nil {
 			return err
 		}
-		err = tx.Bucket(boltTables[TableKeys]).ForEach(func(k, v []byte) error {
+		err = tx.Bucket(boltTables[store.TableKeys]).ForEach(func(k, v []byte) error {
 			list, err := decodeKeys(k, v, nil)
 			for _, e := range list {
 				c.keys[e] = true
@@ -239,7 +241,7 @@ func contentsOf(t testing.TB, path string) fileContents {
 		if err != nil {
 			return err
 		}
-		return tx.Bucket(boltTables[TableTokens]).ForEach(func(k, v []byte) error {
+		return tx.Bucket(boltTables[store.TableTokens]).ForEach(func(k, v []byte) error {
 			row, err := decodeTokenRow(k, v)
 			if row.expires > state.time {
 				c.tokens[[16]byte(k)] = row
@@ -250,7 +252,7 @@ func contentsOf(t testing.TB, path string) fileContents {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.View(context.Background(), func(r LogReader) error {
+	err = s.View(context.Background(), func(r store.LogReader) error {
 		return r.Scan(1, func(_ uint64, b []byte) bool {
 			c.records = append(c.records, bytes.Clone(b))
 			return true

@@ -1,7 +1,6 @@
 package capycoin
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 	"sync/atomic"
@@ -80,7 +79,7 @@ func (s *state) push(long []byte, position uint64) (link, []byte) {
 
 // view is what is told of an account with a key, or nil.
 func (s *state) view(key *accountKey) Account {
-	a := Account{ID: s.id, Created: timeOf(s.created), Funds: s.funds, Transactions: s.count}
+	a := Account{ID: s.id, Created: TimeOf(s.created), Funds: s.funds, Transactions: s.count}
 	if key != nil {
 		a.PublicKey, a.KeyVersion = key.public, key.version
 	}
@@ -340,7 +339,7 @@ func (c *cache) take(part, n int, list []uint32) (_ []uint32, more bool) {
 		s.dirty, s.folding = false, true
 		list = append(list, i)
 		// Ids with the same 32 bits are rare.
-		for j := len(list) - 1; j > 0 && compareIDs(&c.at(list[j-1]).id, &s.id) > 0; j-- {
+		for j := len(list) - 1; j > 0 && CompareIDs(&c.at(list[j-1]).id, &s.id) > 0; j-- {
 			list[j], list[j-1] = list[j-1], list[j]
 		}
 	}
@@ -363,14 +362,6 @@ func (c *cache) left(part int) int {
 		n += len(list)
 	}
 	return n
-}
-
-// compareIDs is bytes.Compare, without the call for what the first half tells.
-func compareIDs(a, b *uuid.UUID) int {
-	if x, y := binary.BigEndian.Uint64(a[:8]), binary.BigEndian.Uint64(b[:8]); x != y {
-		return cmp.Compare(x, y)
-	}
-	return cmp.Compare(binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[8:]))
 }
 
 // evict drops accounts that are as their rows are until the bound holds. A

@@ -2,6 +2,8 @@ package capycoin
 
 import (
 	"encoding/binary"
+	"fmt"
+	"math/bits"
 	"slices"
 )
 
@@ -98,4 +100,117 @@ func unpackRoots(b []byte) (roots []uint64) {
 	}
 	slices.Reverse(roots)
 	return roots
+}
+
+// link is a record's place in a chain (see history.go): the positions of the
+// record before it and of its jump pointer, 0 for none, and its ordinal from 1.
+type link struct {
+	prev, jump uint64
+	ordinal    int64
+}
+
+func appendLink(b []byte, position uint64, l link) []byte {
+	b = AppendBack(b, position, l.prev)
+	b = AppendBack(b, position, l.jump)
+	return binary.AppendUvarint(b, uint64(l.ordinal))
+}
+
+// treeSize returns how many records the jump pointer of the n-th record of a
+// chain skips, itself included: the smallest term of n written in skew binary,
+// as a sum of numbers 2^k-1 with the largest ones taken first.
+func treeSize(n int64) int64 {
+	for {
+		t := int64(1)<<(bits.Len64(uint64(n)+1)-1) - 1
+		if t == n {
+			return t
+		}
+		n -= t
+	}
+}
+
+// decodeLink takes the link of the record at a position.
+func decodeLink(d *Decoder, position uint64) link {
+	l := link{prev: d.Back(position), jump: d.Back(position), ordinal: int64(d.Uvarint(MaxPosition))}
+	d.Check(l.ordinal > 0 && (l.prev == 0) == (l.ordinal == 1) &&
+		(l.jump == 0) == (treeSize(l.ordinal) == l.ordinal) && l.jump <= l.prev)
+	return l
+}
+
+// decodeRoots takes the packed roots of a chain of n records; n tells how many there
+// are.
+func decodeRoots(d *Decoder, n int64) []uint64 {
+	var sizes int
+	for m := n; m > 0; m -= treeSize(m) {
+		sizes++
+	}
+	if sizes == 0 {
+		return nil
+	}
+	roots := make([]uint64, sizes)
+	var last uint64
+	for i := sizes - 1; i >= 0; i-- {
+		v := d.Uvarint(MaxPosition)
+		if i < sizes-1 {
+			d.Check(v > 0 && v < last)
+			v = last - v
+		}
+		d.Check(v > 0)
+		roots[i], last = v, v
+	}
+	return roots
+}
+
+// seekLink goes from the last record of a chain, at head, to the one with an ordinal,
+// by what step reads: the link of the record at a position, whose ordinal is known.
+func seekLink(head uint64, count, ordinal int64, step func(position uint64, ordinal int64) (link, error)) (link, error) {
+	l, err := step(head, count)
+	for err == nil && l.ordinal > ordinal {
+		if jump := l.ordinal - treeSize(l.ordinal); jump >= ordinal {
+			l, err = step(l.jump, jump)
+		} else {
+			l, err = step(l.prev, l.ordinal-1)
+		}
+	}
+	return l, err
+}
+
+// firstLink returns the ordinal of the first record of a chain of which something
+// holds that holds of all after it, too, and count+1 if there is none. It asks about
+// the record that step has just read.
+func firstLink(head uint64, count int64, step func(position uint64, ordinal int64) (link, error), holds func() bool) (int64, error) {
+	if count == 0 {
+		return 1, nil
+	}
+	l, err := step(head, count)
+	if err != nil {
+		return 0, err
+	}
+	if !holds() {
+		return count + 1, nil
+	}
+	for l.prev != 0 {
+		if l.jump != 0 {
+			further, err := step(l.jump, l.ordinal-treeSize(l.ordinal))
+			if err != nil {
+				return 0, err
+			}
+			if holds() {
+				l = further
+				continue
+			}
+		}
+		before, err := step(l.prev, l.ordinal-1)
+		if err != nil {
+			return 0, err
+		}
+		if !holds() {
+			break
+		}
+		l = before
+	}
+	return l.ordinal, nil
+}
+
+func (l link) String() string {
+	return fmt.Sprintf("record %d and %d as its %d-th", l.prev, l.jump, l.ordinal)
 }

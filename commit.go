@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // maxCommit is the most records of one group commit.
@@ -185,7 +187,7 @@ func (l *Ledger) run() {
 	if l.stopCause() == nil { // a damaged file is left as it is
 		// What is not folded is replayed by the next start. But a disk that fails in
 		// another way than by declining a write is to be told of.
-		if err := l.foldAll(l.books.position); err != nil && !errors.Is(err, ErrNotWritten) {
+		if err := l.foldAll(l.books.position); err != nil && !errors.Is(err, store.ErrNotWritten) {
 			l.closeErr = fmt.Errorf("folding at the end: %w", err)
 		}
 	}
@@ -252,7 +254,7 @@ func (l *Ledger) tryCommit(batch []*op) error {
 			return l.refused(err)
 		}
 	}
-	return fmt.Errorf("%w: the store says that another ledger wrote, but shows nothing new", ErrNotWritten)
+	return fmt.Errorf("%w: the store says that another ledger wrote, but shows nothing new", store.ErrNotWritten)
 }
 
 // tryOnce judges operations and commits them; done is false if another ledger
@@ -292,9 +294,9 @@ func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error
 	case err == nil:
 		l.publish(time.Since(start))
 		return true, nil
-	case errors.Is(err, ErrFenced):
+	case errors.Is(err, store.ErrFenced):
 		return false, nil
-	case errors.Is(err, ErrNotWritten):
+	case errors.Is(err, store.ErrNotWritten):
 		l.noteUnwritten(err)
 		return false, err
 	default:
@@ -327,7 +329,7 @@ func (l *Ledger) judgeAll(ctx context.Context, batch []*op) error {
 // they are to be made afterwards.
 func (l *Ledger) foldAhead(ctx context.Context, batch []*op) chan error {
 	f := &l.folder
-	if f.stage != foldAccounts && f.stage != foldKeys || f.handed || len(f.rows) > 0 {
+	if f.stage != foldAccounts && f.stage != foldKeys || f.handed || len(f.batch.Rows) > 0 {
 		return nil
 	}
 	records := 0
@@ -345,11 +347,11 @@ func (l *Ledger) foldAhead(ctx context.Context, batch []*op) chan error {
 // refused says that nothing was written because of err. Damage stops the
 // ledger: it would be judged on.
 func (l *Ledger) refused(err error) error {
-	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat) {
+	if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNewerFormat) {
 		l.stop(err)
 		return l.Err()
 	}
-	return fmt.Errorf("%w: %w", ErrNotWritten, err)
+	return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 }
 
 // publish makes the overlay the committed state, as one step for readers.

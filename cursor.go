@@ -35,15 +35,15 @@ func parseCursor(s string) (li listing, err error) {
 	if err != nil {
 		return listing{}, err
 	}
-	li.account = d.id()
-	li.order = Order(d.byte())
+	li.account = d.ID()
+	li.order = Order(d.Byte())
 	// A bound before all records is -1, so all 64 bits are in use.
-	li.start = int64(d.uint64(1<<64 - 1))
-	li.end = int64(d.uint64(1<<64 - 1))
-	li.next = int64(d.uint64(maxOrdinal))
-	d.check(li.order == OldestFirst || li.order == NewestFirst)
-	d.check(li.next > 0)
-	if d.bad || len(d.b) != 0 {
+	li.start = int64(d.Uint64(1<<64 - 1))
+	li.end = int64(d.Uint64(1<<64 - 1))
+	li.next = int64(d.Uint64(MaxPosition))
+	d.Check(li.order == OldestFirst || li.order == NewestFirst)
+	d.Check(li.next > 0)
+	if d.Bad || len(d.B) != 0 {
 		return listing{}, fmt.Errorf("%w: it is not one of this version", ErrBadCursor)
 	}
 	return li, nil
@@ -58,34 +58,34 @@ func parseAccountCursor(s string) (next int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	next = int64(d.uint64(maxOrdinal))
-	d.check(next > 0)
-	if d.bad || len(d.b) != 0 {
+	next = int64(d.Uint64(MaxPosition))
+	d.Check(next > 0)
+	if d.Bad || len(d.B) != 0 {
 		return 0, fmt.Errorf("%w: it is not one of this version", ErrBadCursor)
 	}
 	return next, nil
 }
 
 func sealCursor(b []byte) string {
-	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, Castagnoli))
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func openCursor(s string, kind byte) (decoder, error) {
+func openCursor(s string, kind byte) (Decoder, error) {
 	// The longest has 62 characters; a longer one need not be decoded.
 	if len(s) > 64 {
-		return decoder{}, fmt.Errorf("%w: it is too long", ErrBadCursor)
+		return Decoder{}, fmt.Errorf("%w: it is too long", ErrBadCursor)
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) < 5 || strings.ContainsAny(s, "\r\n") {
-		return decoder{}, fmt.Errorf("%w: it is not in form", ErrBadCursor)
+		return Decoder{}, fmt.Errorf("%w: it is not in form", ErrBadCursor)
 	}
 	body, sum := b[:len(b)-4], binary.BigEndian.Uint32(b[len(b)-4:])
-	if crc32.Checksum(body, castagnoli) != sum {
-		return decoder{}, fmt.Errorf("%w: it is damaged", ErrBadCursor)
+	if crc32.Checksum(body, Castagnoli) != sum {
+		return Decoder{}, fmt.Errorf("%w: it is damaged", ErrBadCursor)
 	}
 	if body[0] != kind {
-		return decoder{}, fmt.Errorf("%w: it is of another listing", ErrBadCursor)
+		return Decoder{}, fmt.Errorf("%w: it is of another listing", ErrBadCursor)
 	}
-	return decoder{b: body[1:]}, nil
+	return Decoder{B: body[1:]}, nil
 }

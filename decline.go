@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // decline answers the operations of a commit that failed with err. If nothing
@@ -12,7 +14,7 @@ import (
 func (l *Ledger) decline(batch []*op, err error) {
 	ctx := context.Background()
 	own := false
-	if errors.Is(err, ErrNotWritten) && len(batch) > 1 {
+	if errors.Is(err, store.ErrNotWritten) && len(batch) > 1 {
 		tail, lost := l.log.Tail(ctx)
 		own = lost == nil && tail == l.books.position // or another ledger has written
 	}
@@ -49,7 +51,7 @@ func (l *Ledger) noteUnwritten(cause error) {
 	was := l.unwritten.cause
 	l.unwritten = unwritten{cause, time.Now()}
 	l.mu.Unlock()
-	if was == nil || errors.Is(was, ErrDiskFull) != errors.Is(cause, ErrDiskFull) {
+	if was == nil || errors.Is(was, store.ErrDiskFull) != errors.Is(cause, store.ErrDiskFull) {
 		l.logger.Error("changes are declined, as they can't be written", "cause", cause)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"io"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // An export is a journal as lines of JSON (docs/export.md): a header, a line for
@@ -38,7 +40,7 @@ func Export(ctx context.Context, w io.Writer, from JournalSource) error {
 			return err
 		}
 		if len(page.Records) == 0 {
-			return fmt.Errorf("%w: record %d is missing", ErrCorrupt, position+1)
+			return fmt.Errorf("%w: record %d is missing", store.ErrCorrupt, position+1)
 		}
 		c.b = c.b[:0]
 		for _, data := range page.Records {
@@ -51,7 +53,7 @@ func Export(ctx context.Context, w io.Writer, from JournalSource) error {
 			}
 			if position == 1 {
 				if r.kind != kindGenesis {
-					return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", ErrCorrupt, r.kind)
+					return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.kind)
 				}
 				end.records = page.End
 				c.header(&exportHeader{exportVersion, r.genesis.ledger, end.records})

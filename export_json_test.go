@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // exported is the export of a journal.
@@ -123,7 +125,7 @@ func TestExportEveryKind(t *testing.T) {
 		b[0], b[1] = byte(kind), 1
 		binary.BigEndian.PutUint32(b[crcOffset:], recordCRC(1, b))
 		var r record
-		if errors.Is(decodeRecord(&r, 1, b), ErrNewerFormat) {
+		if errors.Is(decodeRecord(&r, 1, b), store.ErrNewerFormat) {
 			continue // there is no such kind
 		}
 		want, ok := samples[byte(kind)]
@@ -318,7 +320,7 @@ func TestImportAudits(t *testing.T) {
 	}
 	forged := exported(t, source)
 	dir := t.TempDir()
-	if _, err := Import(ctx, bytes.NewReader(forged), filepath.Join(dir, "a.db"), nil); !errors.Is(err, ErrCorrupt) {
+	if _, err := Import(ctx, bytes.NewReader(forged), filepath.Join(dir, "a.db"), nil); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("a coin out of nothing: %v", err)
 	}
 	if left := names(t, dir); len(left) > 0 {
@@ -328,7 +330,7 @@ func TestImportAudits(t *testing.T) {
 	records[2].transfer.from.funds -= 2
 	records[2].transfer.fee, records[2].transfer.pool = 1, party{link{ordinal: 1}, 1}
 	forged = exported(t, source)
-	if _, err := Import(ctx, bytes.NewReader(forged), filepath.Join(dir, "a.db"), nil); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "fee") {
+	if _, err := Import(ctx, bytes.NewReader(forged), filepath.Join(dir, "a.db"), nil); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "fee") {
 		t.Errorf("a coin that nobody gets: %v", err)
 	}
 	if left := names(t, dir); len(left) > 0 {

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // OpenBoltForTest opens the store that [Open] uses, without a ledger: a new
 // one has no record.
-func OpenBoltForTest(path string) (Log, Folds, func() error, error) {
+func OpenBoltForTest(path string) (store.Log, store.Folds, func() error, error) {
 	s, err := openBolt(path, time.Second, nil)
 	if err != nil {
 		return nil, nil, nil, err

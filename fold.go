@@ -3,6 +3,8 @@ package capycoin
 import (
 	"context"
 	"slices"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // Folding writes derived state to its rows, a bounded slice with each commit,
@@ -66,9 +68,8 @@ type folder struct {
 
 	merges []*keyMerge // of runs of keys, between sweeps
 
-	rows    []Row
-	handed  bool   // rows were given to Folds, and may not be durable yet
-	arena   []byte // of the rows
+	batch   Batch  // of rows
+	handed  bool   // they were given to Folds, and may not be durable yet
 	entries []byte // of the row in the making,
 	ends    []int  // and where its entries end
 	keys    []keyEntry
@@ -81,7 +82,7 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 	if f.handed {
 		return nil // an earlier append was not written: they go with this one
 	}
-	if len(f.rows) > 0 {
+	if len(f.batch.Rows) > 0 {
 		return l.handOver(ctx) // Folds did not take them
 	}
 	if f.stage == foldIdle {
@@ -156,40 +157,21 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 			}
 			f.stage = foldState
 		case foldState:
-			start := len(f.arena)
-			f.arena = appendStateRow(f.arena, f.upTo, &l.books)
-			f.rows = append(f.rows, Row{Table: TableState, Key: stateKey, Value: f.arena[start:]})
+			f.entries = appendStateRow(f.entries[:0], f.upTo, &l.books)
+			f.batch.Put(store.TableState, stateKey, f.entries)
 			f.stage = foldDone
 		}
 	}
 	return l.handOver(ctx)
 }
 
-// put adds a row to those handed over, with copies of key and value.
-func (f *folder) put(table Table, key, value []byte) {
-	start := len(f.arena)
-	f.arena = append(f.arena, key...)
-	end := len(f.arena)
-	f.arena = append(f.arena, 0, 0, 0, 0)
-	f.arena = append(f.arena, value...)
-	f.arena = sealRow(f.arena, end, f.arena[start:end])
-	f.rows = append(f.rows, Row{Table: table, Key: f.arena[start:end:end], Value: f.arena[end:len(f.arena):len(f.arena)]})
-}
-
-// delete adds the deletion of a row.
-func (f *folder) delete(table Table, key []byte) {
-	start := len(f.arena)
-	f.arena = append(f.arena, key...)
-	f.rows = append(f.rows, Row{Table: table, Key: f.arena[start:len(f.arena):len(f.arena)]})
-}
-
 // handOver gives Folds the rows that have been made.
 func (l *Ledger) handOver(ctx context.Context) error {
 	f := &l.folder
-	if len(f.rows) == 0 {
+	if len(f.batch.Rows) == 0 {
 		return nil
 	}
-	if err := l.folds.Put(ctx, f.rows); err != nil {
+	if err := l.folds.Put(ctx, f.batch.Rows); err != nil {
 		return err // they are given again
 	}
 	f.handed = true
@@ -201,7 +183,7 @@ func (l *Ledger) handOver(ctx context.Context) error {
 func (l *Ledger) stageTokens(ctx context.Context) error {
 	f := &l.folder
 	looked, rest := 0, []byte(nil)
-	err := l.folds.Scan(ctx, TableTokens, f.expiry, func(key, value []byte) bool {
+	err := l.folds.Scan(ctx, store.TableTokens, f.expiry, func(key, value []byte) bool {
 		if looked++; looked > expirySweep {
 			rest = slices.Clone(key)
 			return false
@@ -210,7 +192,7 @@ func (l *Ledger) stageTokens(ctx context.Context) error {
 		_, fresh := l.freshTokens.get([16]byte(key))
 		// A damaged row is left to whoever asks for it, and to the audit.
 		if err == nil && !fresh && row.expires <= l.books.time {
-			f.rows = append(f.rows, Row{Table: TableTokens, Key: slices.Clone(key)})
+			f.batch.Delete(store.TableTokens, key)
 		}
 		return true
 	})
@@ -226,12 +208,11 @@ func (l *Ledger) stageTokens(ctx context.Context) error {
 	for _, s := range selectors {
 		row := l.freshTokens.old[s]
 		if row.position == 0 {
-			f.rows = append(f.rows, Row{Table: TableTokens, Key: s[:]})
+			f.batch.Delete(store.TableTokens, s[:])
 			continue
 		}
-		start := len(f.arena)
-		f.arena = appendTokenRow(f.arena, s[:], row)
-		f.rows = append(f.rows, Row{Table: TableTokens, Key: s[:], Value: f.arena[start:]})
+		f.entries = appendTokenRow(f.entries[:0], row)
+		f.batch.Put(store.TableTokens, s[:], f.entries)
 	}
 	return nil
 }
@@ -243,9 +224,9 @@ func (l *Ledger) settleFolds() {
 	for _, i := range f.staged {
 		l.cache.at(i).folding = false
 	}
-	clear(f.rows)
+	f.batch.Reset()
 	l.settleMerges()
-	f.staged, f.rows, f.arena, f.handed = f.staged[:0], f.rows[:0], f.arena[:0], false
+	f.staged, f.handed = f.staged[:0], false
 	if f.stage == foldDone {
 		f.stage, f.folded = foldIdle, f.upTo
 		l.freshTokens.old = nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // scanOver is how many rows that stay as they are it takes to make looking for
@@ -31,7 +33,7 @@ func (l *Ledger) stageAccounts(ctx context.Context, n int) error {
 	for list := f.staged; len(list) > 0; {
 		rest, err := l.foldAccounts(ctx, list)
 		if err != nil {
-			f.rows = f.rows[:0]
+			f.batch.Reset()
 			return err
 		}
 		list = rest
@@ -45,9 +47,9 @@ func (l *Ledger) foldAccounts(ctx context.Context, list []uint32) ([]uint32, err
 	var bad error
 	over := 0
 	first := l.cache.at(list[0]).id
-	err := l.folds.Scan(ctx, TableAccounts, first[:], func(key, value []byte) bool {
+	err := l.folds.Scan(ctx, store.TableAccounts, first[:], func(key, value []byte) bool {
 		n := 0
-		for n < len(list) && compareIDs(&l.cache.at(list[n]).id, (*uuid.UUID)(key)) <= 0 {
+		for n < len(list) && CompareIDs(&l.cache.at(list[n]).id, (*uuid.UUID)(key)) <= 0 {
 			n++
 		}
 		if n == 0 {
@@ -80,7 +82,7 @@ func (l *Ledger) mergeAccounts(key, value []byte, list []uint32) error {
 	}
 	if value != nil {
 		err := accountsIn(key, value, func(id uuid.UUID, entry, _ []byte) bool {
-			for len(list) > 0 && compareIDs(&l.cache.at(list[0]).id, &id) < 0 {
+			for len(list) > 0 && CompareIDs(&l.cache.at(list[0]).id, &id) < 0 {
 				add()
 			}
 			if len(list) > 0 && l.cache.at(list[0]).id == id {
@@ -115,7 +117,7 @@ func (l *Ledger) mergeAccounts(key, value []byte, list []uint32) error {
 			}
 			rowKey = entries[at : at+16]
 		}
-		f.put(TableAccounts, rowKey, entries[start:end])
+		f.batch.Put(store.TableAccounts, rowKey, entries[start:end])
 		start = end
 	}
 	return nil

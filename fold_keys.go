@@ -3,6 +3,8 @@ package capycoin
 import (
 	"context"
 	"slices"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // stageKeys writes parts of the sweep's run, with about n keys, and returns
@@ -104,9 +106,9 @@ func (l *Ledger) stageMerges(ctx context.Context, records int) error {
 	}
 	for _, m := range f.merges {
 		for m.credit += mergePace * records; m.credit > 0 && m.part < foldParts; m.part++ {
-			rows := len(f.rows)
+			rows := len(f.batch.Rows)
 			if err := l.movePart(ctx, m); err != nil {
-				if f.rows = f.rows[:rows]; rows > 0 {
+				if f.batch.Cut(rows); rows > 0 {
 					break // those before it can go
 				}
 				return err
@@ -114,7 +116,7 @@ func (l *Ledger) stageMerges(ctx context.Context, records int) error {
 		}
 	}
 	l.mu.Lock()
-	if len(f.rows) == 0 {
+	if len(f.batch.Rows) == 0 {
 		l.settleMerges()
 	} else {
 		k.moves++
@@ -134,7 +136,7 @@ func (l *Ledger) movePart(ctx context.Context, m *keyMerge) error {
 			return err
 		}
 		for _, key := range rows {
-			f.delete(TableKeys, key)
+			f.batch.Delete(store.TableKeys, key)
 		}
 	}
 	f.keys = entries

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // The transactions of an account are a chain through the journal: each record
@@ -20,7 +22,7 @@ import (
 
 // reader follows a chain inside one View.
 type reader struct {
-	log LogReader
+	log store.LogReader
 	id  uuid.UUID // of the account whose chain it is; zero: the accounts opened
 	rec record
 }
@@ -40,14 +42,14 @@ func (r *reader) at(position uint64) (link, error) {
 			return p.link, nil
 		}
 	}
-	return link{}, fmt.Errorf("%w: record %d is not in the chain of account %s that leads to it", ErrCorrupt, position, r.id)
+	return link{}, fmt.Errorf("%w: record %d is not in the chain of account %s that leads to it", store.ErrCorrupt, position, r.id)
 }
 
 // step reads an older record of a chain, whose ordinal is known.
 func (r *reader) step(position uint64, ordinal int64) (link, error) {
 	l, err := r.at(position)
 	if err == nil && l.ordinal != ordinal {
-		err = fmt.Errorf("%w: record %d has ordinal %d, the chain that leads to it says %d", ErrCorrupt, position, l.ordinal, ordinal)
+		err = fmt.Errorf("%w: record %d has ordinal %d, the chain that leads to it says %d", store.ErrCorrupt, position, l.ordinal, ordinal)
 	}
 	return l, err
 }
@@ -55,51 +57,13 @@ func (r *reader) step(position uint64, ordinal int64) (link, error) {
 // seek goes from the last record of a chain, at head, to the one with an
 // ordinal, which the reader then has.
 func (r *reader) seek(head uint64, count, ordinal int64) (link, error) {
-	l, err := r.step(head, count)
-	for err == nil && l.ordinal > ordinal {
-		if jump := l.ordinal - treeSize(l.ordinal); jump >= ordinal {
-			l, err = r.step(l.jump, jump)
-		} else {
-			l, err = r.step(l.prev, l.ordinal-1)
-		}
-	}
-	return l, err
+	return seekLink(head, count, ordinal, r.step)
 }
 
 // since returns the ordinal of the first record at or after a time; count+1 if
 // there is none.
 func (r *reader) since(head uint64, count, micros int64) (int64, error) {
-	if count == 0 {
-		return 1, nil
-	}
-	l, err := r.step(head, count)
-	if err != nil {
-		return 0, err
-	}
-	if r.rec.time < micros {
-		return count + 1, nil
-	}
-	for l.prev != 0 {
-		if l.jump != 0 {
-			further, err := r.step(l.jump, l.ordinal-treeSize(l.ordinal))
-			if err != nil {
-				return 0, err
-			}
-			if r.rec.time >= micros {
-				l = further
-				continue
-			}
-		}
-		before, err := r.step(l.prev, l.ordinal-1)
-		if err != nil {
-			return 0, err
-		}
-		if r.rec.time < micros {
-			break
-		}
-		l = before
-	}
-	return l.ordinal, nil
+	return firstLink(head, count, r.step, func() bool { return r.rec.time >= micros })
 }
 
 // snapshot is an account as it stands, and where its chain ends.
@@ -157,7 +121,7 @@ func (l *Ledger) walk(ctx context.Context, id uuid.UUID, position uint64, ordina
 func (l *Ledger) walkPaced(ctx context.Context, id uuid.UUID, position uint64, ordinal int64,
 	fn func(r *record, ordinal int64) bool, between func() error) error {
 	for position != 0 {
-		err := l.log.View(ctx, func(lr LogReader) error {
+		err := l.log.View(ctx, func(lr store.LogReader) error {
 			r := reader{log: lr, id: id}
 			for n := 0; n < walkPage && position != 0; n++ {
 				at, err := r.step(position, ordinal)
@@ -191,7 +155,7 @@ func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (id
 		return nil, false, nil
 	}
 	var from uint64
-	err = l.log.View(ctx, func(lr LogReader) error {
+	err = l.log.View(ctx, func(lr store.LogReader) error {
 		r := reader{log: lr}
 		_, err := r.seek(head, count, last)
 		from = r.rec.position
@@ -282,7 +246,7 @@ func setTransaction(tx *Transaction, r *record, account uuid.UUID) {
 	t := &r.transfer
 	p := t.of(account)
 	*tx = Transaction{
-		ID: r.id(), Position: r.position, Timestamp: timeOf(r.time),
+		ID: r.id(), Position: r.position, Timestamp: TimeOf(r.time),
 		Sender: t.sender, Receiver: t.receiver, Amount: t.amount, Fee: t.fee, Key: t.key,
 		Account: account, Ordinal: p.ordinal, FundsAfter: p.funds,
 	}
@@ -301,7 +265,7 @@ func (l *Ledger) FundsAt(ctx context.Context, account uuid.UUID, t time.Time) (C
 	if account == l.genesis.seed {
 		funds = l.genesis.supply
 	}
-	err = l.log.View(ctx, func(lr LogReader) error {
+	err = l.log.View(ctx, func(lr store.LogReader) error {
 		r := reader{log: lr, id: account}
 		n, err := r.since(s.head, s.Transactions, boundMicros(t)+1)
 		if err != nil || n == 1 {
@@ -320,8 +284,8 @@ func boundMicros(t time.Time) int64 {
 	switch {
 	case t.Before(time.Unix(0, 0)):
 		return -1
-	case t.After(timeOf(maxTime)):
-		return maxTime + 1
+	case t.After(TimeOf(MaxTime)):
+		return MaxTime + 1
 	}
 	return t.UnixMicro()
 }
@@ -342,7 +306,7 @@ func (r Range) listing(account uuid.UUID) (listing, error) {
 	if r.Order < DefaultOrder || r.Order > NewestFirst {
 		return listing{}, fmt.Errorf("%w: order %d", ErrBadRange, r.Order)
 	}
-	li := listing{account: account, order: r.Order, start: -1, end: maxTime + 1}
+	li := listing{account: account, order: r.Order, start: -1, end: MaxTime + 1}
 	if !r.Start.IsZero() {
 		li.start = boundMicros(r.Start)
 	}
@@ -411,7 +375,7 @@ func (l *Ledger) TransactionPage(ctx context.Context, account uuid.UUID, r Range
 func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs []Transaction, err error) {
 	first, last := int64(1), li.next // the ordinals between which they are
 	var from uint64
-	err = l.log.View(ctx, func(lr LogReader) (err error) {
+	err = l.log.View(ctx, func(lr store.LogReader) (err error) {
 		r := reader{log: lr, id: li.account}
 		if li.order == OldestFirst {
 			if first = li.next; first == 0 {

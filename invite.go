@@ -202,5 +202,5 @@ func (i *TokenIssuer) RevokeInvite(ctx context.Context, id uuid.UUID) error {
 
 // inviteOf returns what can be told of an invite.
 func inviteOf(rec *inviteRecord) Invite {
-	return Invite{ID: idAt(rec.time, rec.position), Label: rec.label, Created: timeOf(rec.time), Expires: timeOf(rec.expires)}
+	return Invite{ID: idAt(rec.time, rec.position), Label: rec.label, Created: TimeOf(rec.time), Expires: TimeOf(rec.expires)}
 }

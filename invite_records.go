@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // What invites are to a ledger: records, and rows among those of tokens. An
@@ -69,7 +71,7 @@ func (l *Ledger) inviteByHash(ctx context.Context, hash [inviteHashLen]byte) (in
 		return inviteRecord{}, l.failed(err)
 	}
 	if !row.leadsTo(hash[:selectorLen], &r) {
-		return inviteRecord{}, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is not its", ErrCorrupt, row.position))
+		return inviteRecord{}, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is not its", store.ErrCorrupt, row.position))
 	}
 	if subtle.ConstantTimeCompare(hash[:], r.invite.hash[:]) != 1 {
 		return inviteRecord{}, ErrInvalidInvite
@@ -123,7 +125,7 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 			return nil, false, l.failed(err)
 		}
 		if r.kind != kindInvite {
-			return nil, false, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is none", ErrCorrupt, position))
+			return nil, false, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is none", store.ErrCorrupt, position))
 		}
 		live = append(live, r.invite)
 	}
@@ -132,10 +134,10 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 
 // scanTokenRows calls fn with all rows of tokens and invites.
 func (l *Ledger) scanTokenRows(ctx context.Context, fn func([selectorLen]byte, tokenRow)) error {
-	return scanRows(ctx, l.folds.Scan, TableTokens, func(key, value []byte) error {
+	return ScanRows(ctx, l.folds.Scan, store.TableTokens, func(key, value []byte) error {
 		row, err := decodeTokenRow(key, value)
 		if err == nil && len(key) != selectorLen {
-			err = badRow(TableTokens, key)
+			err = BadRow(store.TableTokens, key)
 		}
 		if err == nil {
 			fn([selectorLen]byte(key), row)
@@ -203,7 +205,7 @@ func (l *Ledger) applyInviteEnd(ctx context.Context, r *record) error {
 		return err
 	}
 	if inv.kind != kindInvite || inv.invite.expires <= r.time {
-		return fmt.Errorf("%w: record %d ends record %d, which is no live invite", ErrCorrupt, r.position, inv.position)
+		return fmt.Errorf("%w: record %d ends record %d, which is no live invite", store.ErrCorrupt, r.position, inv.position)
 	}
 	selector := inv.invite.selector()
 	row, err := l.tokenRow(ctx, selector)
@@ -218,7 +220,7 @@ func (l *Ledger) applyInviteEnd(ctx context.Context, r *record) error {
 	// Without a row it had ended before, or its row is as of later.
 	_, fresh := l.freshTokens.get(selector)
 	if row.position != inv.position && (fresh || row.position != 0) {
-		return fmt.Errorf("%w: record %d ends the invite of record %d again", ErrCorrupt, r.position, inv.position)
+		return fmt.Errorf("%w: record %d ends the invite of record %d again", store.ErrCorrupt, r.position, inv.position)
 	}
 	l.freshTokens.cur[selector] = tokenRow{}
 	return nil

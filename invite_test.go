@@ -11,6 +11,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 func (w *tokenWorld) invite(r InviteRequest) IssuedInvite {
@@ -355,8 +357,8 @@ func TestReplayRefusesInvites(t *testing.T) {
 				return nil
 			})
 			led, err := Open(w.path, &Options{Clock: w.clock})
-			if !errors.Is(err, ErrCorrupt) {
-				t.Errorf("got error %v, want %v", err, ErrCorrupt)
+			if !errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("got error %v, want %v", err, store.ErrCorrupt)
 			}
 			if err == nil {
 				led.Close()

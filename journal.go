@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // JournalRecord is a record of the journal, byte for byte as it lies there.
@@ -71,19 +73,19 @@ func (l *Ledger) Journal(ctx context.Context, after uint64) iter.Seq2[JournalRec
 }
 
 // readJournalPage reads the records after a position, up to end at most.
-func readJournalPage(ctx context.Context, log Log, after, end uint64) (JournalPage, error) {
+func readJournalPage(ctx context.Context, log store.Log, after, end uint64) (JournalPage, error) {
 	page := JournalPage{End: end}
 	if after >= end {
 		return page, nil
 	}
 	var data []byte
 	var ends []int
-	err := log.View(ctx, func(r LogReader) error {
+	err := log.View(ctx, func(r store.LogReader) error {
 		start, next := time.Now(), after+1
 		var bad error
 		err := r.Scan(next, func(position uint64, record []byte) bool {
 			if position != next {
-				bad = fmt.Errorf("%w: record %d is missing, %d comes next", ErrCorrupt, next, position)
+				bad = fmt.Errorf("%w: record %d is missing, %d comes next", store.ErrCorrupt, next, position)
 				return false
 			}
 			if data == nil {
@@ -99,7 +101,7 @@ func readJournalPage(ctx context.Context, log Log, after, end uint64) (JournalPa
 			bad = err
 		}
 		if bad == nil && len(ends) == 0 {
-			bad = fmt.Errorf("%w: record %d is missing, the journal ends at %d", ErrCorrupt, next, end)
+			bad = fmt.Errorf("%w: record %d is missing, the journal ends at %d", store.ErrCorrupt, next, end)
 		}
 		return bad
 	})

@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // accountState is what an opAccount asks for and gets.
@@ -233,7 +235,7 @@ func (l *Ledger) pool(ctx context.Context) (*touched, error) {
 		return nil, err
 	}
 	if !ok {
-		return nil, fmt.Errorf("%w: there is a fee policy, and no account %s", ErrCorrupt, feeAccount)
+		return nil, fmt.Errorf("%w: there is a fee policy, and no account %s", store.ErrCorrupt, feeAccount)
 	}
 	if t == nil {
 		l.poolSlot = slot
@@ -261,7 +263,7 @@ func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool
 			return false, err
 		}
 		if e, ok := r.keyEntry(); !ok || e.hash != h {
-			return false, fmt.Errorf("%w: the index of keys names record %d, which has not that key", ErrCorrupt, position)
+			return false, fmt.Errorf("%w: the index of keys names record %d, which has not that key", store.ErrCorrupt, position)
 		}
 		if r.transfer.sender == t.Sender && r.transfer.key == t.Key {
 			return true, nil
@@ -284,7 +286,7 @@ func (l *Ledger) replayKey(t *Transfer, rcpt *Receipt) (refusal error) {
 func receiptOf(r *record) Receipt {
 	t := &r.transfer
 	return Receipt{
-		TransactionID: r.id(), Position: r.position, Timestamp: timeOf(r.time),
+		TransactionID: r.id(), Position: r.position, Timestamp: TimeOf(r.time),
 		Sender: t.sender, Receiver: t.receiver, Amount: t.amount, Fee: t.fee, SenderFunds: t.from.funds,
 	}
 }
@@ -350,7 +352,7 @@ func (l *Ledger) findToken(ctx context.Context, selector [selectorLen]byte) (tok
 
 // refuseSecret says why a token or an invite can't be made.
 func (l *Ledger) refuseSecret(ctx context.Context, selector [selectorLen]byte, expires int64) (refusal, err error) {
-	if expires <= l.overlay.now || expires > maxTime {
+	if expires <= l.overlay.now || expires > MaxTime {
 		return ErrBadExpiry, nil
 	}
 	row, err := l.findToken(ctx, selector)

@@ -8,6 +8,8 @@ import (
 	"math/bits"
 	"slices"
 	"sync/atomic"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // The index of idempotency keys says which record used a key. Keys never
@@ -22,7 +24,7 @@ import (
 // always that it is not in there, without a look at the file; a part's filter
 // is made when it is first asked for.
 type keyIndex struct {
-	folds Folds
+	folds store.Folds
 	fresh *keySet   // since the last sweep began
 	old   *keySet   // those that a sweep writes; nil between sweeps
 	runs  []*keyRun // as the rows have them
@@ -50,7 +52,7 @@ type keyRun struct {
 	filters [foldParts]keyFilter // nil: not made yet
 }
 
-func newKeyIndex(folds Folds) keyIndex { return keyIndex{folds: folds, fresh: new(keySet)} }
+func newKeyIndex(folds store.Folds) keyIndex { return keyIndex{folds: folds, fresh: new(keySet)} }
 
 // unfolded returns how many keys are in memory.
 func (k *keyIndex) unfolded() int {
@@ -134,7 +136,7 @@ func (k *keyIndex) readParts(ctx context.Context, run *keyRun, first, parts int,
 func (k *keyIndex) scanRun(ctx context.Context, run *keyRun, from keyHash, fn func(key []byte, entries []keyEntry) bool, bad *error) error {
 	start := keyRowKey(run, keyEntry{hash: from})
 	var entries []keyEntry
-	return k.folds.Scan(ctx, TableKeys, start[:], func(key, value []byte) bool {
+	return k.folds.Scan(ctx, store.TableKeys, start[:], func(key, value []byte) bool {
 		if !bytes.HasPrefix(key, start[:keyRunPrefix]) {
 			return false
 		}
@@ -167,7 +169,7 @@ func (f *folder) putKeys(run *keyRun, entries []keyEntry) {
 		entries = entries[len(row):]
 		f.entries = appendKeys(f.entries[:0], row)
 		key := keyRowKey(run, row[len(row)-1])
-		f.put(TableKeys, key[:], f.entries)
+		f.batch.Put(store.TableKeys, key[:], f.entries)
 	}
 }
 
@@ -197,29 +199,29 @@ func keyPositions(row []keyEntry) (least uint64, width int) {
 
 // decodeKeys appends the keys of a row to a list.
 func decodeKeys(key, value []byte, list []keyEntry) ([]keyEntry, error) {
-	d, err := openRow(TableKeys, key, value)
+	d, err := OpenRow(store.TableKeys, key, value)
 	if err != nil {
 		return list, err
 	}
-	least, width := d.uvarint(maxOrdinal), int(d.byte())
-	d.check(len(key) == keyRunPrefix+16 && width <= 8 && len(d.b) > 0 && len(d.b)%(8+width) == 0)
+	least, width := d.Uvarint(MaxPosition), int(d.Byte())
+	d.Check(len(key) == keyRunPrefix+16 && width <= 8 && len(d.B) > 0 && len(d.B)%(8+width) == 0)
 	first, last := len(list), keyEntry{}
-	for len(d.b) > 0 {
-		e := keyEntry{hash: keyHash(binary.BigEndian.Uint64(d.b))}
-		for _, c := range d.b[8 : 8+width] {
+	for len(d.B) > 0 {
+		e := keyEntry{hash: keyHash(binary.BigEndian.Uint64(d.B))}
+		for _, c := range d.B[8 : 8+width] {
 			e.position = e.position<<8 | uint64(c)
 		}
 		e.position += least
-		d.b = d.b[8+width:]
-		d.check(e.position > 0 && last.compare(e) < 0)
+		d.B = d.B[8+width:]
+		d.Check(e.position > 0 && last.compare(e) < 0)
 		list, last = append(list, e), e
 	}
-	if d.bad || binary.BigEndian.Uint64(key[keyRunPrefix:]) != uint64(last.hash) ||
+	if d.Bad || binary.BigEndian.Uint64(key[keyRunPrefix:]) != uint64(last.hash) ||
 		binary.BigEndian.Uint64(key[keyRunPrefix+8:]) != last.position {
-		return list, badRow(TableKeys, key)
+		return list, BadRow(store.TableKeys, key)
 	}
 	if l, w := keyPositions(list[first:]); l != least || w != width {
-		return list, badRow(TableKeys, key)
+		return list, BadRow(store.TableKeys, key)
 	}
 	return list, nil
 }
@@ -229,7 +231,7 @@ func (k *keyIndex) loadRuns(ctx context.Context) error {
 	var from [keyRunPrefix]byte
 	for {
 		var found []byte
-		err := k.folds.Scan(ctx, TableKeys, from[:], func(key, _ []byte) bool {
+		err := k.folds.Scan(ctx, store.TableKeys, from[:], func(key, _ []byte) bool {
 			found = slices.Clone(key)
 			return false
 		})
@@ -237,7 +239,7 @@ func (k *keyIndex) loadRuns(ctx context.Context) error {
 			return err
 		}
 		if len(found) != keyRunPrefix+16 {
-			return fmt.Errorf("%w: the index of keys has a row %x", ErrCorrupt, found)
+			return fmt.Errorf("%w: the index of keys has a row %x", store.ErrCorrupt, found)
 		}
 		run := &keyRun{level: found[0], number: binary.BigEndian.Uint64(found[1:])}
 		k.add(run)

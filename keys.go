@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // What public keys are to a ledger. The writer compares versions, which costs
@@ -125,7 +127,7 @@ func (l *Ledger) applyKey(ctx context.Context, r *record) error {
 	}
 	return l.change(slot, r, func(a *account) error {
 		if a.key == nil || a.key.version != r.key.version {
-			return fmt.Errorf("%w: record %d changes version %d of the key of account %s, which has not that", ErrCorrupt,
+			return fmt.Errorf("%w: record %d changes version %d of the key of account %s, which has not that", store.ErrCorrupt,
 				r.position, r.key.version, a.id)
 		}
 		a.changeKey(r)

@@ -152,8 +152,8 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 	if err := l.recover(ctx, o); err != nil {
 		return nil, err
 	}
-	if behind := timeOf(l.books.time).Sub(l.clock()); behind > time.Hour {
-		l.logger.Warn("the clock is behind the ledger", "by", behind, "ledger_time", timeOf(l.books.time))
+	if behind := TimeOf(l.books.time).Sub(l.clock()); behind > time.Hour {
+		l.logger.Warn("the clock is behind the ledger", "by", behind, "ledger_time", TimeOf(l.books.time))
 	}
 	go l.run()
 	if l.witness.path != "" {
@@ -283,7 +283,7 @@ func (l *Ledger) failed(err error) error {
 func (l *Ledger) now() int64 { return clockMicros(l.clock) }
 
 // clockMicros is a clock's time, kept in the range of ledger time.
-func clockMicros(clock func() time.Time) int64 { return min(max(clock().UnixMicro(), 0), maxTime) }
+func clockMicros(clock func() time.Time) int64 { return min(max(clock().UnixMicro(), 0), MaxTime) }
 
 // Time returns the time of the ledger, UTC, to the microsecond: the clock's,
 // but never before the last record's. All that depends on time goes by it.
@@ -291,7 +291,7 @@ func (l *Ledger) Time() time.Time {
 	now := l.now()
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return timeOf(max(now, l.books.time))
+	return TimeOf(max(now, l.books.time))
 }
 
 // OpenAccount opens an account without funds.
@@ -524,7 +524,7 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 		return Supply{
 			LedgerID: l.genesis.ledger, SeedAccount: l.genesis.seed, Supply: l.genesis.supply,
 			SeedFunds: seed, Circulating: l.genesis.supply - seed,
-			Accounts: b.accounts, Transactions: b.transactions, Position: b.position, Time: timeOf(b.time),
+			Accounts: b.accounts, Transactions: b.transactions, Position: b.position, Time: TimeOf(b.time),
 		}, nil
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // journalOf returns the export of a file and the kinds of its records.
@@ -131,14 +133,14 @@ func TestOpenOldDamaged(t *testing.T) {
 			return b.Put(bytes.Clone(k), v)
 		},
 		"testdata/format2.db.gz": func(tx *bolt.Tx) error { // a row
-			return tx.Bucket(boltTables[TableState]).Put(stateKey, []byte("damaged"))
+			return tx.Bucket(boltTables[store.TableState]).Put(stateKey, []byte("damaged"))
 		},
 	} {
 		path := filepath.Join(t.TempDir(), "old.db")
 		writeFile(t, path, Unpack(t, name))
 		inBolt(t, path, damage)
 		before := readFile(t, path)
-		if led, err := Open(path, &Options{NoWitness: true}); !errors.Is(err, ErrCorrupt) {
+		if led, err := Open(path, &Options{NoWitness: true}); !errors.Is(err, store.ErrCorrupt) {
 			if err == nil {
 				led.Close()
 			}

@@ -4,9 +4,8 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
-	"math/bits"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -78,19 +77,8 @@ const (
 	// maxPolicyRecord bounds that.
 	maxPolicyRecord = recordHeader + 4*8 + 1 + 16*MaxFeeExempt
 
-	maxTime    = 253_402_300_799_999_999 // the last microsecond of the year 9999
-	maxOrdinal = 1<<62 - 1               // the room of the position in an id
-	bcryptLen  = 60
+	bcryptLen = 60
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// link is a record's place in a chain (see history.go): the positions of the
-// record before it and of its jump pointer, 0 for none, and its ordinal from 1.
-type link struct {
-	prev, jump uint64
-	ordinal    int64
-}
 
 // party is what a transfer did to one of its accounts.
 type party struct {
@@ -280,7 +268,7 @@ func appendRecord(b []byte, r *record) []byte {
 	case kindStipend:
 		s := &r.stipend
 		b = binary.AppendUvarint(b, uint64(s.day))
-		b = appendBack(b, r.position, s.before)
+		b = AppendBack(b, r.position, s.before)
 		b = binary.AppendUvarint(b, uint64(s.rules.Window))
 		b = binary.AppendUvarint(b, uint64(s.rules.MinAge))
 		b = binary.AppendUvarint(b, uint64(s.rules.Cap))
@@ -310,28 +298,15 @@ func appendPublicKey(b []byte, key *PublicKey) []byte {
 	return append(b, key[:]...)
 }
 
-func appendLink(b []byte, position uint64, l link) []byte {
-	b = appendBack(b, position, l.prev)
-	b = appendBack(b, position, l.jump)
-	return binary.AppendUvarint(b, uint64(l.ordinal))
-}
-
-func appendBack(b []byte, position, to uint64) []byte {
-	if to == 0 {
-		return append(b, 0)
-	}
-	return binary.AppendUvarint(b, position-to)
-}
-
 func recordCRC(position uint64, b []byte) uint32 {
 	// Ten bytes that are not in a row: to put them there would be to allocate.
 	crc := ^uint32(0)
 	for shift := 56; shift >= 0; shift -= 8 {
-		crc = castagnoli[byte(crc)^byte(position>>shift)] ^ crc>>8
+		crc = Castagnoli[byte(crc)^byte(position>>shift)] ^ crc>>8
 	}
-	crc = castagnoli[byte(crc)^b[0]] ^ crc>>8
-	crc = castagnoli[byte(crc)^b[1]] ^ crc>>8
-	return crc32.Update(^crc, castagnoli, b[6:])
+	crc = Castagnoli[byte(crc)^b[0]] ^ crc>>8
+	crc = Castagnoli[byte(crc)^b[1]] ^ crc>>8
+	return crc32.Update(^crc, Castagnoli, b[6:])
 }
 
 // idAt returns the id of the record at a position: a version-7 UUID (RFC 9562)
@@ -351,21 +326,4 @@ func positionOf(id uuid.UUID) (micros int64, position uint64, ok bool) {
 	return micros, position, position > 0 && hi&0xfff < 1000 && idAt(micros, position) == id
 }
 
-// treeSize returns how many records the jump pointer of the n-th record of a
-// chain skips, itself included: the smallest term of n written in skew binary,
-// as a sum of numbers 2^k-1 with the largest ones taken first.
-func treeSize(n int64) int64 {
-	for {
-		t := int64(1)<<(bits.Len64(uint64(n)+1)-1) - 1
-		if t == n {
-			return t
-		}
-		n -= t
-	}
-}
-
-// microTime is the form of times in files, in UTC.
-const microTime = "2006-01-02T15:04:05.000000Z"
-
-// timeOf turns ledger time into a time.Time.
-func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
+func (p party) String() string { return fmt.Sprintf("%v and %d coins", p.link, p.funds) }

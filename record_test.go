@@ -1,21 +1,22 @@
 package capycoin
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"reflect"
-
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // exampleRecords are the records that docs/format.md shows: a small journal.
@@ -67,7 +68,7 @@ func exampleRules(before []record) []record {
 	at := before[8].time
 	maxFee := Coins(2)
 	pay := Transfer{Sender: carol, Receiver: ann, Amount: 10, Key: "lunch", MaxFee: &maxFee}
-	signature, err := SignTransfer(ledger, 1, pay, timeOf(at+60_000_000), first)
+	signature, err := SignTransfer(ledger, 1, pay, TimeOf(at+60_000_000), first)
 	old, oldErr := SignKeyChange(ledger, carol, 1, secondPublic, first)
 	fresh, newErr := SignKeyChange(ledger, carol, 1, secondPublic, second)
 	if err := errors.Join(err, oldErr, newErr); err != nil {
@@ -133,11 +134,11 @@ func TestRecordsComeBack(t *testing.T) {
 					t.Errorf("record %d with bit %d of byte %d flipped: got no error", want.position, bit, at)
 				}
 			}
-			if err := decodeRecord(&got, want.position, b[:at]); !errors.Is(err, ErrCorrupt) {
+			if err := decodeRecord(&got, want.position, b[:at]); !errors.Is(err, store.ErrCorrupt) {
 				t.Errorf("record %d cut to %d bytes: got %v, want ErrCorrupt", want.position, at, err)
 			}
 		}
-		if err := decodeRecord(&got, want.position+1, b); !errors.Is(err, ErrCorrupt) {
+		if err := decodeRecord(&got, want.position+1, b); !errors.Is(err, store.ErrCorrupt) {
 			t.Errorf("record %d in the place of the next: got %v, want ErrCorrupt", want.position, err)
 		}
 	}
@@ -169,19 +170,19 @@ func TestRecordsOfOneMeaning(t *testing.T) {
 		b    []byte
 		want error
 	}{
-		"amount 0":             {change(func(r *record) { r.transfer.amount = 0 }), ErrCorrupt},
-		"amount over supply":   {change(func(r *record) { r.transfer.amount = MaxSupply + 1 }), ErrCorrupt},
-		"funds over supply":    {change(func(r *record) { r.transfer.to.funds = MaxSupply + 1 }), ErrCorrupt},
-		"sender is receiver":   {change(func(r *record) { r.transfer.receiver = r.transfer.sender }), ErrCorrupt},
-		"ordinal 0":            {change(func(r *record) { r.transfer.to.ordinal = 0 }), ErrCorrupt},
-		"ordinal 2, no link":   {change(func(r *record) { r.transfer.to.ordinal = 2 }), ErrCorrupt},
-		"link before 1":        {change(func(r *record) { r.transfer.to.link = link{prev: ^uint64(0), jump: 0, ordinal: 2} }), ErrCorrupt},
-		"a key with a space":   {change(func(r *record) { r.transfer.key = "a b" }), ErrCorrupt},
-		"a time after 9999":    {change(func(r *record) { r.time = maxTime + 1 }), ErrCorrupt},
-		"a longer number":      {reseal(3, longer), ErrCorrupt},
-		"a byte too many":      {reseal(3, append(bytes.Clone(plain), 0)), ErrCorrupt},
-		"a later version":      {reseal(3, later), ErrNewerFormat},
-		"a kind not yet known": {reseal(3, unknown), ErrNewerFormat},
+		"amount 0":             {change(func(r *record) { r.transfer.amount = 0 }), store.ErrCorrupt},
+		"amount over supply":   {change(func(r *record) { r.transfer.amount = MaxSupply + 1 }), store.ErrCorrupt},
+		"funds over supply":    {change(func(r *record) { r.transfer.to.funds = MaxSupply + 1 }), store.ErrCorrupt},
+		"sender is receiver":   {change(func(r *record) { r.transfer.receiver = r.transfer.sender }), store.ErrCorrupt},
+		"ordinal 0":            {change(func(r *record) { r.transfer.to.ordinal = 0 }), store.ErrCorrupt},
+		"ordinal 2, no link":   {change(func(r *record) { r.transfer.to.ordinal = 2 }), store.ErrCorrupt},
+		"link before 1":        {change(func(r *record) { r.transfer.to.link = link{prev: ^uint64(0), jump: 0, ordinal: 2} }), store.ErrCorrupt},
+		"a key with a space":   {change(func(r *record) { r.transfer.key = "a b" }), store.ErrCorrupt},
+		"a time after 9999":    {change(func(r *record) { r.time = MaxTime + 1 }), store.ErrCorrupt},
+		"a longer number":      {reseal(3, longer), store.ErrCorrupt},
+		"a byte too many":      {reseal(3, append(bytes.Clone(plain), 0)), store.ErrCorrupt},
+		"a later version":      {reseal(3, later), store.ErrNewerFormat},
+		"a kind not yet known": {reseal(3, unknown), store.ErrNewerFormat},
 	} {
 		var r record
 		if err := decodeRecord(&r, 3, tt.b); !errors.Is(err, tt.want) {
@@ -205,7 +206,7 @@ func FuzzRecord(f *testing.F) {
 			reseal(position, b)
 		}
 		var r record
-		if position == 0 || position > maxOrdinal || decodeRecord(&r, position, b) != nil {
+		if position == 0 || position > MaxPosition || decodeRecord(&r, position, b) != nil {
 			return
 		}
 		if again := appendRecord(nil, &r); !bytes.Equal(again, b) {
@@ -224,9 +225,9 @@ func FuzzRows(f *testing.F) {
 	f.Add(byte(0), accountRowForTest(lastAccount[:], other, acct))
 	keys := []keyEntry{{7, 5}, {7, 9}, {9, 300}}
 	f.Add(byte(1), keyRowForTest(keys))
-	f.Add(byte(2), appendTokenRow(nil, key[:], tokenRow{position: 5, expires: 6}))
-	f.Add(byte(2), appendTokenRow(nil, key[:], tokenRow{position: 5, expires: 6, invite: true}))
-	f.Add(byte(3), appendStateRow(nil, 8, &books{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}}))
+	f.Add(byte(2), AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6})))
+	f.Add(byte(2), AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6, invite: true})))
+	f.Add(byte(3), AppendRow(nil, stateKey, appendStateRow(nil, 8, &books{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}})))
 	f.Fuzz(func(t *testing.T, table byte, b []byte) {
 		b = bytes.Clone(b)
 		k := key[:]
@@ -238,8 +239,8 @@ func FuzzRows(f *testing.F) {
 		case 3:
 			k = stateKey
 		}
-		if len(b) >= rowCRC {
-			sealRow(b, 0, k)
+		if len(b) >= ChecksumLen {
+			b = AppendRow(nil, k, b[ChecksumLen:])
 		}
 		var again []byte
 		switch table % 4 {
@@ -261,11 +262,11 @@ func FuzzRows(f *testing.F) {
 			}
 		case 2:
 			if r, err := decodeTokenRow(k, b); err == nil {
-				again = appendTokenRow(nil, k, r)
+				again = AppendRow(nil, k, appendTokenRow(nil, r))
 			}
 		case 3:
 			if folded, s, err := decodeStateRow(b); err == nil {
-				again = appendStateRow(nil, folded, &s)
+				again = AppendRow(nil, stateKey, appendStateRow(nil, folded, &s))
 			}
 		}
 		if again != nil && !bytes.Equal(again, b) {
@@ -276,16 +277,16 @@ func FuzzRows(f *testing.F) {
 
 // accountRowForTest encodes a row of accounts.
 func accountRowForTest(key []byte, accounts ...account) []byte {
-	c, b := newCache(16), make([]byte, rowCRC)
+	c, b := newCache(16), []byte(nil)
 	for i := range accounts {
 		b = c.appendAccount(b, c.add(&accounts[i]))
 	}
-	return sealRow(b, 0, key)
+	return AppendRow(nil, key, b)
 }
 
 // keyRowForTest encodes a row of keys of the first run.
 func keyRowForTest(keys []keyEntry) []byte {
-	return sealRow(appendKeys(make([]byte, rowCRC), keys), 0, keyRowKeyForTest(keys))
+	return AppendRow(nil, keyRowKeyForTest(keys), appendKeys(nil, keys))
 }
 
 func keyRowKeyForTest(keys []keyEntry) []byte {
@@ -295,7 +296,7 @@ func keyRowKeyForTest(keys []keyEntry) []byte {
 
 // FuzzCursor checks that a cursor that parses is one that was given out.
 func FuzzCursor(f *testing.F) {
-	li := listing{account: DefaultSeedAccount(), order: NewestFirst, start: -1, end: maxTime + 1, next: 12}
+	li := listing{account: DefaultSeedAccount(), order: NewestFirst, start: -1, end: MaxTime + 1, next: 12}
 	f.Add(li.cursor())
 	f.Add(accountCursor(77))
 	f.Add("")
@@ -314,7 +315,7 @@ func TestIDs(t *testing.T) {
 	for _, tt := range []struct {
 		micros   int64
 		position uint64
-	}{{0, 1}, {1_660_569_863_136_285, 3}, {maxTime, maxOrdinal}} {
+	}{{0, 1}, {1_660_569_863_136_285, 3}, {MaxTime, MaxPosition}} {
 		id := idAt(tt.micros, tt.position)
 		if id.Version() != 7 || id.Variant() != uuid.RFC4122 {
 			t.Errorf("%s: got version %v, variant %v, want 7 and that of RFC 4122", id, id.Version(), id.Variant())

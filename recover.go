@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 )
 
 // writeGenesis begins the journal of a new ledger.
-func writeGenesis(ctx context.Context, log Log, o Options) error {
+func writeGenesis(ctx context.Context, log store.Log, o Options) error {
 	ledger, err := uuid.NewRandom()
 	if err != nil {
 		return fmt.Errorf("making a ledger id: %w", err)
@@ -43,7 +45,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	if tail == 0 {
 		// Fenced: another ledger was quicker, so its genesis is this one's.
 		fenced := writeGenesis(ctx, l.log, o)
-		if fenced != nil && !errors.Is(fenced, ErrFenced) {
+		if fenced != nil && !errors.Is(fenced, store.ErrFenced) {
 			return fenced
 		}
 		if tail, err = l.log.Tail(ctx); err != nil {
@@ -57,7 +59,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 		return err
 	}
 	if l.scratch.kind != kindGenesis {
-		return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", ErrCorrupt, l.scratch.kind)
+		return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, l.scratch.kind)
 	}
 	l.genesis = l.scratch.genesis
 	if o.Supply != 0 && o.Supply != l.genesis.supply {
@@ -85,7 +87,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	value, err := l.folds.Get(ctx, TableState, stateKey)
+	value, err := l.folds.Get(ctx, store.TableState, stateKey)
 	if err != nil {
 		return err
 	}
@@ -110,7 +112,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 		return err
 	}
 	if l.books.position < tail {
-		return fmt.Errorf("%w: the journal ends at record %d, not %d", ErrCorrupt, l.books.position, tail)
+		return fmt.Errorf("%w: the journal ends at record %d, not %d", store.ErrCorrupt, l.books.position, tail)
 	}
 	if l.bolt != nil { // nothing can be refused any more
 		return l.bolt.upgrade()
@@ -127,7 +129,7 @@ func (l *Ledger) checkJournal(ctx context.Context, tail uint64) error {
 			return err
 		}
 		if n == 0 {
-			return fmt.Errorf("%w: the journal ends at record %d, not %d", ErrCorrupt, position, tail)
+			return fmt.Errorf("%w: the journal ends at record %d, not %d", store.ErrCorrupt, position, tail)
 		}
 		position += uint64(n)
 	}
@@ -142,28 +144,28 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 		return nil
 	}
 	if b.position > l.tail {
-		return fmt.Errorf("%w: the rows are as of record %d, the journal ends at %d", ErrCorrupt, b.position, l.tail)
+		return fmt.Errorf("%w: the rows are as of record %d, the journal ends at %d", store.ErrCorrupt, b.position, l.tail)
 	}
 	if l.folder.folded < 1 || b.accounts < 1 || uint64(b.accounts)+uint64(b.transactions) > b.position {
 		return fmt.Errorf("%w: the rows are folded up to record %d and as of record %d, with %d accounts and %d transactions",
-			ErrCorrupt, l.folder.folded, b.position, b.accounts, b.transactions)
+			store.ErrCorrupt, l.folder.folded, b.position, b.accounts, b.transactions)
 	}
 	if err := l.readRecord(ctx, b.position, r); err != nil {
 		return err
 	}
 	if r.time != b.time {
-		return fmt.Errorf("%w: the rows are not of this journal: record %d is of %s in them, and of %s", ErrCorrupt,
-			b.position, timeOf(b.time), timeOf(r.time))
+		return fmt.Errorf("%w: the rows are not of this journal: record %d is of %s in them, and of %s", store.ErrCorrupt,
+			b.position, TimeOf(b.time), TimeOf(r.time))
 	}
 	head := b.opened[len(b.opened)-1]
 	if head > b.position {
-		return fmt.Errorf("%w: the rows are as of record %d, and name record %d", ErrCorrupt, b.position, head)
+		return fmt.Errorf("%w: the rows are as of record %d, and name record %d", store.ErrCorrupt, b.position, head)
 	}
 	if err := l.readRecord(ctx, head, r); err != nil {
 		return err
 	}
 	if ordinal := r.account.link.ordinal; r.kind != kindGenesis && (r.kind != kindAccount || ordinal != b.accounts) || r.kind == kindGenesis && b.accounts != 1 {
-		return fmt.Errorf("%w: the rows are not of this journal: record %d does not open account %d", ErrCorrupt, head, b.accounts)
+		return fmt.Errorf("%w: the rows are not of this journal: record %d does not open account %d", store.ErrCorrupt, head, b.accounts)
 	}
 	return nil
 }
@@ -172,7 +174,7 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 // to a position.
 func checkRow(a *account, position uint64) error {
 	if a.asOf > position {
-		return fmt.Errorf("%w: the row of account %s is as of record %d, the journal ends at %d", ErrCorrupt, a.id, a.asOf, position)
+		return fmt.Errorf("%w: the row of account %s is as of record %d, the journal ends at %d", store.ErrCorrupt, a.id, a.asOf, position)
 	}
 	return nil
 }
@@ -184,7 +186,7 @@ func (l *Ledger) warm(ctx context.Context, records uint64) error {
 	if accounts := l.books.accounts; accounts > int64(l.cache.limit) || uint64(accounts) > 8*records {
 		return nil
 	}
-	return scanRows(ctx, l.folds.Scan, TableAccounts, func(key, value []byte) (bad error) {
+	return ScanRows(ctx, l.folds.Scan, store.TableAccounts, func(key, value []byte) (bad error) {
 		damaged := accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
 			var a *account
 			if a, bad = decodeAccount(id, state); bad == nil {
@@ -208,7 +210,7 @@ func (l *Ledger) foldReplayed(position uint64) error {
 		return nil
 	}
 	err := l.foldAll(position)
-	if errors.Is(err, ErrNotWritten) {
+	if errors.Is(err, store.ErrNotWritten) {
 		f.retry = position + replayFold
 		l.noteUnwritten(err)
 		return nil
@@ -252,11 +254,11 @@ func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) e
 // readPage reads the records from a position on, as many as there are and
 // page has room for.
 func (l *Ledger) readPage(ctx context.Context, from uint64, page []record) (n int, err error) {
-	err = l.log.View(ctx, func(r LogReader) error {
+	err = l.log.View(ctx, func(r store.LogReader) error {
 		var bad error
 		err := r.Scan(from, func(position uint64, b []byte) bool {
 			if position != from+uint64(n) {
-				bad = fmt.Errorf("%w: record %d is missing, %d comes next", ErrCorrupt, from+uint64(n), position)
+				bad = fmt.Errorf("%w: record %d is missing, %d comes next", store.ErrCorrupt, from+uint64(n), position)
 				return false
 			}
 			if bad = decodeRecord(&page[n], position, b); bad != nil {
@@ -272,16 +274,16 @@ func (l *Ledger) readPage(ctx context.Context, from uint64, page []record) (n in
 
 // readRecord reads one record that has to be there.
 func (l *Ledger) readRecord(ctx context.Context, position uint64, r *record) error {
-	return l.log.View(ctx, func(lr LogReader) error { return recordAt(lr, position, r) })
+	return l.log.View(ctx, func(lr store.LogReader) error { return recordAt(lr, position, r) })
 }
 
-func recordAt(lr LogReader, position uint64, r *record) error {
+func recordAt(lr store.LogReader, position uint64, r *record) error {
 	b, err := lr.Record(position)
 	if err != nil {
 		return err
 	}
 	if b == nil {
-		return fmt.Errorf("%w: record %d is missing", ErrCorrupt, position)
+		return fmt.Errorf("%w: record %d is missing", store.ErrCorrupt, position)
 	}
 	return decodeRecord(r, position, b)
 }
@@ -342,8 +344,8 @@ func (l *Ledger) count(r *record) error {
 		return nil
 	}
 	if r.position != b.position+1 || r.time < b.time {
-		return fmt.Errorf("%w: record %d of %s follows record %d of %s", ErrCorrupt,
-			r.position, timeOf(r.time), b.position, timeOf(b.time))
+		return fmt.Errorf("%w: record %d of %s follows record %d of %s", store.ErrCorrupt,
+			r.position, TimeOf(r.time), b.position, TimeOf(b.time))
 	}
 	switch r.kind {
 	case kindGenesis, kindAccount:
@@ -353,13 +355,13 @@ func (l *Ledger) count(r *record) error {
 		}
 		want, opened := pushRoot(b.opened, b.accounts, r.position)
 		if got != want {
-			return fmt.Errorf("%w: record %d has %+v in the chain of accounts, it follows %+v", ErrCorrupt, r.position, got, want)
+			return fmt.Errorf("%w: record %d has %+v in the chain of accounts, it follows %+v", store.ErrCorrupt, r.position, got, want)
 		}
 		b.opened, b.accounts = opened, b.accounts+1
 	case kindTransfer:
 		if r.transfer.sender == feeAccount {
 			if b.unpaid() == 0 || r.transfer.amount != b.stipend.share {
-				return fmt.Errorf("%w: record %d takes coins from the fee account, and is no payment of a stipend", ErrCorrupt, r.position)
+				return fmt.Errorf("%w: record %d takes coins from the fee account, and is no payment of a stipend", store.ErrCorrupt, r.position)
 			}
 			b.paid++
 		}
@@ -368,7 +370,7 @@ func (l *Ledger) count(r *record) error {
 		b.policy = feePolicyOf(r)
 	case kindStipend:
 		if b.policy == nil || b.unpaid() > 0 || b.stipend != nil && b.stipend.day >= r.stipend.day {
-			return fmt.Errorf("%w: record %d begins a stipend that can't be", ErrCorrupt, r.position)
+			return fmt.Errorf("%w: record %d begins a stipend that can't be", store.ErrCorrupt, r.position)
 		}
 		b.stipend, b.paid = stipendOf(r), 0
 	}
@@ -390,7 +392,7 @@ func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID, key 
 		}
 		l.cache.changed(l.cache.add(&a))
 	} else if l.cache.at(slot).asOf < r.position {
-		return fmt.Errorf("%w: record %d opens account %s again", ErrCorrupt, r.position, id)
+		return fmt.Errorf("%w: record %d opens account %s again", store.ErrCorrupt, r.position, id)
 	}
 	return l.count(r)
 }
@@ -399,7 +401,7 @@ func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID, key 
 func (l *Ledger) party(ctx context.Context, r *record, id uuid.UUID, hint uint32) (slot uint32, err error) {
 	slot, ok, err := l.load(ctx, id, hint)
 	if err == nil && !ok {
-		err = fmt.Errorf("%w: record %d names account %s, which is not there", ErrCorrupt, r.position, id)
+		err = fmt.Errorf("%w: record %d names account %s, which is not there", store.ErrCorrupt, r.position, id)
 	}
 	return slot, err
 }
@@ -453,7 +455,7 @@ func (l *Ledger) follow(slot uint32, r *record, p *party, change Coins) error {
 	funds := a.funds + change
 	want := a.push(r.position)
 	if p.link != want || p.funds != funds {
-		return fmt.Errorf("%w: record %d leaves account %s with %v, it follows %v", ErrCorrupt,
+		return fmt.Errorf("%w: record %d leaves account %s with %v, it follows %v", store.ErrCorrupt,
 			r.position, a.id, *p, party{want, funds})
 	}
 	a.funds = funds
@@ -513,7 +515,7 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
 		return err
 	}
 	if revoked.kind != kindToken || revoked.token.account != r.revocation.account {
-		return fmt.Errorf("%w: record %d revokes record %d, which is no token of account %s", ErrCorrupt,
+		return fmt.Errorf("%w: record %d revokes record %d, which is no token of account %s", store.ErrCorrupt,
 			r.position, r.revocation.token, r.revocation.account)
 	}
 	l.mu.Lock()
@@ -523,7 +525,7 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
 	}
 	err = l.change(slot, r, func(a *account) error {
 		if _, ok := a.revoked(r.revocation.token, r.position); !ok {
-			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", ErrCorrupt, r.position, r.revocation.token)
+			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", store.ErrCorrupt, r.position, r.revocation.token)
 		}
 		return nil
 	})

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // TestForeignRows puts rows into a ledger's file that are of another journal, or
@@ -20,13 +22,13 @@ func TestForeignRows(t *testing.T) {
 	state := func(change func(folded *uint64, b *books)) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				bucket := tx.Bucket(boltTables[TableState])
+				bucket := tx.Bucket(boltTables[store.TableState])
 				folded, b, err := decodeStateRow(bucket.Get(stateKey))
 				if err != nil {
 					return err
 				}
 				change(&folded, &b)
-				return bucket.Put(stateKey, appendStateRow(nil, folded, &b))
+				return bucket.Put(stateKey, AppendRow(nil, stateKey, appendStateRow(nil, folded, &b)))
 			})
 		}
 	}
@@ -55,7 +57,7 @@ func TestForeignRows(t *testing.T) {
 			if err == nil {
 				led.Close()
 			}
-			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), tt.says) {
+			if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("got %v, want ErrCorrupt that says %q", err, tt.says)
 			}
 			if !bytes.Equal(readFile(t, path), before) {
@@ -68,7 +70,7 @@ func TestForeignRows(t *testing.T) {
 // copyRows puts all that is folded in one file into another.
 func copyRows(t *testing.T, from, to string) {
 	t.Helper()
-	rows := make(map[Table][][2][]byte)
+	rows := make(map[store.Table][][2][]byte)
 	inBolt(t, from, func(tx *bolt.Tx) error {
 		for table, name := range boltTables {
 			err := tx.Bucket(name).ForEach(func(k, v []byte) error {
@@ -116,7 +118,7 @@ func TestRowAhead(t *testing.T) {
 			path := newFile(t)
 			var id uuid.UUID
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				b := tx.Bucket(boltTables[TableAccounts])
+				b := tx.Bucket(boltTables[store.TableAccounts])
 				var all []account
 				err := accountsIn(lastAccount[:], b.Get(lastAccount[:]), func(got uuid.UUID, _, state []byte) bool {
 					a, err := decodeAccount(got, state)
@@ -139,7 +141,7 @@ func TestRowAhead(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer led.Close()
-			if err := ask(led, id); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "is as of record 6, the journal ends at 5") {
+			if err := ask(led, id); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "is as of record 6, the journal ends at 5") {
 				t.Errorf("got %v, want ErrCorrupt that says that the row is ahead", err)
 			}
 			select {
@@ -162,7 +164,7 @@ func TestTailDamaged(t *testing.T) {
 		v[len(v)-1] ^= 1
 		return b.Put(bytes.Clone(k), v)
 	})
-	if led, err := Open(path, &Options{NoWitness: true}); !errors.Is(err, ErrCorrupt) {
+	if led, err := Open(path, &Options{NoWitness: true}); !errors.Is(err, store.ErrCorrupt) {
 		led.Close()
 		t.Errorf("got %v, want ErrCorrupt", err)
 	}

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // RepairOptions are the settings of [Repair]. Nil is the same as zero.
@@ -117,7 +119,7 @@ func (r *repairer) look(ctx context.Context) (damage, err error) {
 	}
 	led, err := Open(r.path, &Options{NoWitness: true})
 	if err != nil {
-		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNotLedger) && !errors.Is(err, errUnfinished) {
+		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNotLedger) && !errors.Is(err, errUnfinished) {
 			return err, nil
 		}
 		return nil, err
@@ -139,7 +141,7 @@ func (r *repairer) look(ctx context.Context) (damage, err error) {
 
 // lookAtWitness compares a whole ledger with its witness, and makes that anew if
 // it is told to.
-func (r *repairer) lookAtWitness(ctx context.Context, log Log, tail uint64) error {
+func (r *repairer) lookAtWitness(ctx context.Context, log store.Log, tail uint64) error {
 	w, err := readWitness(r.witness, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errWitnessDamaged) {
 		return nil // Open makes one
@@ -147,7 +149,7 @@ func (r *repairer) lookAtWitness(ctx context.Context, log Log, tail uint64) erro
 	if err == nil {
 		err = w.compare(ctx, log, tail, r.witness)
 	}
-	if !errors.Is(err, ErrRolledBack) || !r.opts.AcceptRollback {
+	if !errors.Is(err, store.ErrRolledBack) || !r.opts.AcceptRollback {
 		return err
 	}
 	info, err := os.Stat(r.path)
@@ -186,14 +188,14 @@ func (r *repairer) repair(ctx context.Context) error {
 	if len(s.gaps) > 0 {
 		first := s.gaps[0].first
 		end = first - 1
-		lost = fmt.Errorf("%w: %d records of the journal can't be read, the first is record %d", ErrCorrupt, s.missing(), first)
+		lost = fmt.Errorf("%w: %d records of the journal can't be read, the first is record %d", store.ErrCorrupt, s.missing(), first)
 		if r.rep.Lost, err = s.testimony(ctx); err != nil {
 			return err
 		}
 	}
 	switch {
 	case end == 0:
-		return fmt.Errorf("%w: record 1, the genesis, is lost: nothing can be built on the others", ErrCorrupt)
+		return fmt.Errorf("%w: record 1, the genesis, is lost: nothing can be built on the others", store.ErrCorrupt)
 	case lost != nil && !r.opts.Cut:
 		return lost
 	case s.lost != nil && !r.opts.AcceptRollback:
@@ -241,7 +243,7 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 		}
 		page, err := source(ctx, at.position-1)
 		if err == nil && len(page.Records) == 0 {
-			err = fmt.Errorf("%w: record %d can't be read", ErrCorrupt, at.position)
+			err = fmt.Errorf("%w: record %d can't be read", store.ErrCorrupt, at.position)
 		}
 		if err != nil {
 			return err
@@ -262,8 +264,8 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 	}
 	r.rep.Witness, r.rep.RolledBack = "", true
 	return &RolledBackError{
-		Ledger: first.genesis.ledger, Position: end, Time: timeOf(last.time),
-		Witness: r.witness, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: timeOf(w.time),
+		Ledger: first.genesis.ledger, Position: end, Time: TimeOf(last.time),
+		Witness: r.witness, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: TimeOf(w.time),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/capycoin/capycoin/internal/harness"
+	"github.com/capycoin/capycoin/store"
 )
 
 // TestHarnessRepair damages pages as [TestHarnessDamagedPages] does and repairs
@@ -72,15 +73,15 @@ func tryRepair(c damaged, path string, file []byte) (outcome string, err error) 
 	}
 	harmless := c.harmless()
 	switch {
-	case !saysDamaged(err) && !errors.Is(err, ErrRolledBack):
+	case !saysDamaged(err) && !errors.Is(err, store.ErrRolledBack):
 		return "refused", err
 	case harmless:
 		return "refused", fmt.Errorf("the journal is whole, and it is refused: %w", err)
 	case len(rep.Lost) > 0:
 		first := rep.Lost[0].First
-		cut, err := Repair(ctx, path, &RepairOptions{Cut: true, AcceptRollback: errors.Is(err, ErrRolledBack)})
+		cut, err := Repair(ctx, path, &RepairOptions{Cut: true, AcceptRollback: errors.Is(err, store.ErrRolledBack)})
 		if err != nil {
-			if first == 1 || errors.Is(err, ErrRolledBack) || saysDamaged(err) && cut.Journal == 0 {
+			if first == 1 || errors.Is(err, store.ErrRolledBack) || saysDamaged(err) && cut.Journal == 0 {
 				return "refused", nil
 			}
 			return "cut", err
@@ -89,7 +90,7 @@ func tryRepair(c damaged, path string, file []byte) (outcome string, err error) 
 			return "cut", err
 		}
 		return "cut", c.check(path, int(first-1), false)
-	case errors.Is(err, ErrRolledBack):
+	case errors.Is(err, store.ErrRolledBack):
 		back, err := Repair(ctx, path, &RepairOptions{AcceptRollback: true})
 		if err != nil {
 			return "rolled back", err

@@ -12,6 +12,8 @@ import (
 	"sort"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // LostRecords are consecutive records of the journal that can't be read.
@@ -191,7 +193,7 @@ func (s *salvage) accountRows(ctx context.Context, fn func(*account)) error {
 // in a leaf of the root, and is a page there.
 func rowsOn(page []byte, fn func(*account)) {
 	pageElements(page, func(key, value []byte) {
-		if bytes.Equal(key, boltTables[TableAccounts]) && len(value) > 16+pageHeader && binary.NativeEndian.Uint64(value) == 0 {
+		if bytes.Equal(key, boltTables[store.TableAccounts]) && len(value) > 16+pageHeader && binary.NativeEndian.Uint64(value) == 0 {
 			rowsOn(value[16:], fn)
 		}
 		if len(key) != 16 || len(value) < 40 {

@@ -19,6 +19,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/harness"
+	"github.com/capycoin/capycoin/store"
 )
 
 // damagedFile writes a file in a folder of its own.
@@ -58,14 +59,14 @@ func TestRepairRefuses(t *testing.T) {
 		want error
 	}{
 		"nothing":  {func(t *testing.T) string { return filepath.Join(t.TempDir(), "no.db") }, fs.ErrNotExist},
-		"a folder": {func(t *testing.T) string { return t.TempDir() }, ErrIsDirectory},
-		"no bytes": {func(t *testing.T) string { return damagedFile(t, nil) }, ErrEmptyFile},
-		"a text":   {func(t *testing.T) string { return damagedFile(t, bytes.Repeat([]byte("text\n"), 5000)) }, ErrNotLedger},
+		"a folder": {func(t *testing.T) string { return t.TempDir() }, store.ErrIsDirectory},
+		"no bytes": {func(t *testing.T) string { return damagedFile(t, nil) }, store.ErrEmptyFile},
+		"a text":   {func(t *testing.T) string { return damagedFile(t, bytes.Repeat([]byte("text\n"), 5000)) }, store.ErrNotLedger},
 		"a newer one": {func(t *testing.T) string {
 			path := newFile(t)
 			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber+1)) })
 			return path
-		}, ErrNewerFormat},
+		}, store.ErrNewerFormat},
 		"a copy that is not finished": {func(t *testing.T) string {
 			path := newFile(t)
 			inBolt(t, path, func(tx *bolt.Tx) error {
@@ -82,7 +83,7 @@ func TestRepairRefuses(t *testing.T) {
 			}
 			t.Cleanup(func() { led.Close() })
 			return path
-		}, ErrLocked},
+		}, store.ErrLocked},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := tt.make(t)
@@ -140,7 +141,7 @@ func TestRepairLostPage(t *testing.T) {
 	file, lost := d.lostLeaf(t, len(d.records)/2)
 	path := damagedFile(t, file)
 	rep, err := Repair(context.Background(), path, nil)
-	if !errors.Is(err, ErrCorrupt) || rep.Repaired || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first || rep.Lost[0].Last != lost.last {
+	if !errors.Is(err, store.ErrCorrupt) || rep.Repaired || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first || rep.Lost[0].Last != lost.last {
 		t.Fatalf("got %+v, %v; want records %d to %d lost", rep, err, lost.first, lost.last)
 	}
 	// Every account that the records touched is named, for the last of them at
@@ -248,7 +249,9 @@ func TestRepairRolledBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		if rows {
-			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(boltTables[TableState]).Put(stateKey, []byte("damaged")) })
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				return tx.Bucket(boltTables[store.TableState]).Put(stateKey, []byte("damaged"))
+			})
 		}
 		saw, err := os.ReadFile(path + ".witness")
 		if err != nil {
@@ -260,7 +263,7 @@ func TestRepairRolledBack(t *testing.T) {
 		}
 		// It has lost no record of its own, so there is nothing to cut.
 		rep, err = Repair(ctx, path, &RepairOptions{Cut: true})
-		if now, _ := os.ReadFile(path + ".witness"); !errors.Is(err, ErrRolledBack) || rep.Repaired || !bytes.Equal(now, saw) {
+		if now, _ := os.ReadFile(path + ".witness"); !errors.Is(err, store.ErrRolledBack) || rep.Repaired || !bytes.Equal(now, saw) {
 			t.Fatalf("to cut: got %+v, %v; want that record 6 is lost", rep, err)
 		}
 		rep, err = Repair(ctx, path, &RepairOptions{AcceptRollback: true})
@@ -312,8 +315,8 @@ func TestRepairLostCommit(t *testing.T) {
 		rotten := slices.Clone(file)
 		rotten[newer+bit/8] ^= 1 << (bit % 8)
 		path := damagedFile(t, rotten)
-		if led, err := Open(path, nil); !errors.Is(err, ErrRolledBack) {
-			t.Fatalf("bit %d: opened %v, %v; want %v", bit, led, err, ErrRolledBack)
+		if led, err := Open(path, nil); !errors.Is(err, store.ErrRolledBack) {
+			t.Fatalf("bit %d: opened %v, %v; want %v", bit, led, err, store.ErrRolledBack)
 		}
 		if rep, err := Repair(ctx, path, nil); err != nil || !rep.Repaired || rep.RolledBack || rep.Audit.Records != 7 {
 			t.Fatalf("bit %d: got %+v, %v; want all 7 records", bit, rep, err)
@@ -322,7 +325,7 @@ func TestRepairLostCommit(t *testing.T) {
 	clear(file[newer : newer+testPage])
 	path = damagedFile(t, file)
 	rep, err := Repair(ctx, path, nil)
-	if !errors.Is(err, ErrRolledBack) || rep.Journal != 6 || rep.UnsureFirst != 7 || rep.UnsureLast != 7 {
+	if !errors.Is(err, store.ErrRolledBack) || rep.Journal != 6 || rep.UnsureFirst != 7 || rep.UnsureLast != 7 {
 		t.Fatalf("got %+v, %v; want record 7 in doubt", rep, err)
 	}
 	path = damagedFile(t, file)
@@ -330,7 +333,7 @@ func TestRepairLostCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	rep, err = Repair(ctx, path, nil) // of a later one nothing is known
-	if !errors.Is(err, ErrRolledBack) || rep.Journal != 7 || rep.UnsureFirst != 0 || rep.Seen != 0 {
+	if !errors.Is(err, store.ErrRolledBack) || rep.Journal != 7 || rep.UnsureFirst != 0 || rep.Seen != 0 {
 		t.Fatalf("got %+v, %v; want all 7 records", rep, err)
 	}
 	rep, err = Repair(ctx, path, &RepairOptions{AcceptRollback: true})
@@ -386,7 +389,7 @@ func TestRepairIgnoresUnfinished(t *testing.T) {
 	}
 	copy(d.page(file, free), b)
 	rep, err := Repair(context.Background(), damagedFile(t, file), nil)
-	if !errors.Is(err, ErrCorrupt) || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first {
+	if !errors.Is(err, store.ErrCorrupt) || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first {
 		t.Errorf("got %+v, %v; want records from %d on lost", rep, err, lost.first)
 	}
 }
@@ -506,9 +509,9 @@ func TestRepairSeen(t *testing.T) {
 		opts RepairOptions
 		want error
 	}{
-		{RepairOptions{}, ErrCorrupt},
-		{RepairOptions{AcceptRollback: true}, ErrCorrupt},
-		{RepairOptions{Cut: true}, ErrRolledBack},
+		{RepairOptions{}, store.ErrCorrupt},
+		{RepairOptions{AcceptRollback: true}, store.ErrCorrupt},
+		{RepairOptions{Cut: true}, store.ErrRolledBack},
 		{RepairOptions{Cut: true, AcceptRollback: true}, nil},
 	} {
 		rep, err := Repair(t.Context(), path, &c.opts)

@@ -1,16 +1,16 @@
 package capycoin
 
 import (
-	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"slices"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // The rows of Folds. Every value begins with a CRC-32C of key and value; the
@@ -35,8 +35,6 @@ import (
 //
 // The last row of accounts has the key ff…ff. The hash of a key is the first 8
 // bytes of SHA-256(sender ‖ key).
-const rowCRC = 4
-
 var stateKey = []byte("state")
 
 // tokenRef is a token in its account's state. It takes its place among the
@@ -65,27 +63,6 @@ type books struct {
 	policy       *feePolicyAt // in force; nil: there never was one
 	stipend      *stipendAt   // the last one; nil: there was none
 	paid         int64        // how many payments of it were made
-}
-
-func sealRow(b []byte, start int, key []byte) []byte {
-	crc := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, b[start+rowCRC:])
-	binary.BigEndian.PutUint32(b[start:], crc)
-	return b
-}
-
-func openRow(table Table, key, value []byte) (decoder, error) {
-	if len(value) < rowCRC {
-		return decoder{}, badRow(table, key)
-	}
-	crc := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value[rowCRC:])
-	if crc != binary.BigEndian.Uint32(value) {
-		return decoder{}, badRow(table, key)
-	}
-	return decoder{b: value[rowCRC:]}, nil
-}
-
-func badRow(table Table, key []byte) error {
-	return fmt.Errorf("%w: row %x of table %s", ErrCorrupt, key, table)
 }
 
 // accountRowSize is how long the value of a row of accounts may be, if it holds
@@ -128,59 +105,59 @@ func (c *cache) appendAccount(b []byte, i uint32) []byte {
 // accountsIn calls fn with the accounts of a row, whose state is still encoded,
 // until it returns false.
 func accountsIn(key, value []byte, fn func(id uuid.UUID, entry, state []byte) bool) error {
-	d, err := openRow(TableAccounts, key, value)
+	d, err := OpenRow(store.TableAccounts, key, value)
 	if err != nil {
 		return err
 	}
-	d.check(len(key) == 16)
+	d.Check(len(key) == 16)
 	last := uuid.UUID{}
-	for first := true; len(d.b) > 0; first = false {
-		entry := d.b
-		id := d.id()
-		state := d.bytes(uint64(d.uint16()))
-		d.check(first || compareIDs(&last, &id) < 0)
-		if d.bad || string(id[:]) > string(key) {
-			return badRow(TableAccounts, key)
+	for first := true; len(d.B) > 0; first = false {
+		entry := d.B
+		id := d.ID()
+		state := d.Bytes(uint64(d.Uint16()))
+		d.Check(first || CompareIDs(&last, &id) < 0)
+		if d.Bad || string(id[:]) > string(key) {
+			return BadRow(store.TableAccounts, key)
 		}
-		if last = id; !fn(id, entry[:len(entry)-len(d.b)], state) {
+		if last = id; !fn(id, entry[:len(entry)-len(d.B)], state) {
 			return nil
 		}
 	}
-	if d.bad {
-		return badRow(TableAccounts, key)
+	if d.Bad {
+		return BadRow(store.TableAccounts, key)
 	}
 	return nil
 }
 
 // decodeAccount decodes what a row says of an account.
 func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
-	d := decoder{b: state}
+	d := Decoder{B: state}
 	a := new(account)
 	a.id = id
-	a.asOf = d.uvarint(maxOrdinal)
-	a.created = int64(d.uint64(maxTime))
-	a.funds = Coins(d.uvarint(uint64(MaxSupply)))
-	a.count = int64(d.uvarint(maxOrdinal))
-	packed := d.b
-	d.roots(a.count) // in memory they are as they are here
-	a.setPacked(packed[:len(packed)-len(d.b)])
-	n := int(d.byte())
-	d.check(n <= MaxTokens)
+	a.asOf = d.Uvarint(MaxPosition)
+	a.created = int64(d.Uint64(MaxTime))
+	a.funds = Coins(d.Uvarint(uint64(MaxSupply)))
+	a.count = int64(d.Uvarint(MaxPosition))
+	packed := d.B
+	decodeRoots(&d, a.count) // in memory they are as they are here
+	a.setPacked(packed[:len(packed)-len(d.B)])
+	n := int(d.Byte())
+	d.Check(n <= MaxTokens)
 	for range n {
-		t := tokenRef{position: d.uvarint(maxOrdinal), expires: int64(d.uint64(maxTime))}
-		copy(t.selector[:], d.bytes(16))
+		t := tokenRef{position: d.Uvarint(MaxPosition), expires: int64(d.Uint64(MaxTime))}
+		copy(t.selector[:], d.Bytes(16))
 		a.tokens = append(a.tokens, t)
-		if d.bad {
+		if d.Bad {
 			break
 		}
 	}
-	if len(d.b) > 0 {
-		a.key = &accountKey{version: uint32(d.uvarint(maxKeyVersion))}
-		copy(a.key.public[:], d.bytes(ed25519.PublicKeySize))
-		d.check(a.key.version > 0 && !a.key.public.IsZero())
+	if len(d.B) > 0 {
+		a.key = &accountKey{version: uint32(d.Uvarint(maxKeyVersion))}
+		copy(a.key.public[:], d.Bytes(ed25519.PublicKeySize))
+		d.Check(a.key.version > 0 && !a.key.public.IsZero())
 	}
-	if d.bad || len(d.b) != 0 {
-		return nil, badRow(TableAccounts, id[:])
+	if d.Bad || len(d.B) != 0 {
+		return nil, BadRow(store.TableAccounts, id[:])
 	}
 	return a, nil
 }
@@ -188,7 +165,7 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 // accountRow reads an account from its row, nil if there is none.
 func (l *Ledger) accountRow(ctx context.Context, id uuid.UUID) (a *account, err error) {
 	var bad error
-	err = l.folds.Scan(ctx, TableAccounts, id[:], func(key, value []byte) bool {
+	err = l.folds.Scan(ctx, store.TableAccounts, id[:], func(key, value []byte) bool {
 		bad = accountsIn(key, value, func(got uuid.UUID, _, state []byte) bool {
 			if got == id {
 				a, err = decodeAccount(id, state)
@@ -201,58 +178,6 @@ func (l *Ledger) accountRow(ctx context.Context, id uuid.UUID) (a *account, err 
 	return a, errors.Join(err, bad)
 }
 
-// scanRows calls fn with all rows of a table that scan, of [Folds] or like it, finds,
-// a page of them in one read: a longer one would hold up the writer.
-func scanRows(ctx context.Context, scan func(context.Context, Table, []byte, func(key, value []byte) bool) error,
-	table Table, fn func(key, value []byte) error) error {
-	for from, more := []byte{}, true; more; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		var last []byte
-		var bad error
-		rows := 0
-		more = false
-		err := scan(ctx, table, from, func(key, value []byte) bool {
-			if rows++; rows > auditPage {
-				more = true
-				return false
-			}
-			last = append(last[:0], key...)
-			bad = fn(key, value)
-			return bad == nil
-		})
-		if err = cmp.Or(bad, err); err != nil {
-			return err
-		}
-		from = append(last, 0)
-	}
-	return nil
-}
-
-// roots reads the roots of a chain of n records; n tells how many there are.
-func (d *decoder) roots(n int64) []uint64 {
-	var sizes int
-	for m := n; m > 0; m -= treeSize(m) {
-		sizes++
-	}
-	if sizes == 0 {
-		return nil
-	}
-	roots := make([]uint64, sizes)
-	var last uint64
-	for i := sizes - 1; i >= 0; i-- {
-		v := d.uvarint(maxOrdinal)
-		if i < sizes-1 {
-			d.check(v > 0 && v < last)
-			v = last - v
-		}
-		d.check(v > 0)
-		roots[i], last = v, v
-	}
-	return roots
-}
-
 // leadsTo says whether a row is that of a record.
 func (t tokenRow) leadsTo(key []byte, r *record) bool {
 	selector, expires := r.token.selector, r.token.expires
@@ -263,36 +188,34 @@ func (t tokenRow) leadsTo(key []byte, r *record) bool {
 	return r.kind == kind && string(key) == string(selector[:]) && t.expires == expires
 }
 
-func appendTokenRow(b, key []byte, t tokenRow) []byte {
-	start := len(b)
-	b = append(b, 0, 0, 0, 0)
+// appendTokenRow encodes a row without its checksum.
+func appendTokenRow(b []byte, t tokenRow) []byte {
 	b = binary.AppendUvarint(b, t.position)
 	b = binary.BigEndian.AppendUint64(b, uint64(t.expires))
 	if t.invite {
 		b = append(b, 1)
 	}
-	return sealRow(b, start, key)
+	return b
 }
 
 func decodeTokenRow(key, value []byte) (tokenRow, error) {
-	d, err := openRow(TableTokens, key, value)
+	d, err := OpenRow(store.TableTokens, key, value)
 	if err != nil {
 		return tokenRow{}, err
 	}
-	t := tokenRow{position: d.uvarint(maxOrdinal), expires: int64(d.uint64(maxTime))}
-	if len(d.b) > 0 {
+	t := tokenRow{position: d.Uvarint(MaxPosition), expires: int64(d.Uint64(MaxTime))}
+	if len(d.B) > 0 {
 		t.invite = true
-		d.check(d.byte() == 1)
+		d.Check(d.Byte() == 1)
 	}
-	if d.bad || len(d.b) != 0 || t.position == 0 {
-		return tokenRow{}, badRow(TableTokens, key)
+	if d.Bad || len(d.B) != 0 || t.position == 0 {
+		return tokenRow{}, BadRow(store.TableTokens, key)
 	}
 	return t, nil
 }
 
+// appendStateRow encodes the row without its checksum.
 func appendStateRow(b []byte, folded uint64, s *books) []byte {
-	start := len(b)
-	b = append(b, 0, 0, 0, 0)
 	b = binary.AppendUvarint(b, folded)
 	b = binary.AppendUvarint(b, s.position)
 	b = binary.BigEndian.AppendUint64(b, uint64(s.time))
@@ -304,31 +227,31 @@ func appendStateRow(b []byte, folded uint64, s *books) []byte {
 		b = binary.AppendUvarint(b, s.stipend.at())
 		b = binary.AppendUvarint(b, uint64(s.paid))
 	}
-	return sealRow(b, start, stateKey)
+	return b
 }
 
 func decodeStateRow(value []byte) (folded uint64, s books, err error) {
-	d, err := openRow(TableState, stateKey, value)
+	d, err := OpenRow(store.TableState, stateKey, value)
 	if err != nil {
 		return 0, books{}, err
 	}
-	folded = d.uvarint(maxOrdinal)
-	s.position = d.uvarint(maxOrdinal)
-	s.time = int64(d.uint64(maxTime))
-	s.accounts = int64(d.uvarint(maxOrdinal))
-	s.transactions = int64(d.uvarint(maxOrdinal))
-	s.opened = d.roots(s.accounts)
-	if len(d.b) > 0 {
+	folded = d.Uvarint(MaxPosition)
+	s.position = d.Uvarint(MaxPosition)
+	s.time = int64(d.Uint64(MaxTime))
+	s.accounts = int64(d.Uvarint(MaxPosition))
+	s.transactions = int64(d.Uvarint(MaxPosition))
+	s.opened = decodeRoots(&d, s.accounts)
+	if len(d.B) > 0 {
 		// What their records say is read from these: see [Ledger.readRules].
-		s.policy = &feePolicyAt{position: d.uvarint(s.position)}
-		if at := d.uvarint(s.position); at > 0 {
+		s.policy = &feePolicyAt{position: d.Uvarint(s.position)}
+		if at := d.Uvarint(s.position); at > 0 {
 			s.stipend = &stipendAt{position: at}
 		}
-		s.paid = int64(d.uvarint(maxOrdinal))
-		d.check(s.policy.position > 0 && (s.stipend != nil || s.paid == 0))
+		s.paid = int64(d.Uvarint(MaxPosition))
+		d.Check(s.policy.position > 0 && (s.stipend != nil || s.paid == 0))
 	}
-	if d.bad || len(d.b) != 0 || folded > s.position {
-		return 0, books{}, badRow(TableState, stateKey)
+	if d.Bad || len(d.B) != 0 || folded > s.position {
+		return 0, books{}, BadRow(store.TableState, stateKey)
 	}
 	return folded, s, nil
 }
@@ -343,7 +266,7 @@ func (l *Ledger) readRules(ctx context.Context) error {
 		return err
 	}
 	if r.kind != kindFeePolicy {
-		return fmt.Errorf("%w: the rows name record %d, which is no fee policy", ErrCorrupt, r.position)
+		return fmt.Errorf("%w: the rows name record %d, which is no fee policy", store.ErrCorrupt, r.position)
 	}
 	b.policy = feePolicyOf(r)
 	if b.stipend == nil {
@@ -353,7 +276,7 @@ func (l *Ledger) readRules(ctx context.Context) error {
 		return err
 	}
 	if r.kind != kindStipend || b.paid > r.stipend.payees {
-		return fmt.Errorf("%w: the rows name record %d with %d payments, which is no such stipend", ErrCorrupt, r.position, b.paid)
+		return fmt.Errorf("%w: the rows name record %d with %d payments, which is no such stipend", store.ErrCorrupt, r.position, b.paid)
 	}
 	b.stipend = stipendOf(r)
 	return nil

@@ -55,7 +55,7 @@ func SignTransfer(ledger uuid.UUID, version uint32, t Transfer, notAfter time.Ti
 		return nil, err
 	}
 	micros := notAfter.UnixMicro()
-	s.NotAfter = timeOf(micros)
+	s.NotAfter = TimeOf(micros)
 	m := appendTransferMessage(nil, ledger, version, t.Sender, t.Receiver, t.Amount, *t.MaxFee, micros, t.Key)
 	copy(s.Bytes[:], ed25519.Sign(key, m))
 	return s, nil
@@ -99,7 +99,7 @@ func checkSignedForm(t *Transfer) error {
 		return fmt.Errorf("%w: the highest fee is missing", ErrMalformedSignature)
 	case *t.MaxFee < 0 || *t.MaxFee > MaxSupply:
 		return fmt.Errorf("%w: the highest fee is %d", ErrMalformedSignature, *t.MaxFee)
-	case micros < 0 || micros > maxTime:
+	case micros < 0 || micros > MaxTime:
 		return fmt.Errorf("%w: the time is not 1970 to 9999", ErrMalformedSignature)
 	}
 	return nil

@@ -3,6 +3,8 @@ package capycoin
 import (
 	"errors"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // Histogram counts observations by size. Buckets[i] counts those that are at
@@ -72,7 +74,7 @@ func (l *Ledger) Stats() Stats {
 		QueueLength: len(l.queue), QueueSize: cap(l.queue),
 		CachedAccounts: l.cache.index.n, DirtyAccounts: l.cache.dirtyN,
 		FreshKeys: l.keys.unfolded(),
-		DiskFull:  errors.Is(l.unwritten.cause, ErrDiskFull),
+		DiskFull:  errors.Is(l.unwritten.cause, store.ErrDiskFull),
 
 		ValidSignatures: l.signatures[1].Load(), InvalidSignatures: l.signatures[0].Load(),
 		Stipend: l.books.lastStipend(),

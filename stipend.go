@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // The coins of the account of the fees go back to those who use the currency: once
@@ -26,7 +28,7 @@ const (
 
 	maxStipendDays = MaxStipendDays
 	microsPerDay   = int64(24 * time.Hour / time.Microsecond)
-	maxDay         = maxTime / uint64(microsPerDay)
+	maxDay         = MaxTime / uint64(microsPerDay)
 
 	// stipendDomain is what the hash of payees begins with.
 	stipendDomain = "capycoin/stipend/v1\n"
@@ -151,7 +153,7 @@ func (b *books) lastStipend() Stipend {
 
 func dayOf(micros int64) int64 { return micros / microsPerDay }
 
-func dayStart(day int64) time.Time { return timeOf(day * microsPerDay) }
+func dayStart(day int64) time.Time { return TimeOf(day * microsPerDay) }
 
 // stipendOp is what an opStipend or an opPayees asks for, and what it gets. The judge
 // changes no part of what is asked for: it may be judged again.
@@ -329,7 +331,7 @@ func (l *Ledger) payeesAgain(ctx context.Context, s *Stipend) ([]uuid.UUID, erro
 	}
 	if before != want.before || int64(len(payees)) != want.payees || hashPayees(payees) != want.hash {
 		return nil, l.failed(fmt.Errorf("%w: record %d is of a stipend for %d accounts, by the journal it is for %d others",
-			ErrCorrupt, want.position, want.payees, len(payees)))
+			store.ErrCorrupt, want.position, want.payees, len(payees)))
 	}
 	return payees, nil
 }

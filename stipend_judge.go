@@ -3,6 +3,8 @@ package capycoin
 import (
 	"context"
 	"fmt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // judgeStipend appends the record that begins a stipend.
@@ -81,7 +83,7 @@ func (l *Ledger) judgePayees(ctx context.Context, o *op) error {
 			return err
 		}
 		if !ok || pool.funds < b.stipend.share {
-			return fmt.Errorf("%w: the stipend of record %d can't be paid to account %s", ErrCorrupt, s.position, id)
+			return fmt.Errorf("%w: the stipend of record %d can't be paid to account %s", store.ErrCorrupt, s.position, id)
 		}
 		if to == nil {
 			to = ov.touch(slot)

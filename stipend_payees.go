@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // work is what goes on in the background: it rests for as long as it was done.
@@ -67,7 +69,7 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules StipendRules) (bef
 	count, head := l.books.accounts, l.books.opened[len(l.books.opened)-1]
 	l.mu.RUnlock()
 	position, ordinal := uint64(0), int64(0)
-	err = l.log.View(ctx, func(lr LogReader) error {
+	err = l.log.View(ctx, func(lr store.LogReader) error {
 		r := reader{log: lr}
 		ordinal, err = r.since(head, count, begin-int64(rules.MinAge)*microsPerDay+1)
 		if ordinal--; err == nil && ordinal > 0 {
@@ -95,7 +97,7 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules StipendRules) (bef
 // after the journal's end.
 func (l *Ledger) firstSince(ctx context.Context, micros int64) (position uint64, err error) {
 	low, high := uint64(1), l.position()+1 // it is one of these
-	err = l.log.View(ctx, func(lr LogReader) error {
+	err = l.log.View(ctx, func(lr store.LogReader) error {
 		var r record
 		for low < high {
 			middle := low + (high-low)/2
@@ -124,7 +126,7 @@ func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bo
 			return nil, err
 		}
 		if n == 0 {
-			return nil, fmt.Errorf("%w: record %d is missing", ErrCorrupt, from)
+			return nil, fmt.Errorf("%w: record %d is missing", store.ErrCorrupt, from)
 		}
 		for i := range page[:n] {
 			if r := &page[i]; r.kind == kindTransfer {

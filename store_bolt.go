@@ -13,6 +13,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // The buckets of the file.
@@ -45,11 +47,11 @@ var (
 	bucketMeta    = []byte("meta")
 	bucketJournal = []byte("journal")
 	formatKey     = []byte("format")
-	boltTables    = map[Table][]byte{
-		TableAccounts: []byte(TableAccounts),
-		TableKeys:     []byte(TableKeys),
-		TableTokens:   []byte(TableTokens),
-		TableState:    []byte(TableState),
+	boltTables    = map[store.Table][]byte{
+		store.TableAccounts: []byte(store.TableAccounts),
+		store.TableKeys:     []byte(store.TableKeys),
+		store.TableTokens:   []byte(store.TableTokens),
+		store.TableState:    []byte(store.TableState),
 	}
 )
 
@@ -62,7 +64,7 @@ type boltStore struct {
 
 	sealed bool // the rows are a ledger's: they begin with a checksum
 
-	pending []Row // the writer's
+	pending []store.Row // the writer's
 	arena   []byte
 
 	mu     sync.Mutex
@@ -72,8 +74,8 @@ type boltStore struct {
 }
 
 var (
-	_ Log   = (*boltStore)(nil)
-	_ Folds = (*boltStore)(nil)
+	_ store.Log   = (*boltStore)(nil)
+	_ store.Folds = (*boltStore)(nil)
 )
 
 // guarded calls fn, which reads pages. Pages carry no checksum, so what is
@@ -83,7 +85,7 @@ func guarded(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: reading the file failed with: %v", ErrCorrupt, p)
+			err = fmt.Errorf("%w: reading the file failed with: %v", store.ErrCorrupt, p)
 		}
 	}()
 	return fn()
@@ -133,7 +135,7 @@ func (s *boltStore) begin(writable bool) (*bolt.Tx, error) {
 func bucketOf(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
 	b := tx.Bucket(name)
 	if b == nil {
-		return nil, fmt.Errorf("%w: bucket %s is missing", ErrCorrupt, name)
+		return nil, fmt.Errorf("%w: bucket %s is missing", store.ErrCorrupt, name)
 	}
 	return b, nil
 }
@@ -156,12 +158,12 @@ func boltTail(tx *bolt.Tx) (uint64, error) {
 	if k, _ := newTreeCursor(b).reachEnd(); len(k) == 8 {
 		tail = binary.BigEndian.Uint64(k)
 	} else if k != nil {
-		return 0, fmt.Errorf("%w: the journal has a key of %d bytes", ErrCorrupt, len(k))
+		return 0, fmt.Errorf("%w: the journal has a key of %d bytes", store.ErrCorrupt, len(k))
 	}
 	// The end is kept in the root page, too: a damaged last leaf may look like
 	// one with fewer rows, and what they say was acknowledged.
 	if want := b.Sequence(); tail != want {
-		return 0, fmt.Errorf("%w: the journal ends at record %d, it should at %d", ErrCorrupt, tail, want)
+		return 0, fmt.Errorf("%w: the journal ends at record %d, it should at %d", store.ErrCorrupt, tail, want)
 	}
 	return tail, nil
 }
@@ -177,7 +179,7 @@ func (s *boltStore) Append(_ context.Context, after uint64, records [][]byte) er
 			return err
 		}
 		if tail != after {
-			return ErrFenced
+			return store.ErrFenced
 		}
 		return s.putRuns(tx, after, records)
 	})
@@ -230,14 +232,14 @@ func (s *boltStore) update(fn func(*bolt.Tx) error) error {
 		tx, err = s.begin(true)
 		return err
 	})
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, store.ErrCorrupt) {
 		return err
 	}
 	if err != nil {
 		if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 			err = ErrClosed
 		}
-		return fmt.Errorf("%w: %w", ErrNotWritten, err)
+		return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 	}
 	err = guarded(func() error {
 		if err := fn(tx); err != nil {
@@ -247,10 +249,10 @@ func (s *boltStore) update(fn func(*bolt.Tx) error) error {
 	})
 	if err != nil {
 		s.rollback(tx)
-		if errors.Is(err, ErrFenced) || errors.Is(err, ErrCorrupt) {
+		if errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrCorrupt) {
 			return err
 		}
-		return fmt.Errorf("%w: %w", ErrNotWritten, err)
+		return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 	}
 	txid := uint64(tx.ID())
 	err = guarded(tx.Commit)
@@ -283,7 +285,7 @@ func (s *boltStore) rollback(tx *bolt.Tx) {
 }
 
 func (s *boltStore) putPending(tx *bolt.Tx) error {
-	var table Table
+	var table store.Table
 	var b *bolt.Bucket
 	var c *treeCursor
 	for i := range s.pending {
@@ -310,7 +312,7 @@ func (s *boltStore) putPending(tx *bolt.Tx) error {
 }
 
 // Put implements [Folds].
-func (s *boltStore) Put(_ context.Context, rows []Row) error {
+func (s *boltStore) Put(_ context.Context, rows []store.Row) error {
 	s.pending = append(s.pending, rows...)
 	return nil
 }

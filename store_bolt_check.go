@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // bbolt trusts its pages, which have no checksum. A damaged record or row
@@ -52,7 +54,7 @@ type treeCheck struct {
 }
 
 func (c *treeCheck) bad(pgid uint64, format string, args ...any) error {
-	return fmt.Errorf("%w: page %d of the file %s", ErrCorrupt, pgid, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: page %d of the file %s", store.ErrCorrupt, pgid, fmt.Sprintf(format, args...))
 }
 
 // use notes that a page belongs to something; it may belong to one thing only.
@@ -289,7 +291,7 @@ func (c *treeCheck) buckets(pgid uint64, page []byte) error {
 // free checks that the free pages are free.
 func (c *treeCheck) free(pgid uint64) error {
 	if pgid == noFreelist {
-		return fmt.Errorf("%w: the file has no list of free pages", ErrCorrupt)
+		return fmt.Errorf("%w: the file has no list of free pages", store.ErrCorrupt)
 	}
 	page, ids, err := c.freelist(pgid)
 	if err != nil {
@@ -344,7 +346,7 @@ func checkTrees(f *os.File, m boltMeta) error {
 		return err
 	}
 	if need := m.pages * uint64(m.pageSize); m.pages > maxPages || uint64(info.Size()) < need {
-		return fmt.Errorf("%w: the file has %d bytes, its %d pages need %d", ErrCorrupt, info.Size(), m.pages, need)
+		return fmt.Errorf("%w: the file has %d bytes, its %d pages need %d", store.ErrCorrupt, info.Size(), m.pages, need)
 	}
 	c := &treeCheck{file: f, pageSize: int64(m.pageSize), pages: m.pages}
 	if err := c.all(m); err != nil {

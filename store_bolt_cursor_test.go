@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // TestTreeCursor goes to and fro as bbolt's own cursor does, in trees of several
@@ -133,7 +135,7 @@ func TestLeafIsBranch(t *testing.T) {
 	use := func(path string) {
 		led, err := Open(path, &Options{NoWitness: true, AccountCache: 16})
 		if err != nil {
-			if !errors.Is(err, ErrCorrupt) {
+			if !errors.Is(err, store.ErrCorrupt) {
 				t.Error(err)
 			}
 			return
@@ -236,7 +238,7 @@ func TestBentBranchKey(t *testing.T) {
 			path := damagedFile(t, bad)
 			led, err := Open(path, &Options{NoWitness: true, AccountCache: 16})
 			if err != nil {
-				if refused++; !errors.Is(err, ErrCorrupt) {
+				if refused++; !errors.Is(err, store.ErrCorrupt) {
 					t.Error(err)
 				}
 			} else {
@@ -303,9 +305,9 @@ func TestBesideBent(t *testing.T) {
 				return s
 			}
 			s := open()
-			var rows []Row
+			var rows []store.Row
 			for n := range 3000 {
-				rows = append(rows, Row{Table: TableTokens, Key: binary.BigEndian.AppendUint64(nil, uint64(n)<<8), Value: []byte("value")})
+				rows = append(rows, store.Row{Table: store.TableTokens, Key: binary.BigEndian.AppendUint64(nil, uint64(n)<<8), Value: []byte("value")})
 			}
 			if err := errors.Join(s.Put(ctx, rows), s.Flush(ctx)); err != nil {
 				t.Fatal(err)
@@ -314,7 +316,7 @@ func TestBesideBent(t *testing.T) {
 			var keys [][]byte
 			var at int64
 			err := s.view(func(tx *bolt.Tx) error {
-				b, err := bucketOf(tx, boltTables[TableTokens])
+				b, err := bucketOf(tx, boltTables[store.TableTokens])
 				if err != nil {
 					return err
 				}
@@ -364,14 +366,14 @@ func TestBesideBent(t *testing.T) {
 			s = open()
 			rows = nil
 			for _, k := range keys[1:] {
-				row := Row{Table: TableTokens, Key: k, Value: []byte("another")}
+				row := store.Row{Table: store.TableTokens, Key: k, Value: []byte("another")}
 				if tt.remove {
 					row.Value = nil
 				}
 				rows = append(rows, row)
 			}
 			err = errors.Join(s.Put(ctx, rows), s.Flush(ctx))
-			if tt.fails != errors.Is(err, ErrCorrupt) || !tt.fails && err != nil {
+			if tt.fails != errors.Is(err, store.ErrCorrupt) || !tt.fails && err != nil {
 				t.Errorf("got %v", err)
 			}
 			if err := s.close(); err != nil {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // damageLedger is a small ledger whose file is to be damaged, and all that it
@@ -129,7 +131,7 @@ func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 		t.Fatal(err)
 	}
 	for p := uint64(1); p <= led.position(); p++ {
-		if err := led.log.View(ctx, func(r LogReader) error {
+		if err := led.log.View(ctx, func(r store.LogReader) error {
 			b, err := r.Record(p)
 			d.records = append(d.records, bytes.Clone(b))
 			return err

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/capycoin/capycoin/internal/harness"
+	"github.com/capycoin/capycoin/store"
 )
 
 // flipBit changes a bit of some bytes that start in a page.
@@ -246,7 +247,7 @@ func TestHarnessDamagedPages(t *testing.T) {
 
 // saysDamaged says whether an error is one that damage may give.
 func saysDamaged(err error) bool {
-	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNotLedger) || errors.Is(err, ErrNewerFormat) || errors.Is(err, ErrEmptyFile)
+	return errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNotLedger) || errors.Is(err, store.ErrNewerFormat) || errors.Is(err, store.ErrEmptyFile)
 }
 
 // tryDamaged opens a damaged file and asks it everything, and returns how the

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // settle says what became of a transaction whose Commit returned err.
@@ -20,10 +22,10 @@ func (s *boltStore) settle(txid uint64, err error) error {
 	if !failedWrite(err) || !s.withoutMeta(txid) {
 		return fmt.Errorf("committing: %w", err)
 	}
-	if err = markFull(err); errors.Is(err, ErrDiskFull) {
+	if err = markFull(err); errors.Is(err, store.ErrDiskFull) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrNotWritten, err)
+	return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 }
 
 // failedWrite says whether an error of Commit is of a write or of lengthening
@@ -51,12 +53,12 @@ func (s *boltStore) withoutMeta(txid uint64) bool {
 
 // markFull makes an error that says so an [ErrDiskFull].
 func markFull(err error) error {
-	if err == nil || errors.Is(err, ErrDiskFull) {
+	if err == nil || errors.Is(err, store.ErrDiskFull) {
 		return err
 	}
 	for _, full := range fullErrors {
 		if errors.Is(err, full) || strings.HasSuffix(err.Error(), ": "+full.Error()) {
-			return fmt.Errorf("%w: %w", ErrDiskFull, err)
+			return fmt.Errorf("%w: %w", store.ErrDiskFull, err)
 		}
 	}
 	return err

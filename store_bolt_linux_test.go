@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // TestNotWritable opens a file that may not be written, and makes one where
@@ -37,7 +39,7 @@ func TestNotWritable(t *testing.T) {
 		if err == nil {
 			led.Close()
 		}
-		if !errors.Is(err, ErrNotWritable) {
+		if !errors.Is(err, store.ErrNotWritable) {
 			t.Errorf("%s: got %v, want ErrNotWritable", filepath.Base(p), err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // The layout of a bbolt meta page, in the byte order of the machine. It
@@ -105,9 +107,9 @@ func metaChecksum(page []byte) uint64 {
 // commit before the last.
 type lostMetaError struct{ what string }
 
-func (e *lostMetaError) Error() string { return fmt.Sprintf("%v: %s", ErrCorrupt, e.what) }
+func (e *lostMetaError) Error() string { return fmt.Sprintf("%v: %s", store.ErrCorrupt, e.what) }
 
-func (e *lostMetaError) Unwrap() []error { return []error{ErrCorrupt, ErrRolledBack} }
+func (e *lostMetaError) Unwrap() []error { return []error{store.ErrCorrupt, store.ErrRolledBack} }
 
 // checkMetas makes sure that both meta pages are whole and of transactions that
 // follow each other, as they are at any time after a crash too, and returns the
@@ -128,7 +130,7 @@ func checkMetas(f *os.File, mend bool) (boltMeta, error) {
 			}
 		}
 	case size < minPageSize || size > maxPageSize || size&(size-1) != 0:
-		return boltMeta{}, fmt.Errorf("%w: meta page 0 is of a file with pages of %d bytes", ErrCorrupt, size)
+		return boltMeta{}, fmt.Errorf("%w: meta page 0 is of a file with pages of %d bytes", store.ErrCorrupt, size)
 	default:
 		second, err = readMeta(f, 1, size, mend)
 	}
@@ -136,17 +138,17 @@ func checkMetas(f *os.File, mend bool) (boltMeta, error) {
 		return boltMeta{}, err
 	}
 	if second.wrong == "" && int64(second.pageSize) != size {
-		return boltMeta{}, fmt.Errorf("%w: meta page 1 is of a file with pages of %d bytes, and lies where they have %d", ErrCorrupt, second.pageSize, size)
+		return boltMeta{}, fmt.Errorf("%w: meta page 1 is of a file with pages of %d bytes, and lies where they have %d", store.ErrCorrupt, second.pageSize, size)
 	}
 	if !first.magic && !second.magic {
 		if hasPages(f) {
-			return boltMeta{}, fmt.Errorf("%w: both meta pages of the file are lost", ErrCorrupt)
+			return boltMeta{}, fmt.Errorf("%w: both meta pages of the file are lost", store.ErrCorrupt)
 		}
-		return boltMeta{}, ErrNotLedger
+		return boltMeta{}, store.ErrNotLedger
 	}
 	switch {
 	case first.wrong != "" && second.wrong != "":
-		return boltMeta{}, fmt.Errorf("%w: both meta pages of the file are damaged: page 0 %s, page 1 %s", ErrCorrupt, first.wrong, second.wrong)
+		return boltMeta{}, fmt.Errorf("%w: both meta pages of the file are damaged: page 0 %s, page 1 %s", store.ErrCorrupt, first.wrong, second.wrong)
 	case first.wrong != "":
 		return second, oneMeta(first, second)
 	case second.wrong != "":

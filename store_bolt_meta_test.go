@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // metaAt returns where the newer and the older meta page of a file begin.
@@ -114,8 +116,8 @@ func TestMetaPages(t *testing.T) {
 			if err == nil {
 				led.Close()
 			}
-			if !errors.Is(err, ErrCorrupt) || errors.Is(err, ErrRolledBack) != tt.accept || !strings.Contains(err.Error(), tt.says) {
-				t.Fatalf("got %v, rolled back %t, want %q, %t", err, errors.Is(err, ErrRolledBack), tt.says, tt.accept)
+			if !errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrRolledBack) != tt.accept || !strings.Contains(err.Error(), tt.says) {
+				t.Fatalf("got %v, rolled back %t, want %q, %t", err, errors.Is(err, store.ErrRolledBack), tt.says, tt.accept)
 			}
 			if !bytes.Equal(readFile(t, path), bad) || !bytes.Equal(readFile(t, path+".witness"), seen) {
 				t.Error("the file or its witness has changed")
@@ -131,7 +133,7 @@ func TestMetaPages(t *testing.T) {
 				}
 				return
 			}
-			if !errors.Is(err, ErrRolledBack) || !bytes.Equal(readFile(t, path), bad) {
+			if !errors.Is(err, store.ErrRolledBack) || !bytes.Equal(readFile(t, path), bad) {
 				t.Errorf("a repair: got %v, want ErrRolledBack, and the file untouched", err)
 			}
 			if _, err := Repair(ctx, path, &RepairOptions{AcceptRollback: true}); err != nil {
@@ -171,7 +173,7 @@ func TestFreelistBounded(t *testing.T) {
 		led.Close()
 	}
 	runtime.ReadMemStats(&after)
-	if !errors.Is(err, ErrCorrupt) {
+	if !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("got %v, want ErrCorrupt", err)
 	}
 	if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {

@@ -17,11 +17,13 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // openBolt opens the store in a file. If the path names nothing it makes one,
 // which begin gives its first record.
-func openBolt(path string, lockTimeout time.Duration, begin func(Log) error) (*boltStore, error) {
+func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) error) (*boltStore, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createBolt(path, begin); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -65,7 +67,7 @@ func (s *boltStore) syncNewest() error {
 		_, err = s.file.WriteAt(page, at)
 	}
 	// A full disk that has no room even for what it has already is only synced.
-	if err == nil || errors.Is(markFull(err), ErrDiskFull) {
+	if err == nil || errors.Is(markFull(err), store.ErrDiskFull) {
 		err = s.file.Sync()
 	}
 	if err != nil {
@@ -96,11 +98,11 @@ func openToRead(path string) (*boltStore, error) {
 func checkFile(info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
-		return ErrIsDirectory
+		return store.ErrIsDirectory
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%w: it is not a regular file", ErrNotLedger)
+		return fmt.Errorf("%w: it is not a regular file", store.ErrNotLedger)
 	case info.Size() == 0:
-		return ErrEmptyFile
+		return store.ErrEmptyFile
 	}
 	return nil
 }
@@ -116,7 +118,7 @@ func newName(path string) string {
 // createBolt makes a new file that is there whole or not at all: it is made
 // under another name, synced, and then linked into place, which fails if
 // another process was quicker.
-func createBolt(path string, begin func(Log) error) error {
+func createBolt(path string, begin func(store.Log) error) error {
 	temp := newName(path)
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
@@ -166,8 +168,8 @@ func lockAndCheck(path string, timeout time.Duration) func(*os.File) error {
 // create makes the buckets of a new file, whose format goes under a key.
 func (s *boltStore) create(key []byte) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketJournal, boltTables[TableAccounts],
-			boltTables[TableKeys], boltTables[TableTokens], boltTables[TableState]} {
+		for _, name := range [][]byte{bucketMeta, bucketJournal, boltTables[store.TableAccounts],
+			boltTables[store.TableKeys], boltTables[store.TableTokens], boltTables[store.TableState]} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -218,11 +220,11 @@ func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(
 	case err == nil:
 		return &boltStore{db: db, file: file}, nil
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, ErrLocked
-	case errors.Is(err, ErrCorrupt) && file != nil:
+		return nil, store.ErrLocked
+	case errors.Is(err, store.ErrCorrupt) && file != nil:
 		file.Close() // bbolt panicked and left it open; otherwise it is closed already
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return nil, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	}
 	return nil, err
 }
@@ -230,17 +232,17 @@ func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(
 // notWritable marks the errors that say so.
 func notWritable(err error) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("%w: %w", ErrNotWritable, err)
+		return fmt.Errorf("%w: %w", store.ErrNotWritable, err)
 	}
 	return err
 }
 
-var errUnfinished = fmt.Errorf("%w: it is a copy that is not finished", ErrNotLedger)
+var errUnfinished = fmt.Errorf("%w: it is a copy that is not finished", store.ErrNotLedger)
 
 func formatValue(number uint32) []byte {
 	b := append([]byte(formatMagic), 0, 0, 0, 0)
 	binary.BigEndian.PutUint32(b[len(formatMagic):], number)
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, Castagnoli))
 }
 
 // check makes sure that the file is a ledger of a known format.
@@ -248,7 +250,7 @@ func (s *boltStore) check(begun bool) error {
 	return s.view(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
-			return fmt.Errorf("%w: it is a bbolt file of something else", ErrNotLedger)
+			return fmt.Errorf("%w: it is a bbolt file of something else", store.ErrNotLedger)
 		}
 		if meta.Get(partialKey) != nil {
 			return errUnfinished
@@ -256,21 +258,21 @@ func (s *boltStore) check(begun bool) error {
 		v := meta.Get(formatKey)
 		n := len(formatMagic)
 		if len(v) < n || string(v[:n]) != formatMagic {
-			return fmt.Errorf("%w: it is a bbolt file of something else", ErrNotLedger)
+			return fmt.Errorf("%w: it is a bbolt file of something else", store.ErrNotLedger)
 		}
 		if len(v) != n+8 || string(formatValue(binary.BigEndian.Uint32(v[n:]))) != string(v) {
-			return fmt.Errorf("%w: the format number does not match its checksum", ErrCorrupt)
+			return fmt.Errorf("%w: the format number does not match its checksum", store.ErrCorrupt)
 		}
 		number := binary.BigEndian.Uint32(v[n:])
 		if number < 1 || number > formatNumber {
-			return fmt.Errorf("%w: it is %d, this version knows 1 to %d", ErrNewerFormat, number, formatNumber)
+			return fmt.Errorf("%w: it is %d, this version knows 1 to %d", store.ErrNewerFormat, number, formatNumber)
 		}
 		if number < formatNumber {
 			s.old = number
 		}
 		tail, err := boltTail(tx)
 		if err == nil && tail == 0 && begun {
-			err = fmt.Errorf("%w: the journal is empty", ErrCorrupt)
+			err = fmt.Errorf("%w: the journal is empty", store.ErrCorrupt)
 		}
 		return err
 	})

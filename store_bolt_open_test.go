@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // newFile makes a ledger with a few transfers and returns its path.
@@ -98,40 +100,40 @@ func TestOpenRefuses(t *testing.T) {
 			if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
 				t.Fatal(err)
 			}
-		}, nil, ErrIsDirectory},
-		"no bytes":          {bytesOf(func([]byte) []byte { return nil }), nil, ErrEmptyFile},
-		"one byte":          {bytesOf(func([]byte) []byte { return []byte{0} }), nil, ErrNotLedger},
-		"text":              {bytesOf(func([]byte) []byte { return bytes.Repeat([]byte("not a ledger\n"), 5000) }), nil, ErrNotLedger},
-		"SQLite":            {bytesOf(func(b []byte) []byte { clear(b); copy(b, "SQLite format 3\x00"); return b }), nil, ErrNotLedger},
-		"cut short":         {bytesOf(func(b []byte) []byte { return b[:5*testPage] }), nil, ErrCorrupt},
-		"cut to the metas":  {bytesOf(func(b []byte) []byte { return b[:2*testPage] }), nil, ErrCorrupt},
-		"cut within a meta": {bytesOf(func(b []byte) []byte { return b[:testPage+20] }), nil, ErrCorrupt},
-		"newer meta zeroed": {bytesOf(func(b []byte) []byte { at := newer(b); clear(b[at : at+testPage]); return b }), nil, ErrCorrupt},
-		"older meta zeroed": {bytesOf(func(b []byte) []byte { at := testPage - newer(b); clear(b[at : at+testPage]); return b }), nil, ErrCorrupt},
-		"newer meta, a bit": {bytesOf(func(b []byte) []byte { b[newer(b)+metaPages] ^= 1; return b }), nil, ErrCorrupt},
+		}, nil, store.ErrIsDirectory},
+		"no bytes":          {bytesOf(func([]byte) []byte { return nil }), nil, store.ErrEmptyFile},
+		"one byte":          {bytesOf(func([]byte) []byte { return []byte{0} }), nil, store.ErrNotLedger},
+		"text":              {bytesOf(func([]byte) []byte { return bytes.Repeat([]byte("not a ledger\n"), 5000) }), nil, store.ErrNotLedger},
+		"SQLite":            {bytesOf(func(b []byte) []byte { clear(b); copy(b, "SQLite format 3\x00"); return b }), nil, store.ErrNotLedger},
+		"cut short":         {bytesOf(func(b []byte) []byte { return b[:5*testPage] }), nil, store.ErrCorrupt},
+		"cut to the metas":  {bytesOf(func(b []byte) []byte { return b[:2*testPage] }), nil, store.ErrCorrupt},
+		"cut within a meta": {bytesOf(func(b []byte) []byte { return b[:testPage+20] }), nil, store.ErrCorrupt},
+		"newer meta zeroed": {bytesOf(func(b []byte) []byte { at := newer(b); clear(b[at : at+testPage]); return b }), nil, store.ErrCorrupt},
+		"older meta zeroed": {bytesOf(func(b []byte) []byte { at := testPage - newer(b); clear(b[at : at+testPage]); return b }), nil, store.ErrCorrupt},
+		"newer meta, a bit": {bytesOf(func(b []byte) []byte { b[newer(b)+metaPages] ^= 1; return b }), nil, store.ErrCorrupt},
 		"newer meta stale": {bytesOf(func(b []byte) []byte {
 			// What a disk gives that lost the last writes of this page.
 			at := newer(b)
 			binary.NativeEndian.PutUint64(b[at+metaTxid:], binary.NativeEndian.Uint64(b[at+metaTxid:])-4)
 			resealMeta(b[at:])
 			return b
-		}), nil, ErrCorrupt},
+		}), nil, store.ErrCorrupt},
 		"another program's bbolt file": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketMeta) })
-		}, nil, ErrNotLedger},
+		}, nil, store.ErrNotLedger},
 		"format number damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				v := formatValue(2)
 				v[len(v)-1] ^= 1
 				return tx.Bucket(bucketMeta).Put(formatKey, v)
 			})
-		}, nil, ErrCorrupt},
+		}, nil, store.ErrCorrupt},
 		"a newer format": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber+1)) })
-		}, nil, ErrNewerFormat},
+		}, nil, store.ErrNewerFormat},
 		"no journal": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketJournal) })
-		}, nil, ErrCorrupt},
+		}, nil, store.ErrCorrupt},
 		"empty journal": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				if err := tx.DeleteBucket(bucketJournal); err != nil {
@@ -140,28 +142,28 @@ func TestOpenRefuses(t *testing.T) {
 				_, err := tx.CreateBucket(bucketJournal)
 				return err
 			})
-		}, nil, ErrCorrupt},
+		}, nil, store.ErrCorrupt},
 		"journal without its end": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				c := tx.Bucket(bucketJournal).Cursor()
 				c.Last()
 				return c.Delete()
 			})
-		}, nil, ErrCorrupt},
+		}, nil, store.ErrCorrupt},
 		"last row of keys damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				key := keyRowKeyForTest([]keyEntry{{1, 3}})
-				return tx.Bucket(boltTables[TableKeys]).Put(key, []byte{1, 2, 3, 4, 5})
+				return tx.Bucket(boltTables[store.TableKeys]).Put(key, []byte{1, 2, 3, 4, 5})
 			})
-		}, nil, ErrCorrupt},
+		}, nil, store.ErrCorrupt},
 		"state row damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				b := tx.Bucket(boltTables[TableState])
+				b := tx.Bucket(boltTables[store.TableState])
 				v := bytes.Clone(b.Get(stateKey))
 				v[5] ^= 1
 				return b.Put(stateKey, v)
 			})
-		}, nil, ErrCorrupt},
+		}, nil, store.ErrCorrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := newFile(t)
@@ -212,7 +214,7 @@ func TestLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if _, err := Open(path, &Options{LockTimeout: 50 * time.Millisecond}); !errors.Is(err, ErrLocked) {
+	if _, err := Open(path, &Options{LockTimeout: 50 * time.Millisecond}); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("got %v, want ErrLocked", err)
 	}
 	if took := time.Since(start); took > time.Second {
@@ -242,7 +244,7 @@ func TestLocked(t *testing.T) {
 func TestLockedReplaced(t *testing.T) {
 	for begins := 50 * time.Millisecond; ; begins *= 4 {
 		err := openReplaced(t, begins)
-		if errors.Is(err, ErrLocked) {
+		if errors.Is(err, store.ErrLocked) {
 			return
 		}
 		if begins > 3*time.Second {

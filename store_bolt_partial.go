@@ -9,6 +9,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // A file that is being made from records is called .NAME.partial, and has what
@@ -40,7 +42,7 @@ func errThere(path string) error {
 func openPartial(path string) (s *boltStore, tail uint64, err error) {
 	s, tail, err = goOn(path)
 	switch {
-	case err == nil || errors.Is(err, ErrLocked):
+	case err == nil || errors.Is(err, store.ErrLocked):
 		return s, tail, err
 	case errors.Is(err, fs.ErrNotExist):
 	case s != nil:
@@ -75,7 +77,7 @@ func goOn(path string) (s *boltStore, tail uint64, err error) {
 	if info, err := os.Lstat(path); err != nil {
 		return nil, 0, err
 	} else if !info.Mode().IsRegular() {
-		return nil, 0, ErrNotLedger
+		return nil, 0, store.ErrNotLedger
 	}
 	s, err = openFile(path, time.Second)
 	if err != nil {
@@ -84,7 +86,7 @@ func goOn(path string) (s *boltStore, tail uint64, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil || string(meta.Get(partialKey)) != string(formatValue(formatNumber)) {
-			return ErrNotLedger
+			return store.ErrNotLedger
 		}
 		for _, name := range boltTables {
 			if _, err := bucketOf(tx, name); err != nil {
@@ -109,7 +111,7 @@ func lockNamed(f *os.File, path string, timeout time.Duration) error {
 	}
 	named, err := os.Stat(path)
 	if err != nil || !os.SameFile(have, named) {
-		return ErrLocked
+		return store.ErrLocked
 	}
 	return nil
 }

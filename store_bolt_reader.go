@@ -6,10 +6,12 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // View implements [Log].
-func (s *boltStore) View(_ context.Context, fn func(LogReader) error) error {
+func (s *boltStore) View(_ context.Context, fn func(store.LogReader) error) error {
 	return s.view(func(tx *bolt.Tx) error {
 		b, err := bucketOf(tx, bucketJournal)
 		if err != nil {
@@ -38,11 +40,11 @@ type run struct {
 
 func openRun(key, value []byte) (run, error) {
 	if len(key) != 8 || len(value) < 2 || value[0] == 0 {
-		return run{}, fmt.Errorf("%w: the journal has a row %x of %d bytes", ErrCorrupt, key, len(value))
+		return run{}, fmt.Errorf("%w: the journal has a row %x of %d bytes", store.ErrCorrupt, key, len(value))
 	}
 	last, n := binary.BigEndian.Uint64(key), int(value[0])
 	if uint64(n) > last {
-		return run{}, fmt.Errorf("%w: row %d of the journal claims %d records", ErrCorrupt, last, n)
+		return run{}, fmt.Errorf("%w: row %d of the journal claims %d records", store.ErrCorrupt, last, n)
 	}
 	return run{first: last - uint64(n) + 1, left: n, b: value[1:]}, nil
 }
@@ -50,7 +52,7 @@ func openRun(key, value []byte) (run, error) {
 func (r *run) next() ([]byte, error) {
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 || n > uint64(len(r.b)-size) || (r.left == 1) != (n == uint64(len(r.b)-size)) {
-		return nil, fmt.Errorf("%w: the row of the journal with record %d has no room for it", ErrCorrupt, r.first)
+		return nil, fmt.Errorf("%w: the row of the journal with record %d has no room for it", store.ErrCorrupt, r.first)
 	}
 	record := r.b[size : size+int(n)]
 	r.b = r.b[size+int(n):]

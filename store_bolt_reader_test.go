@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // TestReader reads records by position, near the last one and anywhere, from
@@ -30,7 +32,7 @@ func TestReader(t *testing.T) {
 		}
 		tail += uint64(len(records))
 	}
-	err = s.View(ctx, func(r LogReader) error {
+	err = s.View(ctx, func(r store.LogReader) error {
 		at := tail
 		for range 100_000 {
 			switch rng.IntN(4) {

@@ -6,10 +6,12 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // Get implements [Folds].
-func (s *boltStore) Get(_ context.Context, table Table, key []byte) (value []byte, err error) {
+func (s *boltStore) Get(_ context.Context, table store.Table, key []byte) (value []byte, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		b, err := bucketOf(tx, boltTables[table])
 		if err != nil {
@@ -25,7 +27,7 @@ func (s *boltStore) Get(_ context.Context, table Table, key []byte) (value []byt
 }
 
 // Scan implements [Folds].
-func (s *boltStore) Scan(_ context.Context, table Table, from []byte, fn func(key, value []byte) bool) error {
+func (s *boltStore) Scan(_ context.Context, table store.Table, from []byte, fn func(key, value []byte) bool) error {
 	return s.view(func(tx *bolt.Tx) error {
 		b, err := bucketOf(tx, boltTables[table])
 		if err != nil {
@@ -46,7 +48,7 @@ func (s *boltStore) Scan(_ context.Context, table Table, from []byte, fn func(ke
 // or of a branch, can make bbolt end a search where the row is not, and a row
 // that is not found is a payment made twice or a token refused. So the row
 // before has to be whole, too, and what was looked for between the two.
-func (s *boltStore) seekRow(c *treeCursor, table Table, key []byte) (k, v []byte, err error) {
+func (s *boltStore) seekRow(c *treeCursor, table store.Table, key []byte) (k, v []byte, err error) {
 	k, v = c.Seek(key)
 	if len(key) == 0 || bytes.Equal(k, key) {
 		return k, v, nil
@@ -56,14 +58,14 @@ func (s *boltStore) seekRow(c *treeCursor, table Table, key []byte) (k, v []byte
 		k, v = c.First()
 	} else {
 		if s.sealed {
-			if _, err := openRow(table, before, value); err != nil {
+			if _, err := OpenRow(table, before, value); err != nil {
 				return nil, nil, err
 			}
 		}
 		k, v = c.Next()
 	}
 	if bytes.Compare(before, key) >= 0 || k != nil && bytes.Compare(k, key) < 0 {
-		return nil, nil, fmt.Errorf("%w: table %s is out of order at row %x", ErrCorrupt, table, key)
+		return nil, nil, fmt.Errorf("%w: table %s is out of order at row %x", store.ErrCorrupt, table, key)
 	}
 	return k, v, nil
 }
@@ -77,13 +79,13 @@ func checkSeek(c *treeCursor, before, key []byte) error {
 		found, _ = c.Seek(append(bytes.Clone(before), 0))
 	}
 	if !bytes.Equal(found, key) {
-		return fmt.Errorf("%w: row %x is there, and a search for it does not find it", ErrCorrupt, key)
+		return fmt.Errorf("%w: row %x is there, and a search for it does not find it", store.ErrCorrupt, key)
 	}
 	return nil
 }
 
 // scanStrictly is Scan for an audit: what it meets must be found, too.
-func (s *boltStore) scanStrictly(_ context.Context, table Table, from []byte, fn func(key, value []byte) bool) error {
+func (s *boltStore) scanStrictly(_ context.Context, table store.Table, from []byte, fn func(key, value []byte) bool) error {
 	return s.view(func(tx *bolt.Tx) error {
 		b, err := bucketOf(tx, boltTables[table])
 		if err != nil {

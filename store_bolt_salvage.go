@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"sort"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // A salvage reads the journal of a damaged file. It does not use bbolt and
@@ -92,7 +94,7 @@ func openSalvage(ctx context.Context, f *os.File, progress func(done, total uint
 	s := &salvage{file: f, extra: make(map[uint64][]byte), broken: make(map[uint64][]byte)}
 	s.newest, err = checkMetas(f, true)
 	if err != nil {
-		if !errors.Is(err, ErrRolledBack) {
+		if !errors.Is(err, store.ErrRolledBack) {
 			return nil, err
 		}
 		s.lost = err
@@ -213,7 +215,7 @@ func salvageRows(window []byte, pageSize int, fn func(row, position uint64, data
 		}
 		row := binary.BigEndian.Uint64(window[at:])
 		run, err := openRun(window[at:at+8], window[at+8:])
-		if err != nil || row > maxOrdinal {
+		if err != nil || row > MaxPosition {
 			continue
 		}
 		run.left++ // so that it is not the last one that has to end with the window
@@ -242,7 +244,7 @@ func (s *salvage) settle() error {
 	}
 	s.settleEnd()
 	if s.end == 0 {
-		return fmt.Errorf("%w: it has no record at all", ErrCorrupt)
+		return fmt.Errorf("%w: it has no record at all", store.ErrCorrupt)
 	}
 	// A page that is led to comes first; whatever is left open is looked for.
 	next := uint64(1)
@@ -379,7 +381,7 @@ func (s *salvage) records(r salvagedRun, fn func(position uint64, data []byte)) 
 		}
 	})
 	if next <= r.last {
-		return fmt.Errorf("%w: page %d of the file reads differently each time", ErrCorrupt, r.page)
+		return fmt.Errorf("%w: page %d of the file reads differently each time", store.ErrCorrupt, r.page)
 	}
 	return nil
 }
@@ -413,7 +415,7 @@ func (s *salvage) source(end uint64) JournalSource {
 			}
 		}
 		if n := len(page.Records); n > 0 && page.Records[0].Position != after+1 {
-			return page, fmt.Errorf("%w: record %d can't be read", ErrCorrupt, after+1)
+			return page, fmt.Errorf("%w: record %d can't be read", store.ErrCorrupt, after+1)
 		}
 		return page, nil
 	}

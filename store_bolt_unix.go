@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // lockFile takes the lock that bbolt takes later (flock(2), which the same
@@ -20,7 +22,7 @@ func lockFile(f *os.File, timeout time.Duration) error {
 		case !errors.Is(err, syscall.EWOULDBLOCK):
 			return err
 		case time.Now().After(deadline):
-			return ErrLocked
+			return store.ErrLocked
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // What a TokenIssuer needs of its ledger: the records of tokens, and the table
@@ -40,7 +42,7 @@ func (l *Ledger) tokenRow(ctx context.Context, selector [16]byte) (tokenRow, err
 	if ok {
 		return row, nil
 	}
-	value, err := l.folds.Get(ctx, TableTokens, selector[:])
+	value, err := l.folds.Get(ctx, store.TableTokens, selector[:])
 	if err != nil || value == nil {
 		return tokenRow{}, err
 	}
@@ -65,7 +67,7 @@ func (l *Ledger) tokenBySelector(ctx context.Context, selector [16]byte) (t toke
 		return tokenRecord{}, false, l.failed(err)
 	}
 	if r.kind != kindToken || r.token.selector != selector {
-		return tokenRecord{}, false, l.failed(fmt.Errorf("%w: a token's row names record %d, which is not its", ErrCorrupt, row.position))
+		return tokenRecord{}, false, l.failed(fmt.Errorf("%w: a token's row names record %d, which is not its", store.ErrCorrupt, row.position))
 	}
 	return r.token, true, nil
 }
@@ -92,7 +94,7 @@ func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]tokenReco
 	}
 	now := l.Time().UnixMicro()
 	var live []tokenRecord
-	err = l.log.View(ctx, func(lr LogReader) error {
+	err = l.log.View(ctx, func(lr store.LogReader) error {
 		var r record
 		for _, ref := range s.tokens {
 			if ref.expires <= now {
@@ -102,7 +104,7 @@ func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]tokenReco
 				return err
 			}
 			if r.kind != kindToken || r.token.account != account {
-				return fmt.Errorf("%w: account %s names record %d as its token", ErrCorrupt, account, ref.position)
+				return fmt.Errorf("%w: account %s names record %d as its token", store.ErrCorrupt, account, ref.position)
 			}
 			live = append(live, r.token)
 		}

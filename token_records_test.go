@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // TestExpiredTokensAreSwept lets tokens expire: their rows go in later commits,
@@ -37,7 +39,7 @@ func TestExpiredTokensAreSwept(t *testing.T) {
 	}
 	rows := func() (n int) {
 		t.Helper()
-		err := w.led.folds.Scan(ctx, TableTokens, nil, func(_, _ []byte) bool { n++; return true })
+		err := w.led.folds.Scan(ctx, store.TableTokens, nil, func(_, _ []byte) bool { n++; return true })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // A token is 128 random bytes. What the ledger keeps of it:
@@ -296,7 +298,7 @@ func compareHash(hash [60]byte, token *wireToken) error {
 	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
 		return ErrInvalidToken
 	default:
-		return fmt.Errorf("%w: hash of a token: %w", ErrCorrupt, err)
+		return fmt.Errorf("%w: hash of a token: %w", store.ErrCorrupt, err)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 func TestVerifyMalformed(t *testing.T) {
@@ -310,13 +312,13 @@ func TestCompareHashDamaged(t *testing.T) {
 	}{
 		{"whole", func([]byte) {}, nil},
 		{"last digit", func(h []byte) { h[59] ^= 1 }, ErrInvalidToken},
-		{"zeroed", func(h []byte) { clear(h) }, ErrCorrupt},
-		{"version", func(h []byte) { h[1] = '9' }, ErrCorrupt},
-		{"cost 31", func(h []byte) { copy(h[4:], "31") }, ErrCorrupt},
-		{"cost 15", func(h []byte) { copy(h[4:], "15") }, ErrCorrupt},
-		{"cost 3", func(h []byte) { copy(h[4:], "03") }, ErrCorrupt},
-		{"cost no number", func(h []byte) { copy(h[4:], "xx") }, ErrCorrupt},
-		{"salt", func(h []byte) { h[10] = '*' }, ErrCorrupt},
+		{"zeroed", func(h []byte) { clear(h) }, store.ErrCorrupt},
+		{"version", func(h []byte) { h[1] = '9' }, store.ErrCorrupt},
+		{"cost 31", func(h []byte) { copy(h[4:], "31") }, store.ErrCorrupt},
+		{"cost 15", func(h []byte) { copy(h[4:], "15") }, store.ErrCorrupt},
+		{"cost 3", func(h []byte) { copy(h[4:], "03") }, store.ErrCorrupt},
+		{"cost no number", func(h []byte) { copy(h[4:], "xx") }, store.ErrCorrupt},
+		{"salt", func(h []byte) { h[10] = '*' }, store.ErrCorrupt},
 	} {
 		hash := [60]byte(good)
 		tt.edit(hash[:])

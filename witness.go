@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // witness is how far a ledger had come, and what its last record was then. It
@@ -42,8 +44,8 @@ var errWitnessDamaged = errors.New("both of its slots are damaged")
 
 // slot returns the witness as text with a checksum, filled up with spaces.
 func (w *witness) slot() []byte {
-	b := fmt.Appendf(make([]byte, 0, witnessSlot), witnessForm, w.ledger, w.position, timeOf(w.time).Format(microTime), w.sum)
-	b = fmt.Appendf(b, "crc32c %08x\n", crc32.Checksum(b, castagnoli))
+	b := fmt.Appendf(make([]byte, 0, witnessSlot), witnessForm, w.ledger, w.position, TimeOf(w.time).Format(TimeForm), w.sum)
+	b = fmt.Appendf(b, "crc32c %08x\n", crc32.Checksum(b, Castagnoli))
 	b = append(b, bytes.Repeat([]byte{' '}, witnessSlot-len(b))...)
 	b[witnessSlot-1] = '\n'
 	return b
@@ -60,12 +62,12 @@ func parseWitness(b []byte) (w witness, ok bool) {
 	if err != nil {
 		return witness{}, false
 	}
-	t, err := time.Parse(microTime, at)
+	t, err := time.Parse(TimeForm, at)
 	if err != nil {
 		return witness{}, false
 	}
 	w.ledger, w.time, w.sum = id, t.UnixMicro(), [32]byte(sum)
-	if w.position < 1 || w.position > maxOrdinal || w.time < 0 || w.time > maxTime || !bytes.Equal(b, w.slot()) {
+	if w.position < 1 || w.position > MaxPosition || w.time < 0 || w.time > MaxTime || !bytes.Equal(b, w.slot()) {
 		return witness{}, false
 	}
 	return w, true
@@ -194,7 +196,7 @@ func replaceable(path string) error {
 
 // acceptWitness makes the witness of a log as it stands, whatever witness there
 // was: a ledger that was behind that can be opened then.
-func acceptWitness(ctx context.Context, log Log, path string) error {
+func acceptWitness(ctx context.Context, log store.Log, path string) error {
 	if err := replaceable(path); err != nil {
 		return err
 	}
@@ -210,14 +212,14 @@ func acceptWitness(ctx context.Context, log Log, path string) error {
 }
 
 // witnessAt returns what a witness of the log is at a position that it has.
-func witnessAt(ctx context.Context, log Log, position uint64) (w witness, err error) {
-	err = log.View(ctx, func(lr LogReader) error {
+func witnessAt(ctx context.Context, log store.Log, position uint64) (w witness, err error) {
+	err = log.View(ctx, func(lr store.LogReader) error {
 		var r record
 		if err := recordAt(lr, 1, &r); err != nil {
 			return err
 		}
 		if r.kind != kindGenesis {
-			return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", ErrCorrupt, r.kind)
+			return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.kind)
 		}
 		w.ledger = r.genesis.ledger
 		if err := recordAt(lr, position, &r); err != nil {
@@ -232,7 +234,7 @@ func witnessAt(ctx context.Context, log Log, position uint64) (w witness, err er
 
 // compare returns a [*RolledBackError] if a log that ends at tail does not
 // have what the witness in a file saw.
-func (w *witness) compare(ctx context.Context, log Log, tail uint64, path string) error {
+func (w *witness) compare(ctx context.Context, log store.Log, tail uint64, path string) error {
 	end, err := witnessAt(ctx, log, tail)
 	if err != nil {
 		return err
@@ -247,7 +249,7 @@ func (w *witness) compare(ctx context.Context, log Log, tail uint64, path string
 		}
 	}
 	return &RolledBackError{
-		Ledger: end.ledger, Position: tail, Time: timeOf(end.time),
-		Witness: path, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: timeOf(w.time),
+		Ledger: end.ledger, Position: tail, Time: TimeOf(end.time),
+		Witness: path, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: TimeOf(w.time),
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // witnessInterval is how often the witness is brought up to date while
@@ -34,7 +36,7 @@ func noFile(path, witnessPath string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return &RolledBackError{Witness: witnessPath, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: timeOf(w.time)}
+	return &RolledBackError{Witness: witnessPath, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: TimeOf(w.time)}
 }
 
 // openWitness compares the log, which ends at tail, with the witness, and makes
@@ -62,7 +64,7 @@ func (l *Ledger) openWitness(ctx context.Context, tail uint64) error {
 		return err
 	}
 	k.written.Store(w.position)
-	if err = markFull(replaceWitness(k.path, w)); errors.Is(err, ErrDiskFull) {
+	if err = markFull(replaceWitness(k.path, w)); errors.Is(err, store.ErrDiskFull) {
 		// What can be read is served on a full disk; it is tried again later.
 		l.logger.Warn("there is no room for the witness; the ledger goes on without", "err", err)
 		k.failed = true

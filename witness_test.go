@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/store"
 )
 
 // more makes transfers in the ledger of a file and closes it.
@@ -61,7 +63,7 @@ func refusedAsOld(t *testing.T, path string, says string) *RolledBackError {
 		led.Close()
 	}
 	var back *RolledBackError
-	if !errors.As(err, &back) || !errors.Is(err, ErrRolledBack) || !strings.Contains(err.Error(), says) {
+	if !errors.As(err, &back) || !errors.Is(err, store.ErrRolledBack) || !strings.Contains(err.Error(), says) {
 		t.Fatalf("got %v, want a RolledBackError that says %q", err, says)
 	}
 	if now, _ := os.ReadFile(path); !bytes.Equal(now, file) {
