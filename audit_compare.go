@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -40,7 +41,7 @@ func (l *Ledger) copyRows(ctx context.Context, ids []uuid.UUID, states *[readAhe
 	// What can't be read is left to whoever reads it alone.
 	_ = l.folds.Scan(ctx, store.TableAccounts, ids[0][:], func(key, value []byte) bool {
 		err := accountsIn(key, value, func(id uuid.UUID, _, encoded []byte) bool {
-			for n < len(ids) && CompareIDs(&ids[n], &id) < 0 {
+			for n < len(ids) && wire.CompareIDs(&ids[n], &id) < 0 {
 				n++
 			}
 			if n < len(ids) && ids[n] == id && !found[n] {
@@ -69,7 +70,7 @@ func (c *cache) sortByID(list []uint32) {
 		if c := cmp.Compare(x.half, y.half); c != 0 {
 			return c
 		}
-		return CompareIDs(&c.at(x.slot).id, &c.at(y.slot).id)
+		return wire.CompareIDs(&c.at(x.slot).id, &c.at(y.slot).id)
 	})
 	for n := range items {
 		list[n] = items[n].slot
@@ -142,7 +143,7 @@ func (a *auditor) compare(got, want *account) {
 	case got.count != want.count:
 		diff("number of transactions", got.count, want.count)
 	case got.created != want.created:
-		diff("time of opening", TimeOf(got.created), TimeOf(want.created))
+		diff("time of opening", wire.TimeOf(got.created), wire.TimeOf(want.created))
 	case !slices.Equal(got.packedRoots(), want.packedRoots()):
 		diff("chain", got.roots(), want.roots())
 	case (got.key == nil) != (want.key == nil) || got.key != nil && *got.key != *want.key:
@@ -227,7 +228,7 @@ func (a *auditor) checkTokenRows(ctx context.Context) error {
 	return a.scan(ctx, "tokens", store.TableTokens, uint64(len(a.live)), func(key, value []byte) error {
 		row, err := decodeTokenRow(key, value)
 		if err == nil && len(key) != 16 {
-			err = BadRow(store.TableTokens, key)
+			err = wire.BadRow(store.TableTokens, key)
 		}
 		if err == nil {
 			err = a.l.readRecord(ctx, row.position, &r)

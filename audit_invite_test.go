@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -20,7 +21,7 @@ func TestAuditFindsInvites(t *testing.T) {
 		s := inv.selector()
 		var value []byte
 		if row != nil {
-			value = AppendRow(nil, s[:], appendTokenRow(nil, *row))
+			value = wire.AppendRow(nil, s[:], appendTokenRow(nil, *row))
 		}
 		w.put(t, store.TableTokens, s[:], value)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -168,7 +169,7 @@ func (a *auditor) record(ctx context.Context, r *record, hints [2]uint32) {
 	b := &a.books
 	a.begins(r)
 	if r.time < b.time {
-		a.fault(r.position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", TimeOf(r.time), TimeOf(b.time))
+		a.fault(r.position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", wire.TimeOf(r.time), wire.TimeOf(b.time))
 	}
 	b.time = max(b.time, r.time)
 	b.position = r.position

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -30,7 +31,7 @@ func (a *auditor) readRows(ctx context.Context) error {
 			row, err := decodeAccount(id, encoded)
 			mark := rowMark{asOf: rowTold}
 			switch {
-			case CompareIDs(&last, &id) >= 0:
+			case wire.CompareIDs(&last, &id) >= 0:
 				a.fault(0, id, FaultAccount, "it is in the row %x, which is not its own", key)
 				return true
 			case err != nil:

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // What an audit makes sure of beside the sums: that coins were moved by those who
@@ -79,7 +81,7 @@ func (a *auditor) signed(r *record, from uint32) {
 		a.fault(r.position, t.sender, FaultSignature, "the transfer is by version %d of its key (0: not signed), it has version %d", s.version, key.version)
 		return
 	case s.notAfter < r.time || s.notAfter > r.time+MaxSignatureLife.Microseconds():
-		a.fault(r.position, t.sender, FaultSignature, "the transfer of %s was to be made until %s, and within a day of that", TimeOf(r.time), TimeOf(s.notAfter))
+		a.fault(r.position, t.sender, FaultSignature, "the transfer of %s was to be made until %s, and within a day of that", wire.TimeOf(r.time), wire.TimeOf(s.notAfter))
 	}
 	c := &a.checks
 	start := len(c.arena)
@@ -242,5 +244,5 @@ func (a *auditor) payment(r *record, to uint32) {
 // String lists what is compared.
 func (b *books) String() string {
 	return fmt.Sprintf("record %d of %s, %d accounts, %d transactions, accounts linked to %d, fee policy %d, stipend %d with %d payments",
-		b.position, TimeOf(b.time), b.accounts, b.transactions, b.opened, b.policy.at(), b.stipend.at(), b.paid)
+		b.position, wire.TimeOf(b.time), b.accounts, b.transactions, b.opened, b.policy.at(), b.stipend.at(), b.paid)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -27,7 +28,7 @@ func resign(t *testing.T, r []record, key ed25519.PrivateKey) {
 	t.Helper()
 	tr := &r[13].transfer
 	pay := Transfer{Sender: tr.sender, Receiver: tr.receiver, Amount: tr.amount, Key: tr.key, MaxFee: &tr.signed.maxFee}
-	s, err := SignTransfer(r[0].genesis.ledger, tr.signed.version, pay, TimeOf(tr.signed.notAfter), key)
+	s, err := SignTransfer(r[0].genesis.ledger, tr.signed.version, pay, wire.TimeOf(tr.signed.notAfter), key)
 	if err != nil {
 		t.Fatal(err)
 	}

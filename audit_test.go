@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -245,7 +246,7 @@ func TestAuditFinds(t *testing.T) {
 		"a row too many": {func(t *testing.T, w *auditWorld) {
 			w.rows(t, func(all []account) []account {
 				all = append(all, account{state: state{id: uuid.New(), created: 1, asOf: 3, funds: 5}})
-				slices.SortFunc(all, func(a, b account) int { return CompareIDs(&a.id, &b.id) })
+				slices.SortFunc(all, func(a, b account) int { return wire.CompareIDs(&a.id, &b.id) })
 				return all
 			})
 		}, FaultAccount, nil},
@@ -267,15 +268,15 @@ func TestAuditFinds(t *testing.T) {
 		"a token without a row": {func(t *testing.T, w *auditWorld) { w.put(t, store.TableTokens, w.live.selector[:], nil) }, FaultToken,
 			func(w *auditWorld) uint64 { return w.live.position }},
 		"a token that lives longer": {func(t *testing.T, w *auditWorld) {
-			w.put(t, store.TableTokens, w.live.selector[:], AppendRow(nil, w.live.selector[:], appendTokenRow(nil, tokenRow{position: w.live.position, expires: w.live.expires + 1})))
+			w.put(t, store.TableTokens, w.live.selector[:], wire.AppendRow(nil, w.live.selector[:], appendTokenRow(nil, tokenRow{position: w.live.position, expires: w.live.expires + 1})))
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
 		"a revoked token's row": {func(t *testing.T, w *auditWorld) {
 			s := [16]byte{2, 1, 2}
-			w.put(t, store.TableTokens, s[:], AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.position - 2, expires: w.live.expires})))
+			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.position - 2, expires: w.live.expires})))
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position - 2 }},
 		"a token nobody has": {func(t *testing.T, w *auditWorld) {
 			s := [16]byte{9}
-			w.put(t, store.TableTokens, s[:], AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.position, expires: w.live.expires})))
+			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.position, expires: w.live.expires})))
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
 		"a transfer of more": {func(t *testing.T, w *auditWorld) {
 			w.record(t, w.plain.Position, func(r *record) { r.transfer.amount++ })
@@ -328,7 +329,7 @@ func TestAuditFinds(t *testing.T) {
 					return err
 				}
 				s.transactions++
-				return b.Put(stateKey, AppendRow(nil, stateKey, appendStateRow(nil, folded, &s)))
+				return b.Put(stateKey, wire.AppendRow(nil, stateKey, appendStateRow(nil, folded, &s)))
 			})
 		}, FaultBooks, nil},
 	} {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -136,7 +137,7 @@ func TestBuildGoesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := record{kind: kindAccount, position: tail + 1, time: MaxTime}
+			r := record{kind: kindAccount, position: tail + 1, time: wire.MaxTime}
 			r.account = accountRecord{id: DefaultSeedAccount(), link: link{prev: 1, jump: 1, ordinal: 2}}
 			if err := errors.Join(s.Append(ctx, tail, [][]byte{appendRecord(nil, &r)}), s.close()); err != nil {
 				t.Fatal(err)

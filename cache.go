@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // state is an account after the record at position asOf, but for its tokens and
@@ -79,7 +81,7 @@ func (s *state) push(long []byte, position uint64) (link, []byte) {
 
 // view is what is told of an account with a key, or nil.
 func (s *state) view(key *accountKey) Account {
-	a := Account{ID: s.id, Created: TimeOf(s.created), Funds: s.funds, Transactions: s.count}
+	a := Account{ID: s.id, Created: wire.TimeOf(s.created), Funds: s.funds, Transactions: s.count}
 	if key != nil {
 		a.PublicKey, a.KeyVersion = key.public, key.version
 	}
@@ -339,7 +341,7 @@ func (c *cache) take(part, n int, list []uint32) (_ []uint32, more bool) {
 		s.dirty, s.folding = false, true
 		list = append(list, i)
 		// Ids with the same 32 bits are rare.
-		for j := len(list) - 1; j > 0 && CompareIDs(&c.at(list[j-1]).id, &s.id) > 0; j-- {
+		for j := len(list) - 1; j > 0 && wire.CompareIDs(&c.at(list[j-1]).id, &s.id) > 0; j-- {
 			list[j], list[j-1] = list[j-1], list[j]
 		}
 	}

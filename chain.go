@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // The roots of a chain (see history.go) are the records that its next record
@@ -110,8 +112,8 @@ type link struct {
 }
 
 func appendLink(b []byte, position uint64, l link) []byte {
-	b = AppendBack(b, position, l.prev)
-	b = AppendBack(b, position, l.jump)
+	b = wire.AppendBack(b, position, l.prev)
+	b = wire.AppendBack(b, position, l.jump)
 	return binary.AppendUvarint(b, uint64(l.ordinal))
 }
 
@@ -129,8 +131,8 @@ func treeSize(n int64) int64 {
 }
 
 // decodeLink takes the link of the record at a position.
-func decodeLink(d *Decoder, position uint64) link {
-	l := link{prev: d.Back(position), jump: d.Back(position), ordinal: int64(d.Uvarint(MaxPosition))}
+func decodeLink(d *wire.Decoder, position uint64) link {
+	l := link{prev: d.Back(position), jump: d.Back(position), ordinal: int64(d.Uvarint(wire.MaxPosition))}
 	d.Check(l.ordinal > 0 && (l.prev == 0) == (l.ordinal == 1) &&
 		(l.jump == 0) == (treeSize(l.ordinal) == l.ordinal) && l.jump <= l.prev)
 	return l
@@ -138,7 +140,7 @@ func decodeLink(d *Decoder, position uint64) link {
 
 // decodeRoots takes the packed roots of a chain of n records; n tells how many there
 // are.
-func decodeRoots(d *Decoder, n int64) []uint64 {
+func decodeRoots(d *wire.Decoder, n int64) []uint64 {
 	var sizes int
 	for m := n; m > 0; m -= treeSize(m) {
 		sizes++
@@ -149,7 +151,7 @@ func decodeRoots(d *Decoder, n int64) []uint64 {
 	roots := make([]uint64, sizes)
 	var last uint64
 	for i := sizes - 1; i >= 0; i-- {
-		v := d.Uvarint(MaxPosition)
+		v := d.Uvarint(wire.MaxPosition)
 		if i < sizes-1 {
 			d.Check(v > 0 && v < last)
 			v = last - v

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // A cursor is base64url (RFC 4648, section 5) of what a listing goes on with
@@ -40,10 +42,10 @@ func parseCursor(s string) (li listing, err error) {
 	// A bound before all records is -1, so all 64 bits are in use.
 	li.start = int64(d.Uint64(1<<64 - 1))
 	li.end = int64(d.Uint64(1<<64 - 1))
-	li.next = int64(d.Uint64(MaxPosition))
+	li.next = int64(d.Uint64(wire.MaxPosition))
 	d.Check(li.order == OldestFirst || li.order == NewestFirst)
 	d.Check(li.next > 0)
-	if d.Bad || len(d.B) != 0 {
+	if !d.End() {
 		return listing{}, fmt.Errorf("%w: it is not one of this version", ErrBadCursor)
 	}
 	return li, nil
@@ -58,34 +60,34 @@ func parseAccountCursor(s string) (next int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	next = int64(d.Uint64(MaxPosition))
+	next = int64(d.Uint64(wire.MaxPosition))
 	d.Check(next > 0)
-	if d.Bad || len(d.B) != 0 {
+	if !d.End() {
 		return 0, fmt.Errorf("%w: it is not one of this version", ErrBadCursor)
 	}
 	return next, nil
 }
 
 func sealCursor(b []byte) string {
-	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, Castagnoli))
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, wire.Castagnoli))
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func openCursor(s string, kind byte) (Decoder, error) {
+func openCursor(s string, kind byte) (wire.Decoder, error) {
 	// The longest has 62 characters; a longer one need not be decoded.
 	if len(s) > 64 {
-		return Decoder{}, fmt.Errorf("%w: it is too long", ErrBadCursor)
+		return wire.Decoder{}, fmt.Errorf("%w: it is too long", ErrBadCursor)
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) < 5 || strings.ContainsAny(s, "\r\n") {
-		return Decoder{}, fmt.Errorf("%w: it is not in form", ErrBadCursor)
+		return wire.Decoder{}, fmt.Errorf("%w: it is not in form", ErrBadCursor)
 	}
 	body, sum := b[:len(b)-4], binary.BigEndian.Uint32(b[len(b)-4:])
-	if crc32.Checksum(body, Castagnoli) != sum {
-		return Decoder{}, fmt.Errorf("%w: it is damaged", ErrBadCursor)
+	if crc32.Checksum(body, wire.Castagnoli) != sum {
+		return wire.Decoder{}, fmt.Errorf("%w: it is damaged", ErrBadCursor)
 	}
 	if body[0] != kind {
-		return Decoder{}, fmt.Errorf("%w: it is of another listing", ErrBadCursor)
+		return wire.Decoder{}, fmt.Errorf("%w: it is of another listing", ErrBadCursor)
 	}
-	return Decoder{B: body[1:]}, nil
+	return wire.Decoder{B: body[1:]}, nil
 }

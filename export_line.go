@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // lineCodec writes a line of an export, or reads one: the same calls do both, so
@@ -36,19 +38,19 @@ func (c *lineCodec) header(h *exportHeader) {
 		c.fail("version is %d, this program knows %d", h.version, exportVersion)
 	}
 	c.id("ledger_id", &h.ledger)
-	h.records = c.integer("records", h.records, 1, MaxPosition)
+	h.records = c.integer("records", h.records, 1, wire.MaxPosition)
 	c.end()
 }
 
 func (c *lineCodec) trailer(e *exportEnd) {
-	e.records = c.integer("records", e.records, 1, MaxPosition)
+	e.records = c.integer("records", e.records, 1, wire.MaxPosition)
 	c.hex("sha256", e.sum[:])
 	c.end()
 }
 
 // record is the line of a record. Each kind has its fields here.
 func (c *lineCodec) record(r *record) {
-	r.position = c.integer("position", r.position, 1, MaxPosition)
+	r.position = c.integer("position", r.position, 1, wire.MaxPosition)
 	c.kind(&r.kind)
 	c.time("time", &r.time)
 	switch r.kind {
@@ -119,7 +121,7 @@ func (c *lineCodec) record(r *record) {
 		s.rules.Window = int(c.integer("window", uint64(s.rules.Window), 1, maxStipendDays))
 		s.rules.MinAge = int(c.integer("min_age", uint64(s.rules.MinAge), 1, maxStipendDays))
 		c.coins("cap", &s.rules.Cap, 0)
-		s.payees = int64(c.integer("payees", uint64(s.payees), 1, MaxPosition))
+		s.payees = int64(c.integer("payees", uint64(s.payees), 1, wire.MaxPosition))
 		c.coins("funds", &s.funds, 0)
 		c.coins("share", &s.share, 1)
 		c.hex("payees_sha256", s.hash[:])
@@ -188,7 +190,7 @@ var (
 func (c *lineCodec) link(names *linkNames, position uint64, l *link) {
 	l.prev = c.integer(names[0], l.prev, 0, position-1)
 	l.jump = c.integer(names[1], l.jump, 0, l.prev)
-	l.ordinal = int64(c.integer(names[2], uint64(l.ordinal), 1, MaxPosition))
+	l.ordinal = int64(c.integer(names[2], uint64(l.ordinal), 1, wire.MaxPosition))
 	if c.err == nil && ((l.prev == 0) != (l.ordinal == 1) || (l.jump == 0) != (treeSize(l.ordinal) == l.ordinal)) {
 		c.fail("%s and %s do not go with %s %d", names[0], names[1], names[2], l.ordinal)
 	}
@@ -370,12 +372,12 @@ func (c *lineCodec) ids(name string, v *[]uuid.UUID, most int) {
 
 func (c *lineCodec) time(name string, v *int64) {
 	if !c.reading {
-		c.quoted(name, TimeOf(*v).Format(TimeForm))
+		c.quoted(name, wire.TimeOf(*v).Format(wire.TimeForm))
 		return
 	}
 	s := c.quoted(name, "")
-	t, err := time.Parse(TimeForm, s)
-	if err != nil || t.Format(TimeForm) != s || t.UnixMicro() < 0 || t.UnixMicro() > MaxTime {
+	t, err := time.Parse(wire.TimeForm, s)
+	if err != nil || t.Format(wire.TimeForm) != s || t.UnixMicro() < 0 || t.UnixMicro() > wire.MaxTime {
 		c.fail("%s is %.40q; it has to be a time such as 2022-08-15T13:24:23.136285Z", name, s)
 	}
 	*v = t.UnixMicro()

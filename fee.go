@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 const (
@@ -113,7 +115,7 @@ func (p *feePolicyAt) fee(t *Transfer, seed *uuid.UUID) Coins {
 		if len(p.Exempt) == 0 {
 			continue
 		}
-		if _, exempt := slices.BinarySearchFunc(p.Exempt, *id, func(a, b uuid.UUID) int { return CompareIDs(&a, &b) }); exempt {
+		if _, exempt := slices.BinarySearchFunc(p.Exempt, *id, func(a, b uuid.UUID) int { return wire.CompareIDs(&a, &b) }); exempt {
 			return 0
 		}
 	}
@@ -128,7 +130,7 @@ func (l *Ledger) SetFeePolicy(ctx context.Context, p FeePolicy) error {
 		return err
 	}
 	p.Exempt = slices.Clone(p.Exempt)
-	slices.SortFunc(p.Exempt, func(a, b uuid.UUID) int { return CompareIDs(&a, &b) })
+	slices.SortFunc(p.Exempt, func(a, b uuid.UUID) int { return wire.CompareIDs(&a, &b) })
 	p.Exempt = slices.Compact(p.Exempt)
 	p.Exempt = slices.DeleteFunc(p.Exempt, func(id uuid.UUID) bool { return id == l.genesis.seed || id == feeAccount })
 	o := &op{kind: opFeePolicy, policy: &p, records: 2, bytes: maxOtherRecord + maxPolicyRecord, done: make(chan struct{}, 1)}
@@ -153,7 +155,7 @@ func (l *Ledger) FeePolicy(ctx context.Context) (p FeePolicy, since time.Time, e
 	}
 	p = at.FeePolicy
 	p.Exempt = slices.Clone(p.Exempt)
-	return p, TimeOf(at.time), nil
+	return p, wire.TimeOf(at.time), nil
 }
 
 // Fee returns what a transfer of an amount costs by the policy in force, if

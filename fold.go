@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -68,10 +69,10 @@ type folder struct {
 
 	merges []*keyMerge // of runs of keys, between sweeps
 
-	batch   Batch  // of rows
-	handed  bool   // they were given to Folds, and may not be durable yet
-	entries []byte // of the row in the making,
-	ends    []int  // and where its entries end
+	batch   wire.Batch // of rows
+	handed  bool       // they were given to Folds, and may not be durable yet
+	entries []byte     // of the row in the making,
+	ends    []int      // and where its entries end
 	keys    []keyEntry
 }
 

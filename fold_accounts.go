@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -49,7 +50,7 @@ func (l *Ledger) foldAccounts(ctx context.Context, list []uint32) ([]uint32, err
 	first := l.cache.at(list[0]).id
 	err := l.folds.Scan(ctx, store.TableAccounts, first[:], func(key, value []byte) bool {
 		n := 0
-		for n < len(list) && CompareIDs(&l.cache.at(list[n]).id, (*uuid.UUID)(key)) <= 0 {
+		for n < len(list) && wire.CompareIDs(&l.cache.at(list[n]).id, (*uuid.UUID)(key)) <= 0 {
 			n++
 		}
 		if n == 0 {
@@ -82,7 +83,7 @@ func (l *Ledger) mergeAccounts(key, value []byte, list []uint32) error {
 	}
 	if value != nil {
 		err := accountsIn(key, value, func(id uuid.UUID, entry, _ []byte) bool {
-			for len(list) > 0 && CompareIDs(&l.cache.at(list[0]).id, &id) < 0 {
+			for len(list) > 0 && wire.CompareIDs(&l.cache.at(list[0]).id, &id) < 0 {
 				add()
 			}
 			if len(list) > 0 && l.cache.at(list[0]).id == id {

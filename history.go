@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -246,7 +247,7 @@ func setTransaction(tx *Transaction, r *record, account uuid.UUID) {
 	t := &r.transfer
 	p := t.of(account)
 	*tx = Transaction{
-		ID: r.id(), Position: r.position, Timestamp: TimeOf(r.time),
+		ID: r.id(), Position: r.position, Timestamp: wire.TimeOf(r.time),
 		Sender: t.sender, Receiver: t.receiver, Amount: t.amount, Fee: t.fee, Key: t.key,
 		Account: account, Ordinal: p.ordinal, FundsAfter: p.funds,
 	}
@@ -284,8 +285,8 @@ func boundMicros(t time.Time) int64 {
 	switch {
 	case t.Before(time.Unix(0, 0)):
 		return -1
-	case t.After(TimeOf(MaxTime)):
-		return MaxTime + 1
+	case t.After(wire.TimeOf(wire.MaxTime)):
+		return wire.MaxTime + 1
 	}
 	return t.UnixMicro()
 }
@@ -306,7 +307,7 @@ func (r Range) listing(account uuid.UUID) (listing, error) {
 	if r.Order < DefaultOrder || r.Order > NewestFirst {
 		return listing{}, fmt.Errorf("%w: order %d", ErrBadRange, r.Order)
 	}
-	li := listing{account: account, order: r.Order, start: -1, end: MaxTime + 1}
+	li := listing{account: account, order: r.Order, start: -1, end: wire.MaxTime + 1}
 	if !r.Start.IsZero() {
 		li.start = boundMicros(r.Start)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // An invite's code is 128 random bits, as 26 digits of base32. What the ledger
@@ -202,5 +204,5 @@ func (i *TokenIssuer) RevokeInvite(ctx context.Context, id uuid.UUID) error {
 
 // inviteOf returns what can be told of an invite.
 func inviteOf(rec *inviteRecord) Invite {
-	return Invite{ID: idAt(rec.time, rec.position), Label: rec.label, Created: TimeOf(rec.time), Expires: TimeOf(rec.expires)}
+	return Invite{ID: idAt(rec.time, rec.position), Label: rec.label, Created: wire.TimeOf(rec.time), Expires: wire.TimeOf(rec.expires)}
 }

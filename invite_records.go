@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -134,10 +135,10 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 
 // scanTokenRows calls fn with all rows of tokens and invites.
 func (l *Ledger) scanTokenRows(ctx context.Context, fn func([selectorLen]byte, tokenRow)) error {
-	return ScanRows(ctx, l.folds.Scan, store.TableTokens, func(key, value []byte) error {
+	return wire.ScanRows(ctx, l.folds.Scan, store.TableTokens, func(key, value []byte) error {
 		row, err := decodeTokenRow(key, value)
 		if err == nil && len(key) != selectorLen {
-			err = BadRow(store.TableTokens, key)
+			err = wire.BadRow(store.TableTokens, key)
 		}
 		if err == nil {
 			fn([selectorLen]byte(key), row)

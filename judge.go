@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -286,7 +287,7 @@ func (l *Ledger) replayKey(t *Transfer, rcpt *Receipt) (refusal error) {
 func receiptOf(r *record) Receipt {
 	t := &r.transfer
 	return Receipt{
-		TransactionID: r.id(), Position: r.position, Timestamp: TimeOf(r.time),
+		TransactionID: r.id(), Position: r.position, Timestamp: wire.TimeOf(r.time),
 		Sender: t.sender, Receiver: t.receiver, Amount: t.amount, Fee: t.fee, SenderFunds: t.from.funds,
 	}
 }
@@ -352,7 +353,7 @@ func (l *Ledger) findToken(ctx context.Context, selector [selectorLen]byte) (tok
 
 // refuseSecret says why a token or an invite can't be made.
 func (l *Ledger) refuseSecret(ctx context.Context, selector [selectorLen]byte, expires int64) (refusal, err error) {
-	if expires <= l.overlay.now || expires > MaxTime {
+	if expires <= l.overlay.now || expires > wire.MaxTime {
 		return ErrBadExpiry, nil
 	}
 	row, err := l.findToken(ctx, selector)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -199,11 +200,11 @@ func keyPositions(row []keyEntry) (least uint64, width int) {
 
 // decodeKeys appends the keys of a row to a list.
 func decodeKeys(key, value []byte, list []keyEntry) ([]keyEntry, error) {
-	d, err := OpenRow(store.TableKeys, key, value)
+	d, err := wire.OpenRow(store.TableKeys, key, value)
 	if err != nil {
 		return list, err
 	}
-	least, width := d.Uvarint(MaxPosition), int(d.Byte())
+	least, width := d.Uvarint(wire.MaxPosition), int(d.Byte())
 	d.Check(len(key) == keyRunPrefix+16 && width <= 8 && len(d.B) > 0 && len(d.B)%(8+width) == 0)
 	first, last := len(list), keyEntry{}
 	for len(d.B) > 0 {
@@ -218,10 +219,10 @@ func decodeKeys(key, value []byte, list []keyEntry) ([]keyEntry, error) {
 	}
 	if d.Bad || binary.BigEndian.Uint64(key[keyRunPrefix:]) != uint64(last.hash) ||
 		binary.BigEndian.Uint64(key[keyRunPrefix+8:]) != last.position {
-		return list, BadRow(store.TableKeys, key)
+		return list, wire.BadRow(store.TableKeys, key)
 	}
 	if l, w := keyPositions(list[first:]); l != least || w != width {
-		return list, BadRow(store.TableKeys, key)
+		return list, wire.BadRow(store.TableKeys, key)
 	}
 	return list, nil
 }

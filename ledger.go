@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // Ledger is a currency: its accounts, their funds and every transaction there
@@ -152,8 +154,8 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 	if err := l.recover(ctx, o); err != nil {
 		return nil, err
 	}
-	if behind := TimeOf(l.books.time).Sub(l.clock()); behind > time.Hour {
-		l.logger.Warn("the clock is behind the ledger", "by", behind, "ledger_time", TimeOf(l.books.time))
+	if behind := wire.TimeOf(l.books.time).Sub(l.clock()); behind > time.Hour {
+		l.logger.Warn("the clock is behind the ledger", "by", behind, "ledger_time", wire.TimeOf(l.books.time))
 	}
 	go l.run()
 	if l.witness.path != "" {
@@ -283,7 +285,7 @@ func (l *Ledger) failed(err error) error {
 func (l *Ledger) now() int64 { return clockMicros(l.clock) }
 
 // clockMicros is a clock's time, kept in the range of ledger time.
-func clockMicros(clock func() time.Time) int64 { return min(max(clock().UnixMicro(), 0), MaxTime) }
+func clockMicros(clock func() time.Time) int64 { return min(max(clock().UnixMicro(), 0), wire.MaxTime) }
 
 // Time returns the time of the ledger, UTC, to the microsecond: the clock's,
 // but never before the last record's. All that depends on time goes by it.
@@ -291,7 +293,7 @@ func (l *Ledger) Time() time.Time {
 	now := l.now()
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return TimeOf(max(now, l.books.time))
+	return wire.TimeOf(max(now, l.books.time))
 }
 
 // OpenAccount opens an account without funds.
@@ -524,7 +526,7 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 		return Supply{
 			LedgerID: l.genesis.ledger, SeedAccount: l.genesis.seed, Supply: l.genesis.supply,
 			SeedFunds: seed, Circulating: l.genesis.supply - seed,
-			Accounts: b.accounts, Transactions: b.transactions, Position: b.position, Time: TimeOf(b.time),
+			Accounts: b.accounts, Transactions: b.transactions, Position: b.position, Time: wire.TimeOf(b.time),
 		}, nil
 	}
 }

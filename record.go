@@ -8,6 +8,8 @@ import (
 	"hash/crc32"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // A record is one change of the books. All integers are big-endian; a uvarint
@@ -268,7 +270,7 @@ func appendRecord(b []byte, r *record) []byte {
 	case kindStipend:
 		s := &r.stipend
 		b = binary.AppendUvarint(b, uint64(s.day))
-		b = AppendBack(b, r.position, s.before)
+		b = wire.AppendBack(b, r.position, s.before)
 		b = binary.AppendUvarint(b, uint64(s.rules.Window))
 		b = binary.AppendUvarint(b, uint64(s.rules.MinAge))
 		b = binary.AppendUvarint(b, uint64(s.rules.Cap))
@@ -302,11 +304,11 @@ func recordCRC(position uint64, b []byte) uint32 {
 	// Ten bytes that are not in a row: to put them there would be to allocate.
 	crc := ^uint32(0)
 	for shift := 56; shift >= 0; shift -= 8 {
-		crc = Castagnoli[byte(crc)^byte(position>>shift)] ^ crc>>8
+		crc = wire.Castagnoli[byte(crc)^byte(position>>shift)] ^ crc>>8
 	}
-	crc = Castagnoli[byte(crc)^b[0]] ^ crc>>8
-	crc = Castagnoli[byte(crc)^b[1]] ^ crc>>8
-	return crc32.Update(^crc, Castagnoli, b[6:])
+	crc = wire.Castagnoli[byte(crc)^b[0]] ^ crc>>8
+	crc = wire.Castagnoli[byte(crc)^b[1]] ^ crc>>8
+	return crc32.Update(^crc, wire.Castagnoli, b[6:])
 }
 
 // idAt returns the id of the record at a position: a version-7 UUID (RFC 9562)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -26,8 +27,8 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		return fmt.Errorf("%w: record %d is of kind %d, version %d", store.ErrNewerFormat, position, b[0], b[1])
 	}
 	r.position, r.kind = position, b[0]
-	d := Decoder{B: b[6:]}
-	r.time = int64(d.Uint64(MaxTime))
+	d := wire.Decoder{B: b[6:]}
+	r.time = int64(d.Uint64(wire.MaxTime))
 	switch r.kind {
 	case kindGenesis:
 		r.genesis.ledger = d.ID()
@@ -64,7 +65,7 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		copy(t.selector[:], d.Bytes(16))
 		copy(t.tag[:], d.Bytes(8))
 		copy(t.hash[:], d.Bytes(bcryptLen))
-		t.expires = int64(d.Uint64(MaxTime))
+		t.expires = int64(d.Uint64(wire.MaxTime))
 		t.label = string(d.Bytes(d.Uvarint(4 * maxLabelRunes)))
 		d.Check(t.expires > t.time && checkLabel(t.label) == nil)
 	case kindRevocation:
@@ -75,7 +76,7 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		i := &r.invite
 		i.position, i.time = position, r.time
 		copy(i.hash[:], d.Bytes(inviteHashLen))
-		i.expires = int64(d.Uint64(MaxTime))
+		i.expires = int64(d.Uint64(wire.MaxTime))
 		i.label = string(d.Bytes(d.Uvarint(4 * maxLabelRunes)))
 		d.Check(i.expires > i.time && checkLabel(i.label) == nil)
 	case kindInviteEnd:
@@ -109,14 +110,14 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		s.rules.Window = int(d.Uvarint(maxStipendDays))
 		s.rules.MinAge = int(d.Uvarint(maxStipendDays))
 		s.rules.Cap = Coins(d.Uvarint(uint64(MaxSupply)))
-		s.payees = int64(d.Uvarint(MaxPosition))
+		s.payees = int64(d.Uvarint(wire.MaxPosition))
 		s.funds = Coins(d.Uvarint(uint64(MaxSupply)))
 		s.share = Coins(d.Uvarint(uint64(MaxSupply)))
 		copy(s.hash[:], d.Bytes(sha256.Size))
 		d.Check(s.before > 0 && s.rules.Window > 0 && s.rules.MinAge > 0 && s.payees > 0 && s.share > 0 &&
 			s.share == s.rules.share(s.funds, s.payees) && s.day == dayOf(r.time))
 	}
-	if d.Bad || len(d.B) != 0 {
+	if !d.End() {
 		return fmt.Errorf("%w: record %d: %w of kind %d", store.ErrCorrupt, position, errRecord, r.kind)
 	}
 	return nil
@@ -134,7 +135,7 @@ func maxVersion(kind byte) byte {
 }
 
 // decodeFeeAndSignature reads what version 2 of a transfer adds.
-func decodeFeeAndSignature(d *Decoder, position uint64, t *transferRecord) {
+func decodeFeeAndSignature(d *wire.Decoder, position uint64, t *transferRecord) {
 	if t.fee > 0 {
 		t.pool.link = decodeLink(d, position)
 		t.pool.funds = Coins(d.Uvarint(uint64(MaxSupply)))
@@ -143,14 +144,14 @@ func decodeFeeAndSignature(d *Decoder, position uint64, t *transferRecord) {
 		s := &t.signed
 		s.version = uint32(d.Uvarint(maxKeyVersion))
 		s.maxFee = Coins(d.Uvarint(uint64(MaxSupply)))
-		s.notAfter = int64(d.Uint64(MaxTime))
+		s.notAfter = int64(d.Uint64(wire.MaxTime))
 		copy(s.signature[:], d.Bytes(ed25519.SignatureSize))
 		d.Check(s.version > 0 && t.key != "" && t.fee <= s.maxFee)
 	}
 }
 
 // decodePublicKey reads the key that version 2 of a body has.
-func decodePublicKey(d *Decoder, version byte) (key PublicKey) {
+func decodePublicKey(d *wire.Decoder, version byte) (key PublicKey) {
 	if version > 1 {
 		copy(key[:], d.Bytes(ed25519.PublicKeySize))
 		d.Check(!key.IsZero())
@@ -161,7 +162,7 @@ func decodePublicKey(d *Decoder, version byte) (key PublicKey) {
 // ascending says whether ids are in order, each of them once.
 func ascending(ids []uuid.UUID) bool {
 	for i := 1; i < len(ids); i++ {
-		if CompareIDs(&ids[i-1], &ids[i]) >= 0 {
+		if wire.CompareIDs(&ids[i-1], &ids[i]) >= 0 {
 			return false
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -68,7 +69,7 @@ func exampleRules(before []record) []record {
 	at := before[8].time
 	maxFee := Coins(2)
 	pay := Transfer{Sender: carol, Receiver: ann, Amount: 10, Key: "lunch", MaxFee: &maxFee}
-	signature, err := SignTransfer(ledger, 1, pay, TimeOf(at+60_000_000), first)
+	signature, err := SignTransfer(ledger, 1, pay, wire.TimeOf(at+60_000_000), first)
 	old, oldErr := SignKeyChange(ledger, carol, 1, secondPublic, first)
 	fresh, newErr := SignKeyChange(ledger, carol, 1, secondPublic, second)
 	if err := errors.Join(err, oldErr, newErr); err != nil {
@@ -178,7 +179,7 @@ func TestRecordsOfOneMeaning(t *testing.T) {
 		"ordinal 2, no link":   {change(func(r *record) { r.transfer.to.ordinal = 2 }), store.ErrCorrupt},
 		"link before 1":        {change(func(r *record) { r.transfer.to.link = link{prev: ^uint64(0), jump: 0, ordinal: 2} }), store.ErrCorrupt},
 		"a key with a space":   {change(func(r *record) { r.transfer.key = "a b" }), store.ErrCorrupt},
-		"a time after 9999":    {change(func(r *record) { r.time = MaxTime + 1 }), store.ErrCorrupt},
+		"a time after 9999":    {change(func(r *record) { r.time = wire.MaxTime + 1 }), store.ErrCorrupt},
 		"a longer number":      {reseal(3, longer), store.ErrCorrupt},
 		"a byte too many":      {reseal(3, append(bytes.Clone(plain), 0)), store.ErrCorrupt},
 		"a later version":      {reseal(3, later), store.ErrNewerFormat},
@@ -206,7 +207,7 @@ func FuzzRecord(f *testing.F) {
 			reseal(position, b)
 		}
 		var r record
-		if position == 0 || position > MaxPosition || decodeRecord(&r, position, b) != nil {
+		if position == 0 || position > wire.MaxPosition || decodeRecord(&r, position, b) != nil {
 			return
 		}
 		if again := appendRecord(nil, &r); !bytes.Equal(again, b) {
@@ -225,9 +226,9 @@ func FuzzRows(f *testing.F) {
 	f.Add(byte(0), accountRowForTest(lastAccount[:], other, acct))
 	keys := []keyEntry{{7, 5}, {7, 9}, {9, 300}}
 	f.Add(byte(1), keyRowForTest(keys))
-	f.Add(byte(2), AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6})))
-	f.Add(byte(2), AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6, invite: true})))
-	f.Add(byte(3), AppendRow(nil, stateKey, appendStateRow(nil, 8, &books{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}})))
+	f.Add(byte(2), wire.AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6})))
+	f.Add(byte(2), wire.AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6, invite: true})))
+	f.Add(byte(3), wire.AppendRow(nil, stateKey, appendStateRow(nil, 8, &books{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}})))
 	f.Fuzz(func(t *testing.T, table byte, b []byte) {
 		b = bytes.Clone(b)
 		k := key[:]
@@ -239,8 +240,8 @@ func FuzzRows(f *testing.F) {
 		case 3:
 			k = stateKey
 		}
-		if len(b) >= ChecksumLen {
-			b = AppendRow(nil, k, b[ChecksumLen:])
+		if len(b) >= wire.ChecksumLen {
+			b = wire.AppendRow(nil, k, b[wire.ChecksumLen:])
 		}
 		var again []byte
 		switch table % 4 {
@@ -262,11 +263,11 @@ func FuzzRows(f *testing.F) {
 			}
 		case 2:
 			if r, err := decodeTokenRow(k, b); err == nil {
-				again = AppendRow(nil, k, appendTokenRow(nil, r))
+				again = wire.AppendRow(nil, k, appendTokenRow(nil, r))
 			}
 		case 3:
 			if folded, s, err := decodeStateRow(b); err == nil {
-				again = AppendRow(nil, stateKey, appendStateRow(nil, folded, &s))
+				again = wire.AppendRow(nil, stateKey, appendStateRow(nil, folded, &s))
 			}
 		}
 		if again != nil && !bytes.Equal(again, b) {
@@ -281,12 +282,12 @@ func accountRowForTest(key []byte, accounts ...account) []byte {
 	for i := range accounts {
 		b = c.appendAccount(b, c.add(&accounts[i]))
 	}
-	return AppendRow(nil, key, b)
+	return wire.AppendRow(nil, key, b)
 }
 
 // keyRowForTest encodes a row of keys of the first run.
 func keyRowForTest(keys []keyEntry) []byte {
-	return AppendRow(nil, keyRowKeyForTest(keys), appendKeys(nil, keys))
+	return wire.AppendRow(nil, keyRowKeyForTest(keys), appendKeys(nil, keys))
 }
 
 func keyRowKeyForTest(keys []keyEntry) []byte {
@@ -296,7 +297,7 @@ func keyRowKeyForTest(keys []keyEntry) []byte {
 
 // FuzzCursor checks that a cursor that parses is one that was given out.
 func FuzzCursor(f *testing.F) {
-	li := listing{account: DefaultSeedAccount(), order: NewestFirst, start: -1, end: MaxTime + 1, next: 12}
+	li := listing{account: DefaultSeedAccount(), order: NewestFirst, start: -1, end: wire.MaxTime + 1, next: 12}
 	f.Add(li.cursor())
 	f.Add(accountCursor(77))
 	f.Add("")
@@ -315,7 +316,7 @@ func TestIDs(t *testing.T) {
 	for _, tt := range []struct {
 		micros   int64
 		position uint64
-	}{{0, 1}, {1_660_569_863_136_285, 3}, {MaxTime, MaxPosition}} {
+	}{{0, 1}, {1_660_569_863_136_285, 3}, {wire.MaxTime, wire.MaxPosition}} {
 		id := idAt(tt.micros, tt.position)
 		if id.Version() != 7 || id.Variant() != uuid.RFC4122 {
 			t.Errorf("%s: got version %v, variant %v, want 7 and that of RFC 4122", id, id.Version(), id.Variant())

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -155,7 +156,7 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 	}
 	if r.time != b.time {
 		return fmt.Errorf("%w: the rows are not of this journal: record %d is of %s in them, and of %s", store.ErrCorrupt,
-			b.position, TimeOf(b.time), TimeOf(r.time))
+			b.position, wire.TimeOf(b.time), wire.TimeOf(r.time))
 	}
 	head := b.opened[len(b.opened)-1]
 	if head > b.position {
@@ -186,7 +187,7 @@ func (l *Ledger) warm(ctx context.Context, records uint64) error {
 	if accounts := l.books.accounts; accounts > int64(l.cache.limit) || uint64(accounts) > 8*records {
 		return nil
 	}
-	return ScanRows(ctx, l.folds.Scan, store.TableAccounts, func(key, value []byte) (bad error) {
+	return wire.ScanRows(ctx, l.folds.Scan, store.TableAccounts, func(key, value []byte) (bad error) {
 		damaged := accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
 			var a *account
 			if a, bad = decodeAccount(id, state); bad == nil {
@@ -345,7 +346,7 @@ func (l *Ledger) count(r *record) error {
 	}
 	if r.position != b.position+1 || r.time < b.time {
 		return fmt.Errorf("%w: record %d of %s follows record %d of %s", store.ErrCorrupt,
-			r.position, TimeOf(r.time), b.position, TimeOf(b.time))
+			r.position, wire.TimeOf(r.time), b.position, wire.TimeOf(b.time))
 	}
 	switch r.kind {
 	case kindGenesis, kindAccount:

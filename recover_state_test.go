@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -28,7 +29,7 @@ func TestForeignRows(t *testing.T) {
 					return err
 				}
 				change(&folded, &b)
-				return bucket.Put(stateKey, AppendRow(nil, stateKey, appendStateRow(nil, folded, &b)))
+				return bucket.Put(stateKey, wire.AppendRow(nil, stateKey, appendStateRow(nil, folded, &b)))
 			})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -264,8 +265,8 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 	}
 	r.rep.Witness, r.rep.RolledBack = "", true
 	return &RolledBackError{
-		Ledger: first.genesis.ledger, Position: end, Time: TimeOf(last.time),
-		Witness: r.witness, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: TimeOf(w.time),
+		Ledger: first.genesis.ledger, Position: end, Time: wire.TimeOf(last.time),
+		Witness: r.witness, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: wire.TimeOf(w.time),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -105,7 +106,7 @@ func (c *cache) appendAccount(b []byte, i uint32) []byte {
 // accountsIn calls fn with the accounts of a row, whose state is still encoded,
 // until it returns false.
 func accountsIn(key, value []byte, fn func(id uuid.UUID, entry, state []byte) bool) error {
-	d, err := OpenRow(store.TableAccounts, key, value)
+	d, err := wire.OpenRow(store.TableAccounts, key, value)
 	if err != nil {
 		return err
 	}
@@ -115,36 +116,36 @@ func accountsIn(key, value []byte, fn func(id uuid.UUID, entry, state []byte) bo
 		entry := d.B
 		id := d.ID()
 		state := d.Bytes(uint64(d.Uint16()))
-		d.Check(first || CompareIDs(&last, &id) < 0)
+		d.Check(first || wire.CompareIDs(&last, &id) < 0)
 		if d.Bad || string(id[:]) > string(key) {
-			return BadRow(store.TableAccounts, key)
+			return wire.BadRow(store.TableAccounts, key)
 		}
 		if last = id; !fn(id, entry[:len(entry)-len(d.B)], state) {
 			return nil
 		}
 	}
 	if d.Bad {
-		return BadRow(store.TableAccounts, key)
+		return wire.BadRow(store.TableAccounts, key)
 	}
 	return nil
 }
 
 // decodeAccount decodes what a row says of an account.
 func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
-	d := Decoder{B: state}
+	d := wire.Decoder{B: state}
 	a := new(account)
 	a.id = id
-	a.asOf = d.Uvarint(MaxPosition)
-	a.created = int64(d.Uint64(MaxTime))
+	a.asOf = d.Uvarint(wire.MaxPosition)
+	a.created = int64(d.Uint64(wire.MaxTime))
 	a.funds = Coins(d.Uvarint(uint64(MaxSupply)))
-	a.count = int64(d.Uvarint(MaxPosition))
+	a.count = int64(d.Uvarint(wire.MaxPosition))
 	packed := d.B
 	decodeRoots(&d, a.count) // in memory they are as they are here
 	a.setPacked(packed[:len(packed)-len(d.B)])
 	n := int(d.Byte())
 	d.Check(n <= MaxTokens)
 	for range n {
-		t := tokenRef{position: d.Uvarint(MaxPosition), expires: int64(d.Uint64(MaxTime))}
+		t := tokenRef{position: d.Uvarint(wire.MaxPosition), expires: int64(d.Uint64(wire.MaxTime))}
 		copy(t.selector[:], d.Bytes(16))
 		a.tokens = append(a.tokens, t)
 		if d.Bad {
@@ -156,8 +157,8 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 		copy(a.key.public[:], d.Bytes(ed25519.PublicKeySize))
 		d.Check(a.key.version > 0 && !a.key.public.IsZero())
 	}
-	if d.Bad || len(d.B) != 0 {
-		return nil, BadRow(store.TableAccounts, id[:])
+	if !d.End() {
+		return nil, wire.BadRow(store.TableAccounts, id[:])
 	}
 	return a, nil
 }
@@ -199,17 +200,17 @@ func appendTokenRow(b []byte, t tokenRow) []byte {
 }
 
 func decodeTokenRow(key, value []byte) (tokenRow, error) {
-	d, err := OpenRow(store.TableTokens, key, value)
+	d, err := wire.OpenRow(store.TableTokens, key, value)
 	if err != nil {
 		return tokenRow{}, err
 	}
-	t := tokenRow{position: d.Uvarint(MaxPosition), expires: int64(d.Uint64(MaxTime))}
+	t := tokenRow{position: d.Uvarint(wire.MaxPosition), expires: int64(d.Uint64(wire.MaxTime))}
 	if len(d.B) > 0 {
 		t.invite = true
 		d.Check(d.Byte() == 1)
 	}
-	if d.Bad || len(d.B) != 0 || t.position == 0 {
-		return tokenRow{}, BadRow(store.TableTokens, key)
+	if !d.End() || t.position == 0 {
+		return tokenRow{}, wire.BadRow(store.TableTokens, key)
 	}
 	return t, nil
 }
@@ -231,15 +232,15 @@ func appendStateRow(b []byte, folded uint64, s *books) []byte {
 }
 
 func decodeStateRow(value []byte) (folded uint64, s books, err error) {
-	d, err := OpenRow(store.TableState, stateKey, value)
+	d, err := wire.OpenRow(store.TableState, stateKey, value)
 	if err != nil {
 		return 0, books{}, err
 	}
-	folded = d.Uvarint(MaxPosition)
-	s.position = d.Uvarint(MaxPosition)
-	s.time = int64(d.Uint64(MaxTime))
-	s.accounts = int64(d.Uvarint(MaxPosition))
-	s.transactions = int64(d.Uvarint(MaxPosition))
+	folded = d.Uvarint(wire.MaxPosition)
+	s.position = d.Uvarint(wire.MaxPosition)
+	s.time = int64(d.Uint64(wire.MaxTime))
+	s.accounts = int64(d.Uvarint(wire.MaxPosition))
+	s.transactions = int64(d.Uvarint(wire.MaxPosition))
 	s.opened = decodeRoots(&d, s.accounts)
 	if len(d.B) > 0 {
 		// What their records say is read from these: see [Ledger.readRules].
@@ -247,11 +248,11 @@ func decodeStateRow(value []byte) (folded uint64, s books, err error) {
 		if at := d.Uvarint(s.position); at > 0 {
 			s.stipend = &stipendAt{position: at}
 		}
-		s.paid = int64(d.Uvarint(MaxPosition))
+		s.paid = int64(d.Uvarint(wire.MaxPosition))
 		d.Check(s.policy.position > 0 && (s.stipend != nil || s.paid == 0))
 	}
-	if d.Bad || len(d.B) != 0 || folded > s.position {
-		return 0, books{}, BadRow(store.TableState, stateKey)
+	if !d.End() || folded > s.position {
+		return 0, books{}, wire.BadRow(store.TableState, stateKey)
 	}
 	return folded, s, nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // What is signed is a byte string that no other transfer or change of a key has.
@@ -55,7 +57,7 @@ func SignTransfer(ledger uuid.UUID, version uint32, t Transfer, notAfter time.Ti
 		return nil, err
 	}
 	micros := notAfter.UnixMicro()
-	s.NotAfter = TimeOf(micros)
+	s.NotAfter = wire.TimeOf(micros)
 	m := appendTransferMessage(nil, ledger, version, t.Sender, t.Receiver, t.Amount, *t.MaxFee, micros, t.Key)
 	copy(s.Bytes[:], ed25519.Sign(key, m))
 	return s, nil
@@ -99,7 +101,7 @@ func checkSignedForm(t *Transfer) error {
 		return fmt.Errorf("%w: the highest fee is missing", ErrMalformedSignature)
 	case *t.MaxFee < 0 || *t.MaxFee > MaxSupply:
 		return fmt.Errorf("%w: the highest fee is %d", ErrMalformedSignature, *t.MaxFee)
-	case micros < 0 || micros > MaxTime:
+	case micros < 0 || micros > wire.MaxTime:
 		return fmt.Errorf("%w: the time is not 1970 to 9999", ErrMalformedSignature)
 	}
 	return nil

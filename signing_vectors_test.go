@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // signingVectors is testdata/signing.json: for whoever writes a client in another
@@ -106,7 +108,7 @@ func makeVectors(t *testing.T) signingVectors {
 		{"a later version", seeds[0], signedFields{signingLedger, 2, signingAnn, signingBob, 5, 0, signingTime.UnixMicro(), "order-17"}},
 		{"back", ann, signedFields{signingLedger, 1, signingBob, signingAnn, 300, 7, signingTime.UnixMicro() + 1, "back/1"}},
 		{"smallest", ann, signedFields{uuid.UUID{}, 1, uuid.UUID{}, uuid.UUID{15: 1}, 1, 0, 0, "!"}},
-		{"largest", ann, signedFields{all, math.MaxUint32, all, all, MaxSupply, MaxSupply, MaxTime, strings.Repeat("~", MaxKeyLen)}},
+		{"largest", ann, signedFields{all, math.MaxUint32, all, all, MaxSupply, MaxSupply, wire.MaxTime, strings.Repeat("~", MaxKeyLen)}},
 		{"every character of a key", ann, signedFields{signingLedger, 256, signingAnn, signingBob, 65536, 255, signingTime.UnixMicro(), every.String()}},
 		{"no microseconds", ann, signedFields{signingLedger, 65536, signingAnn, signingBob, 1 << 32, 1 << 40, 1_700_000_000_000_000, "d9428888-122b-11e1-b85c-61cd3cbb3210"}},
 	} {
@@ -153,14 +155,14 @@ func makeVectors(t *testing.T) signingVectors {
 
 func signedVector(t *testing.T, name string, private ed25519.PrivateKey, f signedFields) transferVector {
 	t.Helper()
-	s, err := SignTransfer(f.ledger, f.version, Transfer{Sender: f.sender, Receiver: f.receiver, Amount: f.amount, Key: f.key, MaxFee: &f.maxFee}, TimeOf(f.notAfter), private)
+	s, err := SignTransfer(f.ledger, f.version, Transfer{Sender: f.sender, Receiver: f.receiver, Amount: f.amount, Key: f.key, MaxFee: &f.maxFee}, wire.TimeOf(f.notAfter), private)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return transferVector{
 		Name: name, Seed: hex.EncodeToString(private.Seed()), PublicKey: PublicKey(private[32:]).String(),
 		Ledger: f.ledger, KeyVersion: f.version, Sender: f.sender, Receiver: f.receiver, Amount: f.amount, MaxFee: f.maxFee,
-		NotAfter: TimeOf(f.notAfter).Format(TimeForm), Key: f.key,
+		NotAfter: wire.TimeOf(f.notAfter).Format(wire.TimeForm), Key: f.key,
 		Message: hex.EncodeToString(f.message()), Signature: base64Of(s.Bytes[:]),
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -28,7 +29,7 @@ const (
 
 	maxStipendDays = MaxStipendDays
 	microsPerDay   = int64(24 * time.Hour / time.Microsecond)
-	maxDay         = MaxTime / uint64(microsPerDay)
+	maxDay         = wire.MaxTime / uint64(microsPerDay)
 
 	// stipendDomain is what the hash of payees begins with.
 	stipendDomain = "capycoin/stipend/v1\n"
@@ -153,7 +154,7 @@ func (b *books) lastStipend() Stipend {
 
 func dayOf(micros int64) int64 { return micros / microsPerDay }
 
-func dayStart(day int64) time.Time { return TimeOf(day * microsPerDay) }
+func dayStart(day int64) time.Time { return wire.TimeOf(day * microsPerDay) }
 
 // stipendOp is what an opStipend or an opPayees asks for, and what it gets. The judge
 // changes no part of what is asked for: it may be judged again.

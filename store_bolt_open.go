@@ -18,6 +18,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -242,7 +243,7 @@ var errUnfinished = fmt.Errorf("%w: it is a copy that is not finished", store.Er
 func formatValue(number uint32) []byte {
 	b := append([]byte(formatMagic), 0, 0, 0, 0)
 	binary.BigEndian.PutUint32(b[len(formatMagic):], number)
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, Castagnoli))
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, wire.Castagnoli))
 }
 
 // check makes sure that the file is a ledger of a known format.

@@ -7,6 +7,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -58,7 +59,7 @@ func (s *boltStore) seekRow(c *treeCursor, table store.Table, key []byte) (k, v 
 		k, v = c.First()
 	} else {
 		if s.sealed {
-			if _, err := OpenRow(table, before, value); err != nil {
+			if _, err := wire.OpenRow(table, before, value); err != nil {
 				return nil, nil, err
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -215,7 +216,7 @@ func salvageRows(window []byte, pageSize int, fn func(row, position uint64, data
 		}
 		row := binary.BigEndian.Uint64(window[at:])
 		run, err := openRun(window[at:at+8], window[at+8:])
-		if err != nil || row > MaxPosition {
+		if err != nil || row > wire.MaxPosition {
 			continue
 		}
 		run.left++ // so that it is not the last one that has to end with the window

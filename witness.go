@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -44,8 +45,8 @@ var errWitnessDamaged = errors.New("both of its slots are damaged")
 
 // slot returns the witness as text with a checksum, filled up with spaces.
 func (w *witness) slot() []byte {
-	b := fmt.Appendf(make([]byte, 0, witnessSlot), witnessForm, w.ledger, w.position, TimeOf(w.time).Format(TimeForm), w.sum)
-	b = fmt.Appendf(b, "crc32c %08x\n", crc32.Checksum(b, Castagnoli))
+	b := fmt.Appendf(make([]byte, 0, witnessSlot), witnessForm, w.ledger, w.position, wire.TimeOf(w.time).Format(wire.TimeForm), w.sum)
+	b = fmt.Appendf(b, "crc32c %08x\n", crc32.Checksum(b, wire.Castagnoli))
 	b = append(b, bytes.Repeat([]byte{' '}, witnessSlot-len(b))...)
 	b[witnessSlot-1] = '\n'
 	return b
@@ -62,12 +63,12 @@ func parseWitness(b []byte) (w witness, ok bool) {
 	if err != nil {
 		return witness{}, false
 	}
-	t, err := time.Parse(TimeForm, at)
+	t, err := time.Parse(wire.TimeForm, at)
 	if err != nil {
 		return witness{}, false
 	}
 	w.ledger, w.time, w.sum = id, t.UnixMicro(), [32]byte(sum)
-	if w.position < 1 || w.position > MaxPosition || w.time < 0 || w.time > MaxTime || !bytes.Equal(b, w.slot()) {
+	if w.position < 1 || w.position > wire.MaxPosition || w.time < 0 || w.time > wire.MaxTime || !bytes.Equal(b, w.slot()) {
 		return witness{}, false
 	}
 	return w, true
@@ -249,7 +250,7 @@ func (w *witness) compare(ctx context.Context, log store.Log, tail uint64, path 
 		}
 	}
 	return &RolledBackError{
-		Ledger: end.ledger, Position: tail, Time: TimeOf(end.time),
-		Witness: path, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: TimeOf(w.time),
+		Ledger: end.ledger, Position: tail, Time: wire.TimeOf(end.time),
+		Witness: path, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: wire.TimeOf(w.time),
 	}
 }

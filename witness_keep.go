@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -36,7 +37,7 @@ func noFile(path, witnessPath string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return &RolledBackError{Witness: witnessPath, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: TimeOf(w.time)}
+	return &RolledBackError{Witness: witnessPath, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: wire.TimeOf(w.time)}
 }
 
 // openWitness compares the log, which ends at tail, with the witness, and makes

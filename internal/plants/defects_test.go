@@ -115,19 +115,14 @@ var defects = []plant{{
 `, `	"fmt"
 	"unsafe"
 `},
-		{`		t.key = string(d.bytes(uint64(d.byte())))
-`, `		key := d.bytes(uint64(d.byte()))
+		{`		t.key = string(d.Bytes(uint64(d.Byte())))
+`, `		key := d.Bytes(uint64(d.Byte()))
 		t.key = unsafe.String(unsafe.SliceData(key), len(key))
 `}},
 	pkg: ".", test: "TestValuesOutliveTheFile", says: `unexpected fault address|got key`,
 }, {
 	name: "range-off-by-one", shows: "defect 11",
-	file: "history.go", edits: []edit{{
-		`		if r.rec.time < micros {
-			break
-`, `		if r.rec.time <= micros {
-			break
-`}},
+	file: "history.go", edits: []edit{{`r.rec.time >= micros`, `r.rec.time > micros`}},
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "time-steps-back", shows: "defect 11",

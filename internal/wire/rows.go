@@ -1,4 +1,4 @@
-package capycoin
+package wire
 
 import (
 	"cmp"
@@ -19,6 +19,7 @@ func AppendRow(b, key, value []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(b, crc), value...)
 }
 
+// OpenRow returns what a row's value has after its checksum, if that is right.
 func OpenRow(table store.Table, key, value []byte) (Decoder, error) {
 	if len(value) < ChecksumLen {
 		return Decoder{}, BadRow(table, key)
@@ -30,6 +31,7 @@ func OpenRow(table store.Table, key, value []byte) (Decoder, error) {
 	return Decoder{B: value[ChecksumLen:]}, nil
 }
 
+// BadRow is the error of a row that is not as it was written.
 func BadRow(table store.Table, key []byte) error {
 	return fmt.Errorf("%w: row %x of table %s", store.ErrCorrupt, key, table)
 }

@@ -1,4 +1,4 @@
-package capycoin
+package wire
 
 import "github.com/capycoin/capycoin/store"
 
