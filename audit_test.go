@@ -291,7 +291,7 @@ func TestAuditFinds(t *testing.T) {
 			w.record(t, w.plain.Position, func(r *record) { r.transfer.receiver = uuid.New() })
 		}, FaultAccount, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"another link": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.plain.Position, func(r *record) { r.transfer.from.prev-- })
+			w.record(t, w.plain.Position, func(r *record) { r.transfer.from.Prev-- })
 		}, FaultChain, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"another key": {func(t *testing.T, w *auditWorld) {
 			w.record(t, w.keyed.Position, func(r *record) { r.transfer.key = "l" })
@@ -319,7 +319,7 @@ func TestAuditFinds(t *testing.T) {
 			w.record(t, 3, func(r *record) { r.account.id = w.a })
 		}, FaultAccount, func(*auditWorld) uint64 { return 3 }},
 		"an account out of order": {func(t *testing.T, w *auditWorld) {
-			w.record(t, 3, func(r *record) { r.account.link.prev-- })
+			w.record(t, 3, func(r *record) { r.account.link.Prev-- })
 		}, FaultChain, func(*auditWorld) uint64 { return 3 }},
 		"counters": {func(t *testing.T, w *auditWorld) {
 			inBolt(t, w.path, func(tx *bolt.Tx) error {

@@ -138,7 +138,7 @@ func TestBuildGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := record{kind: kindAccount, position: tail + 1, time: wire.MaxTime}
-			r.account = accountRecord{id: DefaultSeedAccount(), link: link{prev: 1, jump: 1, ordinal: 2}}
+			r.account = accountRecord{id: DefaultSeedAccount(), link: Link{Prev: 1, Jump: 1, Ordinal: 2}}
 			if err := errors.Join(s.Append(ctx, tail, [][]byte{appendRecord(nil, &r)}), s.close()); err != nil {
 				t.Fatal(err)
 			}

@@ -44,9 +44,9 @@ func (a *account) packedRoots() []byte {
 	return a.room[:a.packed]
 }
 
-func (a *account) roots() []uint64 { return unpackRoots(a.packedRoots()) }
+func (a *account) roots() []uint64 { return UnpackRoots(a.packedRoots()) }
 
-func (a *account) setRoots(roots []uint64) { a.setPacked(appendRoots(nil, roots)) }
+func (a *account) setRoots(roots []uint64) { a.setPacked(AppendRoots(nil, roots)) }
 
 func (a *account) setPacked(b []byte) {
 	if len(b) <= len(a.room) {
@@ -57,18 +57,18 @@ func (a *account) setPacked(b []byte) {
 }
 
 // push makes the record at a position the account's next transaction.
-func (a *account) push(position uint64) (l link) {
+func (a *account) push(position uint64) (l Link) {
 	l, a.long = a.state.push(a.long, position)
 	return l
 }
 
 // push is that of an account, whose long roots it changes.
-func (s *state) push(long []byte, position uint64) (link, []byte) {
+func (s *state) push(long []byte, position uint64) (Link, []byte) {
 	packed := long
 	if s.packed != longRoots {
 		packed = s.room[:s.packed]
 	}
-	l, packed := pushPacked(packed, s.count, position)
+	l, packed := PushPacked(packed, s.count, position)
 	if len(packed) <= len(s.room) {
 		s.packed = uint8(copy(s.room[:], packed))
 	} else {
@@ -290,7 +290,7 @@ func (c *cache) set(i uint32, a *account) {
 }
 
 // push makes the record at a position the next transaction of an account.
-func (c *cache) push(i uint32, position uint64) link {
+func (c *cache) push(i uint32, position uint64) Link {
 	s := c.at(i)
 	var long []byte
 	was := s.packed

@@ -152,7 +152,7 @@ func TestSlots(t *testing.T) {
 			if !sameAccount(&got, was) {
 				t.Fatalf("account %s: got %+v, want %+v", a.id, got, *was)
 			}
-			head, roots := headOf(c.packedRoots(i)), was.roots()
+			head, roots := Head(c.packedRoots(i)), was.roots()
 			if len(roots) > 0 && head != roots[len(roots)-1] || len(roots) == 0 && head != 0 {
 				t.Fatalf("account %s: its head is %d, its roots %v", a.id, head, roots)
 			}
@@ -188,13 +188,13 @@ func TestChain(t *testing.T) {
 		position := uint64(0)
 		for n := range int64(3000) {
 			position += 1 + rng.Uint64N(1<<rng.IntN(40))
-			var want, got link
-			want, roots = pushRoot(roots, n, position)
-			got, packed = pushPacked(packed, n, position)
-			if got != want || !slices.Equal(unpackRoots(packed), roots) {
-				t.Fatalf("record %d at %d: got %+v and %v, want %+v and %v", n+1, position, got, unpackRoots(packed), want, roots)
+			var want, got Link
+			want, roots = Push(roots, n, position)
+			got, packed = PushPacked(packed, n, position)
+			if got != want || !slices.Equal(UnpackRoots(packed), roots) {
+				t.Fatalf("record %d at %d: got %+v and %v, want %+v and %v", n+1, position, got, UnpackRoots(packed), want, roots)
 			}
-			if !slices.Equal(packed, appendRoots(nil, roots)) {
+			if !slices.Equal(packed, AppendRoots(nil, roots)) {
 				t.Fatalf("record %d: roots %v are packed as %x", n+1, roots, packed)
 			}
 		}
@@ -204,9 +204,9 @@ func TestChain(t *testing.T) {
 	var roots []uint64
 	long, short := 0, 0
 	for n := range int64(100_000) {
-		var want link
+		var want Link
 		position := uint64(n+1) << 20
-		want, roots = pushRoot(roots, n, position)
+		want, roots = Push(roots, n, position)
 		was := a.packed
 		if got := a.push(position); got != want || a.count != n+1 || a.asOf != position || !slices.Equal(a.roots(), roots) {
 			t.Fatalf("record %d of an account: got %+v and %v, want %+v and %v", n+1, got, a.roots(), want, roots)

@@ -14,45 +14,45 @@ import (
 // head as a uvarint, then how much further back each next one is. A new record
 // becomes the head, so it is put in front and the rest stays as it is.
 
-// pushRoot adds a record at a position to a chain that has n records before
+// Push adds a record at a position to a chain that has n records before
 // it, and returns the record's link and the chain's new roots, oldest first.
 // The roots are changed in place.
-func pushRoot(roots []uint64, n int64, position uint64) (link, []uint64) {
-	l := link{ordinal: n + 1}
+func Push(roots []uint64, n int64, position uint64) (Link, []uint64) {
+	l := Link{Ordinal: n + 1}
 	if len(roots) > 0 {
-		l.prev = roots[len(roots)-1]
+		l.Prev = roots[len(roots)-1]
 	}
-	if treeSize(n+1) > 1 {
+	if TreeSize(n+1) > 1 {
 		roots = roots[:len(roots)-2] // two trees of one size become this one's
 	}
 	if len(roots) > 0 {
-		l.jump = roots[len(roots)-1]
+		l.Jump = roots[len(roots)-1]
 	}
 	return l, append(roots, position)
 }
 
-// pushPacked is pushRoot for packed roots. They stay in their room if that is
+// PushPacked is pushRoot for packed roots. They stay in their room if that is
 // large enough.
-func pushPacked(b []byte, n int64, position uint64) (link, []byte) {
-	l := link{ordinal: n + 1}
+func PushPacked(b []byte, n int64, position uint64) (Link, []byte) {
+	l := Link{Ordinal: n + 1}
 	rest := b
 	if n > 0 {
-		l.prev, rest = takeUvarint(rest)
-		l.jump = l.prev
-		if treeSize(n+1) > 1 {
+		l.Prev, rest = takeUvarint(rest)
+		l.Jump = l.Prev
+		if TreeSize(n+1) > 1 {
 			var second, third uint64
 			second, rest = takeUvarint(rest)
 			if third, rest = takeUvarint(rest); third > 0 {
-				l.jump -= second + third
+				l.Jump -= second + third
 			} else {
-				l.jump = 0
+				l.Jump = 0
 			}
 		}
 	}
 	var front [2 * binary.MaxVarintLen64]byte
 	f := binary.AppendUvarint(front[:0], position)
-	if l.jump > 0 {
-		f = binary.AppendUvarint(f, position-l.jump)
+	if l.Jump > 0 {
+		f = binary.AppendUvarint(f, position-l.Jump)
 	}
 	size := len(f) + len(rest)
 	packed := b
@@ -71,14 +71,14 @@ func takeUvarint(b []byte) (v uint64, rest []byte) {
 	return v, b[n:]
 }
 
-// headOf returns the head of packed roots, 0 if there is none.
-func headOf(b []byte) uint64 {
+// Head returns the head of packed roots, 0 if there is none.
+func Head(b []byte) uint64 {
 	head, _ := takeUvarint(b)
 	return head
 }
 
-// appendRoots packs roots.
-func appendRoots(b []byte, roots []uint64) []byte {
+// AppendRoots packs roots.
+func AppendRoots(b []byte, roots []uint64) []byte {
 	for i := len(roots) - 1; i >= 0; i-- {
 		if i == len(roots)-1 {
 			b = binary.AppendUvarint(b, roots[i])
@@ -89,8 +89,8 @@ func appendRoots(b []byte, roots []uint64) []byte {
 	return b
 }
 
-// unpackRoots undoes appendRoots.
-func unpackRoots(b []byte) (roots []uint64) {
+// UnpackRoots undoes appendRoots.
+func UnpackRoots(b []byte) (roots []uint64) {
 	for at := uint64(0); len(b) > 0; {
 		var v uint64
 		if v, b = takeUvarint(b); len(roots) == 0 {
@@ -104,23 +104,23 @@ func unpackRoots(b []byte) (roots []uint64) {
 	return roots
 }
 
-// link is a record's place in a chain (see history.go): the positions of the
+// Link is a record's place in a chain (see history.go): the positions of the
 // record before it and of its jump pointer, 0 for none, and its ordinal from 1.
-type link struct {
-	prev, jump uint64
-	ordinal    int64
+type Link struct {
+	Prev, Jump uint64
+	Ordinal    int64
 }
 
-func appendLink(b []byte, position uint64, l link) []byte {
-	b = wire.AppendBack(b, position, l.prev)
-	b = wire.AppendBack(b, position, l.jump)
-	return binary.AppendUvarint(b, uint64(l.ordinal))
+func AppendLink(b []byte, position uint64, l Link) []byte {
+	b = wire.AppendBack(b, position, l.Prev)
+	b = wire.AppendBack(b, position, l.Jump)
+	return binary.AppendUvarint(b, uint64(l.Ordinal))
 }
 
-// treeSize returns how many records the jump pointer of the n-th record of a
+// TreeSize returns how many records the jump pointer of the n-th record of a
 // chain skips, itself included: the smallest term of n written in skew binary,
 // as a sum of numbers 2^k-1 with the largest ones taken first.
-func treeSize(n int64) int64 {
+func TreeSize(n int64) int64 {
 	for {
 		t := int64(1)<<(bits.Len64(uint64(n)+1)-1) - 1
 		if t == n {
@@ -130,19 +130,19 @@ func treeSize(n int64) int64 {
 	}
 }
 
-// decodeLink takes the link of the record at a position.
-func decodeLink(d *wire.Decoder, position uint64) link {
-	l := link{prev: d.Back(position), jump: d.Back(position), ordinal: int64(d.Uvarint(wire.MaxPosition))}
-	d.Check(l.ordinal > 0 && (l.prev == 0) == (l.ordinal == 1) &&
-		(l.jump == 0) == (treeSize(l.ordinal) == l.ordinal) && l.jump <= l.prev)
+// DecodeLink takes the link of the record at a position.
+func DecodeLink(d *wire.Decoder, position uint64) Link {
+	l := Link{Prev: d.Back(position), Jump: d.Back(position), Ordinal: int64(d.Uvarint(wire.MaxPosition))}
+	d.Check(l.Ordinal > 0 && (l.Prev == 0) == (l.Ordinal == 1) &&
+		(l.Jump == 0) == (TreeSize(l.Ordinal) == l.Ordinal) && l.Jump <= l.Prev)
 	return l
 }
 
-// decodeRoots takes the packed roots of a chain of n records; n tells how many there
+// DecodeRoots takes the packed roots of a chain of n records; n tells how many there
 // are.
-func decodeRoots(d *wire.Decoder, n int64) []uint64 {
+func DecodeRoots(d *wire.Decoder, n int64) []uint64 {
 	var sizes int
-	for m := n; m > 0; m -= treeSize(m) {
+	for m := n; m > 0; m -= TreeSize(m) {
 		sizes++
 	}
 	if sizes == 0 {
@@ -162,24 +162,24 @@ func decodeRoots(d *wire.Decoder, n int64) []uint64 {
 	return roots
 }
 
-// seekLink goes from the last record of a chain, at head, to the one with an ordinal,
+// Seek goes from the last record of a chain, at head, to the one with an ordinal,
 // by what step reads: the link of the record at a position, whose ordinal is known.
-func seekLink(head uint64, count, ordinal int64, step func(position uint64, ordinal int64) (link, error)) (link, error) {
+func Seek(head uint64, count, ordinal int64, step func(position uint64, ordinal int64) (Link, error)) (Link, error) {
 	l, err := step(head, count)
-	for err == nil && l.ordinal > ordinal {
-		if jump := l.ordinal - treeSize(l.ordinal); jump >= ordinal {
-			l, err = step(l.jump, jump)
+	for err == nil && l.Ordinal > ordinal {
+		if jump := l.Ordinal - TreeSize(l.Ordinal); jump >= ordinal {
+			l, err = step(l.Jump, jump)
 		} else {
-			l, err = step(l.prev, l.ordinal-1)
+			l, err = step(l.Prev, l.Ordinal-1)
 		}
 	}
 	return l, err
 }
 
-// firstLink returns the ordinal of the first record of a chain of which something
+// First returns the ordinal of the first record of a chain of which something
 // holds that holds of all after it, too, and count+1 if there is none. It asks about
 // the record that step has just read.
-func firstLink(head uint64, count int64, step func(position uint64, ordinal int64) (link, error), holds func() bool) (int64, error) {
+func First(head uint64, count int64, step func(position uint64, ordinal int64) (Link, error), holds func() bool) (int64, error) {
 	if count == 0 {
 		return 1, nil
 	}
@@ -190,9 +190,9 @@ func firstLink(head uint64, count int64, step func(position uint64, ordinal int6
 	if !holds() {
 		return count + 1, nil
 	}
-	for l.prev != 0 {
-		if l.jump != 0 {
-			further, err := step(l.jump, l.ordinal-treeSize(l.ordinal))
+	for l.Prev != 0 {
+		if l.Jump != 0 {
+			further, err := step(l.Jump, l.Ordinal-TreeSize(l.Ordinal))
 			if err != nil {
 				return 0, err
 			}
@@ -201,7 +201,7 @@ func firstLink(head uint64, count int64, step func(position uint64, ordinal int6
 				continue
 			}
 		}
-		before, err := step(l.prev, l.ordinal-1)
+		before, err := step(l.Prev, l.Ordinal-1)
 		if err != nil {
 			return 0, err
 		}
@@ -210,9 +210,9 @@ func firstLink(head uint64, count int64, step func(position uint64, ordinal int6
 		}
 		l = before
 	}
-	return l.ordinal, nil
+	return l.Ordinal, nil
 }
 
-func (l link) String() string {
-	return fmt.Sprintf("record %d and %d as its %d-th", l.prev, l.jump, l.ordinal)
+func (l Link) String() string {
+	return fmt.Sprintf("record %d and %d as its %d-th", l.Prev, l.Jump, l.Ordinal)
 }

@@ -72,9 +72,9 @@ func (c *lineCodec) record(r *record) {
 		}
 		c.coins("amount", &t.amount, 1)
 		c.coins("fee", &t.fee, 0)
-		c.link(&senderLink, r.position, &t.from.link)
+		c.link(&senderLink, r.position, &t.from.Link)
 		c.coins("sender_funds", &t.from.funds, 0)
-		c.link(&receiverLink, r.position, &t.to.link)
+		c.link(&receiverLink, r.position, &t.to.Link)
 		c.coins("receiver_funds", &t.to.funds, 0)
 		c.text("key", &t.key)
 		if t.key != "" && !ValidKey(t.key) {
@@ -146,7 +146,7 @@ func (c *lineCodec) publicKey(key *PublicKey) {
 // feeAndSignature is there if a transfer has them.
 func (c *lineCodec) feeAndSignature(position uint64, t *transferRecord) {
 	if t.fee > 0 {
-		c.link(&feeLink, position, &t.pool.link)
+		c.link(&feeLink, position, &t.pool.Link)
 		c.coins("fee_account_funds", &t.pool.funds, 0)
 	} else {
 		t.pool = party{}
@@ -187,12 +187,12 @@ var (
 	feeLink      = linkNames{"fee_account_previous", "fee_account_jump", "fee_account_ordinal"}
 )
 
-func (c *lineCodec) link(names *linkNames, position uint64, l *link) {
-	l.prev = c.integer(names[0], l.prev, 0, position-1)
-	l.jump = c.integer(names[1], l.jump, 0, l.prev)
-	l.ordinal = int64(c.integer(names[2], uint64(l.ordinal), 1, wire.MaxPosition))
-	if c.err == nil && ((l.prev == 0) != (l.ordinal == 1) || (l.jump == 0) != (treeSize(l.ordinal) == l.ordinal)) {
-		c.fail("%s and %s do not go with %s %d", names[0], names[1], names[2], l.ordinal)
+func (c *lineCodec) link(names *linkNames, position uint64, l *Link) {
+	l.Prev = c.integer(names[0], l.Prev, 0, position-1)
+	l.Jump = c.integer(names[1], l.Jump, 0, l.Prev)
+	l.Ordinal = int64(c.integer(names[2], uint64(l.Ordinal), 1, wire.MaxPosition))
+	if c.err == nil && ((l.Prev == 0) != (l.Ordinal == 1) || (l.Jump == 0) != (TreeSize(l.Ordinal) == l.Ordinal)) {
+		c.fail("%s and %s do not go with %s %d", names[0], names[1], names[2], l.Ordinal)
 	}
 }
 

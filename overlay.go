@@ -192,7 +192,7 @@ func (o *overlay) records(into [][]byte) [][]byte {
 // moved is the effect of a transfer's record on one of its accounts. The rest
 // of the record's effect is in the funds that the caller has set.
 func (t *touched) moved(position uint64) (p party) {
-	p.link = t.push(position)
+	p.Link = t.push(position)
 	p.funds = t.funds
 	return p
 }

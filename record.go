@@ -84,7 +84,7 @@ const (
 
 // party is what a transfer did to one of its accounts.
 type party struct {
-	link
+	Link
 	funds Coins // afterwards
 }
 
@@ -97,7 +97,7 @@ type genesisRecord struct {
 
 type accountRecord struct {
 	id   uuid.UUID
-	link link
+	link Link
 	key  PublicKey // zero: none
 }
 
@@ -206,7 +206,7 @@ func appendRecord(b []byte, r *record) []byte {
 		b = appendPublicKey(b, &r.genesis.key)
 	case kindAccount:
 		b = append(b, r.account.id[:]...)
-		b = appendLink(b, r.position, r.account.link)
+		b = AppendLink(b, r.position, r.account.link)
 		b = appendPublicKey(b, &r.account.key)
 	case kindTransfer:
 		t := &r.transfer
@@ -214,14 +214,14 @@ func appendRecord(b []byte, r *record) []byte {
 		b = append(b, t.receiver[:]...)
 		b = binary.AppendUvarint(b, uint64(t.amount))
 		b = binary.AppendUvarint(b, uint64(t.fee))
-		b = appendLink(b, r.position, t.from.link)
+		b = AppendLink(b, r.position, t.from.Link)
 		b = binary.AppendUvarint(b, uint64(t.from.funds))
-		b = appendLink(b, r.position, t.to.link)
+		b = AppendLink(b, r.position, t.to.Link)
 		b = binary.AppendUvarint(b, uint64(t.to.funds))
 		b = append(b, byte(len(t.key)))
 		b = append(b, t.key...)
 		if t.fee > 0 {
-			b = appendLink(b, r.position, t.pool.link)
+			b = AppendLink(b, r.position, t.pool.Link)
 			b = binary.AppendUvarint(b, uint64(t.pool.funds))
 		}
 		if s := &t.signed; s.version > 0 {
@@ -328,4 +328,4 @@ func positionOf(id uuid.UUID) (micros int64, position uint64, ok bool) {
 	return micros, position, position > 0 && hi&0xfff < 1000 && idAt(micros, position) == id
 }
 
-func (p party) String() string { return fmt.Sprintf("%v and %d coins", p.link, p.funds) }
+func (p party) String() string { return fmt.Sprintf("%v and %d coins", p.Link, p.funds) }

@@ -38,14 +38,14 @@ func exampleRecords() []record {
 	records := []record{
 		{position: 1, kind: kindGenesis, time: at, genesis: genesisRecord{
 			ledger: uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), supply: DefaultSupply, seed: seed}},
-		{position: 2, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: ann, link: link{prev: 1, jump: 1, ordinal: 2}}},
+		{position: 2, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: ann, link: Link{Prev: 1, Jump: 1, Ordinal: 2}}},
 		{position: 3, kind: kindTransfer, time: at + 1_500_000, transfer: transferRecord{
 			sender: seed, receiver: ann, amount: 300, key: "welcome-1",
-			from: party{link{ordinal: 1}, 99_700}, to: party{link{ordinal: 1}, 300}}},
+			from: party{Link{Ordinal: 1}, 99_700}, to: party{Link{Ordinal: 1}, 300}}},
 		{position: 4, kind: kindToken, time: at + 2_000_000, token: tok},
 		{position: 5, kind: kindRevocation, time: at + 3_000_000, revocation: revocationRecord{account: ann, token: 4}},
 		{position: 6, kind: kindInvite, time: at + 4_000_000, invite: inv},
-		{position: 7, kind: kindAccount, time: at + 5_000_000, account: accountRecord{id: bob, link: link{prev: 2, ordinal: 3}}},
+		{position: 7, kind: kindAccount, time: at + 5_000_000, account: accountRecord{id: bob, link: Link{Prev: 2, Ordinal: 3}}},
 		{position: 8, kind: kindToken, time: at + 5_000_000, token: bobs},
 		{position: 9, kind: kindInviteEnd, time: at + 5_000_000, inviteEnd: inviteEndRecord{invite: 6, account: bob}},
 	}
@@ -77,16 +77,16 @@ func exampleRules(before []record) []record {
 	}
 	day := dayOf(at) + 2
 	return []record{
-		{position: 10, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: carol, key: firstPublic, link: link{prev: 7, jump: 7, ordinal: 4}}},
-		{position: 11, kind: kindAccount, time: at + 2_000_000, account: accountRecord{id: feeAccount, link: link{prev: 10, jump: 10, ordinal: 5}}},
+		{position: 10, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: carol, key: firstPublic, link: Link{Prev: 7, Jump: 7, Ordinal: 4}}},
+		{position: 11, kind: kindAccount, time: at + 2_000_000, account: accountRecord{id: feeAccount, link: Link{Prev: 10, Jump: 10, Ordinal: 5}}},
 		{position: 12, kind: kindFeePolicy, time: at + 2_000_000, policy: FeePolicy{Flat: 1, BasisPoints: 25, Max: 20, Exempt: []uuid.UUID{bob}}},
 		{position: 13, kind: kindTransfer, time: at + 3_000_000, transfer: transferRecord{
 			sender: seed, receiver: carol, amount: 50,
-			from: party{link{prev: 3, jump: 3, ordinal: 2}, 99_650}, to: party{link{ordinal: 1}, 50}}},
+			from: party{Link{Prev: 3, Jump: 3, Ordinal: 2}, 99_650}, to: party{Link{Ordinal: 1}, 50}}},
 		{position: 14, kind: kindTransfer, time: at + 4_000_000, transfer: transferRecord{
 			sender: carol, receiver: ann, amount: 10, fee: 2, key: "lunch",
-			from: party{link{prev: 13, jump: 13, ordinal: 2}, 38}, to: party{link{prev: 3, jump: 3, ordinal: 2}, 310},
-			pool:   party{link{ordinal: 1}, 2},
+			from: party{Link{Prev: 13, Jump: 13, Ordinal: 2}, 38}, to: party{Link{Prev: 3, Jump: 3, Ordinal: 2}, 310},
+			pool:   party{Link{Ordinal: 1}, 2},
 			signed: signedPart{version: 1, maxFee: 2, notAfter: at + 60_000_000, signature: signature.Bytes}}},
 		{position: 15, kind: kindKey, time: at + 5_000_000, key: keyRecord{account: carol, version: 1, key: secondPublic, old: old, new: fresh}},
 		{position: 16, kind: kindStipend, time: day * microsPerDay, stipend: stipendRecord{
@@ -94,7 +94,7 @@ func exampleRules(before []record) []record {
 			hash: hashPayees([]uuid.UUID{carol})}},
 		{position: 17, kind: kindTransfer, time: day*microsPerDay + 200, transfer: transferRecord{
 			sender: feeAccount, receiver: carol, amount: 2,
-			from: party{link{prev: 14, jump: 14, ordinal: 2}, 0}, to: party{link{prev: 14, jump: 0, ordinal: 3}, 40}}},
+			from: party{Link{Prev: 14, Jump: 14, Ordinal: 2}, 0}, to: party{Link{Prev: 14, Jump: 0, Ordinal: 3}, 40}}},
 	}
 }
 
@@ -175,9 +175,9 @@ func TestRecordsOfOneMeaning(t *testing.T) {
 		"amount over supply":   {change(func(r *record) { r.transfer.amount = MaxSupply + 1 }), store.ErrCorrupt},
 		"funds over supply":    {change(func(r *record) { r.transfer.to.funds = MaxSupply + 1 }), store.ErrCorrupt},
 		"sender is receiver":   {change(func(r *record) { r.transfer.receiver = r.transfer.sender }), store.ErrCorrupt},
-		"ordinal 0":            {change(func(r *record) { r.transfer.to.ordinal = 0 }), store.ErrCorrupt},
-		"ordinal 2, no link":   {change(func(r *record) { r.transfer.to.ordinal = 2 }), store.ErrCorrupt},
-		"link before 1":        {change(func(r *record) { r.transfer.to.link = link{prev: ^uint64(0), jump: 0, ordinal: 2} }), store.ErrCorrupt},
+		"ordinal 0":            {change(func(r *record) { r.transfer.to.Ordinal = 0 }), store.ErrCorrupt},
+		"ordinal 2, no link":   {change(func(r *record) { r.transfer.to.Ordinal = 2 }), store.ErrCorrupt},
+		"link before 1":        {change(func(r *record) { r.transfer.to.Link = Link{Prev: ^uint64(0), Jump: 0, Ordinal: 2} }), store.ErrCorrupt},
 		"a key with a space":   {change(func(r *record) { r.transfer.key = "a b" }), store.ErrCorrupt},
 		"a time after 9999":    {change(func(r *record) { r.time = wire.MaxTime + 1 }), store.ErrCorrupt},
 		"a longer number":      {reseal(3, longer), store.ErrCorrupt},
@@ -343,7 +343,7 @@ func TestTreeSize(t *testing.T) {
 		} else {
 			sizes = append(sizes, 1)
 		}
-		if got, want := treeSize(n), sizes[len(sizes)-1]; got != want {
+		if got, want := TreeSize(n), sizes[len(sizes)-1]; got != want {
 			t.Fatalf("treeSize(%d): got %d, want %d", n, got, want)
 		}
 	}

@@ -165,7 +165,7 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 	if err := l.readRecord(ctx, head, r); err != nil {
 		return err
 	}
-	if ordinal := r.account.link.ordinal; r.kind != kindGenesis && (r.kind != kindAccount || ordinal != b.accounts) || r.kind == kindGenesis && b.accounts != 1 {
+	if ordinal := r.account.link.Ordinal; r.kind != kindGenesis && (r.kind != kindAccount || ordinal != b.accounts) || r.kind == kindGenesis && b.accounts != 1 {
 		return fmt.Errorf("%w: the rows are not of this journal: record %d does not open account %d", store.ErrCorrupt, head, b.accounts)
 	}
 	return nil
@@ -352,9 +352,9 @@ func (l *Ledger) count(r *record) error {
 	case kindGenesis, kindAccount:
 		got := r.account.link
 		if r.kind == kindGenesis {
-			got = link{ordinal: 1}
+			got = Link{Ordinal: 1}
 		}
-		want, opened := pushRoot(b.opened, b.accounts, r.position)
+		want, opened := Push(b.opened, b.accounts, r.position)
 		if got != want {
 			return fmt.Errorf("%w: record %d has %+v in the chain of accounts, it follows %+v", store.ErrCorrupt, r.position, got, want)
 		}
@@ -455,7 +455,7 @@ func (l *Ledger) follow(slot uint32, r *record, p *party, change Coins) error {
 	l.cache.account(slot, a)
 	funds := a.funds + change
 	want := a.push(r.position)
-	if p.link != want || p.funds != funds {
+	if p.Link != want || p.funds != funds {
 		return fmt.Errorf("%w: record %d leaves account %s with %v, it follows %v", store.ErrCorrupt,
 			r.position, a.id, *p, party{want, funds})
 	}

@@ -86,13 +86,13 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 		switch r.kind {
 		case kindTransfer:
 			t := &r.transfer
-			parties := map[uuid.UUID]link{t.sender: t.from.link, t.receiver: t.to.link}
+			parties := map[uuid.UUID]Link{t.sender: t.from.Link, t.receiver: t.to.Link}
 			if t.fee > 0 {
-				parties[feeAccount] = t.pool.link
+				parties[feeAccount] = t.pool.Link
 			}
 			for id, l := range parties {
-				tell(l.prev, id, false, "record %d is the account's next transaction", r.position)
-				tell(l.jump, id, false, "record %d leads back to it", r.position)
+				tell(l.Prev, id, false, "record %d is the account's next transaction", r.position)
+				tell(l.Jump, id, false, "record %d leads back to it", r.position)
 			}
 		case kindRevocation:
 			tell(r.revocation.token, r.revocation.account, false, "record %d revokes it, a token", r.position)
