@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -177,7 +178,7 @@ func (a *auditor) record(ctx context.Context, r *record, hints [2]uint32) {
 	switch r.kind {
 	case kindGenesis:
 		seed := account{state: state{id: a.l.genesis.seed, created: seedCreated, funds: r.genesis.supply}, key: firstKey(r.genesis.key)}
-		touched[0] = a.open(r, &seed, Link{Ordinal: 1})
+		touched[0] = a.open(r, &seed, chain.Link{Ordinal: 1})
 		if r.genesis != a.l.genesis {
 			a.fault(r.position, uuid.UUID{}, FaultBooks, "the genesis is not the one the ledger was opened with")
 		}
@@ -240,15 +241,15 @@ func (a *auditor) compareBooks() {
 	}
 }
 
-func (a *auditor) open(r *record, acct *account, l Link) (slot uint32) {
+func (a *auditor) open(r *record, acct *account, l chain.Link) (slot uint32) {
 	b := &a.books
 	slot, listed := a.accounts.find(&acct.id)
 	if listed && a.accounts.at(slot).asOf != 0 {
 		a.fault(r.position, acct.id, FaultAccount, "it is opened again")
 		return noSlot
 	}
-	var want Link
-	want, b.opened = Push(b.opened, b.accounts, r.position)
+	var want chain.Link
+	want, b.opened = chain.Push(b.opened, b.accounts, r.position)
 	b.accounts++
 	if l != want {
 		a.fault(r.position, acct.id, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -106,7 +107,7 @@ func TestAuditFindsForgedRules(t *testing.T) {
 			r[9].account, r[10].account.id = accountRecord{id: feeAccount, link: r[9].account.link}, r[9].account.id
 		}, FaultFee, 12, "not opened right before the first fee policy"},
 		"a fee that the fee account lacks": {func(t *testing.T, r []record) { r[13].transfer.pool.funds = 1 }, FaultFunds, 14, "it has 1 after it, should have 2"},
-		"a fee outside of the chain": {func(t *testing.T, r []record) { r[13].transfer.pool.Link = Link{Prev: 12, Jump: 12, Ordinal: 2} }, FaultChain, 14,
+		"a fee outside of the chain": {func(t *testing.T, r []record) { r[13].transfer.pool.Link = chain.Link{Prev: 12, Jump: 12, Ordinal: 2} }, FaultChain, 14,
 			"should be by record 0 and 0 as its 1-th"},
 
 		"other payees":          {func(t *testing.T, r []record) { r[15].stipend.hash[0] ^= 1 }, FaultStipend, 16, "for 1 others"},
@@ -171,8 +172,8 @@ func TestForgedEnds(t *testing.T) {
 			again.position, again.time = 18, r[16].time
 			tr := &again.transfer
 			tr.key, tr.signed.notAfter = "again", again.time
-			tr.from, tr.to = party{Link{Prev: 17, Jump: 17, Ordinal: 4}, 28}, party{Link{Prev: 14, Jump: 0, Ordinal: 3}, 320}
-			tr.pool = party{Link{Prev: 17, Jump: 0, Ordinal: 3}, 2}
+			tr.from, tr.to = party{chain.Link{Prev: 17, Jump: 17, Ordinal: 4}, 28}, party{chain.Link{Prev: 14, Jump: 0, Ordinal: 3}, 320}
+			tr.pool = party{chain.Link{Prev: 17, Jump: 0, Ordinal: 3}, 2}
 			r[13] = again
 			resign(t, r, first)
 			return append(exampleRecords(), r[13])
@@ -238,12 +239,12 @@ func TestAuditFindsHiddenReplay(t *testing.T) {
 	resign(t, r, key)
 	between := record{position: 15, kind: kindTransfer, time: r[13].time, transfer: transferRecord{
 		sender: ann, receiver: bob, amount: 1, key: anns,
-		from: party{Link{Prev: 14, Ordinal: 3}, 309}, to: party{Link{Ordinal: 1}, 1}}}
+		from: party{chain.Link{Prev: 14, Ordinal: 3}, 309}, to: party{chain.Link{Ordinal: 1}, 1}}}
 	replay := r[13]
 	replay.position = 16
-	replay.transfer.from = party{Link{Prev: 14, Ordinal: 3}, 26}
-	replay.transfer.to = party{Link{Prev: 15, Jump: 15, Ordinal: 4}, 319}
-	replay.transfer.pool = party{Link{Prev: 14, Jump: 14, Ordinal: 2}, 4}
+	replay.transfer.from = party{chain.Link{Prev: 14, Ordinal: 3}, 26}
+	replay.transfer.to = party{chain.Link{Prev: 15, Jump: 15, Ordinal: 4}, 319}
+	replay.transfer.pool = party{chain.Link{Prev: 14, Jump: 14, Ordinal: 2}, 4}
 	if _, err := exampleFile(t, append(r, between)); err != nil {
 		t.Fatalf("two keys of one hash are no fault: %v", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -138,7 +139,7 @@ func TestBuildGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := record{kind: kindAccount, position: tail + 1, time: wire.MaxTime}
-			r.account = accountRecord{id: DefaultSeedAccount(), link: Link{Prev: 1, Jump: 1, Ordinal: 2}}
+			r.account = accountRecord{id: DefaultSeedAccount(), link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}}
 			if err := errors.Join(s.Append(ctx, tail, [][]byte{appendRecord(nil, &r)}), s.close()); err != nil {
 				t.Fatal(err)
 			}

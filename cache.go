@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -44,9 +45,9 @@ func (a *account) packedRoots() []byte {
 	return a.room[:a.packed]
 }
 
-func (a *account) roots() []uint64 { return UnpackRoots(a.packedRoots()) }
+func (a *account) roots() []uint64 { return chain.UnpackRoots(a.packedRoots()) }
 
-func (a *account) setRoots(roots []uint64) { a.setPacked(AppendRoots(nil, roots)) }
+func (a *account) setRoots(roots []uint64) { a.setPacked(chain.AppendRoots(nil, roots)) }
 
 func (a *account) setPacked(b []byte) {
 	if len(b) <= len(a.room) {
@@ -57,18 +58,18 @@ func (a *account) setPacked(b []byte) {
 }
 
 // push makes the record at a position the account's next transaction.
-func (a *account) push(position uint64) (l Link) {
+func (a *account) push(position uint64) (l chain.Link) {
 	l, a.long = a.state.push(a.long, position)
 	return l
 }
 
 // push is that of an account, whose long roots it changes.
-func (s *state) push(long []byte, position uint64) (Link, []byte) {
+func (s *state) push(long []byte, position uint64) (chain.Link, []byte) {
 	packed := long
 	if s.packed != longRoots {
 		packed = s.room[:s.packed]
 	}
-	l, packed := PushPacked(packed, s.count, position)
+	l, packed := chain.PushPacked(packed, s.count, position)
 	if len(packed) <= len(s.room) {
 		s.packed = uint8(copy(s.room[:], packed))
 	} else {
@@ -290,7 +291,7 @@ func (c *cache) set(i uint32, a *account) {
 }
 
 // push makes the record at a position the next transaction of an account.
-func (c *cache) push(i uint32, position uint64) Link {
+func (c *cache) push(i uint32, position uint64) chain.Link {
 	s := c.at(i)
 	var long []byte
 	was := s.packed

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -152,7 +153,7 @@ func TestSlots(t *testing.T) {
 			if !sameAccount(&got, was) {
 				t.Fatalf("account %s: got %+v, want %+v", a.id, got, *was)
 			}
-			head, roots := Head(c.packedRoots(i)), was.roots()
+			head, roots := chain.Head(c.packedRoots(i)), was.roots()
 			if len(roots) > 0 && head != roots[len(roots)-1] || len(roots) == 0 && head != 0 {
 				t.Fatalf("account %s: its head is %d, its roots %v", a.id, head, roots)
 			}
@@ -179,34 +180,15 @@ func sameAccount(a, b *account) bool {
 	return a.view(nil) == b.view(nil) && a.asOf == b.asOf && slices.Equal(a.roots(), b.roots()) && slices.Equal(a.tokens, b.tokens)
 }
 
-// TestChain makes a chain of records packed and not, in rooms of all sizes.
-func TestChain(t *testing.T) {
-	rng := rand.New(rand.NewPCG(9, 10))
-	for room := range 80 {
-		var roots []uint64
-		packed := make([]byte, 0, room)
-		position := uint64(0)
-		for n := range int64(3000) {
-			position += 1 + rng.Uint64N(1<<rng.IntN(40))
-			var want, got Link
-			want, roots = Push(roots, n, position)
-			got, packed = PushPacked(packed, n, position)
-			if got != want || !slices.Equal(UnpackRoots(packed), roots) {
-				t.Fatalf("record %d at %d: got %+v and %v, want %+v and %v", n+1, position, got, UnpackRoots(packed), want, roots)
-			}
-			if !slices.Equal(packed, AppendRoots(nil, roots)) {
-				t.Fatalf("record %d: roots %v are packed as %x", n+1, roots, packed)
-			}
-		}
-	}
-	// The same in an account, whose room is too small now and then.
+// TestChainInRoom makes a chain in an account, whose room is too small now and then.
+func TestChainInRoom(t *testing.T) {
 	var a account
 	var roots []uint64
 	long, short := 0, 0
 	for n := range int64(100_000) {
-		var want Link
+		var want chain.Link
 		position := uint64(n+1) << 20
-		want, roots = Push(roots, n, position)
+		want, roots = chain.Push(roots, n, position)
 		was := a.packed
 		if got := a.push(position); got != want || a.count != n+1 || a.asOf != position || !slices.Equal(a.roots(), roots) {
 			t.Fatalf("record %d of an account: got %+v and %v, want %+v and %v", n+1, got, a.roots(), want, roots)

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -328,7 +329,7 @@ func TestImportAudits(t *testing.T) {
 	}
 	// All of it follows, but the coin is gone.
 	records[2].transfer.from.funds -= 2
-	records[2].transfer.fee, records[2].transfer.pool = 1, party{Link{Ordinal: 1}, 1}
+	records[2].transfer.fee, records[2].transfer.pool = 1, party{chain.Link{Ordinal: 1}, 1}
 	forged = exported(t, source)
 	if _, err := Import(ctx, bytes.NewReader(forged), filepath.Join(dir, "a.db"), nil); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "fee") {
 		t.Errorf("a coin that nobody gets: %v", err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -187,11 +188,11 @@ var (
 	feeLink      = linkNames{"fee_account_previous", "fee_account_jump", "fee_account_ordinal"}
 )
 
-func (c *lineCodec) link(names *linkNames, position uint64, l *Link) {
+func (c *lineCodec) link(names *linkNames, position uint64, l *chain.Link) {
 	l.Prev = c.integer(names[0], l.Prev, 0, position-1)
 	l.Jump = c.integer(names[1], l.Jump, 0, l.Prev)
 	l.Ordinal = int64(c.integer(names[2], uint64(l.Ordinal), 1, wire.MaxPosition))
-	if c.err == nil && ((l.Prev == 0) != (l.Ordinal == 1) || (l.Jump == 0) != (TreeSize(l.Ordinal) == l.Ordinal)) {
+	if c.err == nil && ((l.Prev == 0) != (l.Ordinal == 1) || (l.Jump == 0) != (chain.TreeSize(l.Ordinal) == l.Ordinal)) {
 		c.fail("%s and %s do not go with %s %d", names[0], names[1], names[2], l.Ordinal)
 	}
 }

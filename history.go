@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -29,25 +30,25 @@ type reader struct {
 }
 
 // at reads the record of the chain at a position.
-func (r *reader) at(position uint64) (Link, error) {
+func (r *reader) at(position uint64) (chain.Link, error) {
 	if err := recordAt(r.log, position, &r.rec); err != nil {
-		return Link{}, err
+		return chain.Link{}, err
 	}
 	switch {
 	case r.id == uuid.UUID{} && r.rec.kind == kindAccount:
 		return r.rec.account.link, nil
 	case r.id == uuid.UUID{} && r.rec.kind == kindGenesis:
-		return Link{Ordinal: 1}, nil
+		return chain.Link{Ordinal: 1}, nil
 	case r.rec.kind == kindTransfer:
 		if p := r.rec.transfer.of(r.id); p != nil {
 			return p.Link, nil
 		}
 	}
-	return Link{}, fmt.Errorf("%w: record %d is not in the chain of account %s that leads to it", store.ErrCorrupt, position, r.id)
+	return chain.Link{}, fmt.Errorf("%w: record %d is not in the chain of account %s that leads to it", store.ErrCorrupt, position, r.id)
 }
 
 // step reads an older record of a chain, whose ordinal is known.
-func (r *reader) step(position uint64, ordinal int64) (Link, error) {
+func (r *reader) step(position uint64, ordinal int64) (chain.Link, error) {
 	l, err := r.at(position)
 	if err == nil && l.Ordinal != ordinal {
 		err = fmt.Errorf("%w: record %d has ordinal %d, the chain that leads to it says %d", store.ErrCorrupt, position, l.Ordinal, ordinal)
@@ -57,14 +58,14 @@ func (r *reader) step(position uint64, ordinal int64) (Link, error) {
 
 // seek goes from the last record of a chain, at head, to the one with an
 // ordinal, which the reader then has.
-func (r *reader) seek(head uint64, count, ordinal int64) (Link, error) {
-	return Seek(head, count, ordinal, r.step)
+func (r *reader) seek(head uint64, count, ordinal int64) (chain.Link, error) {
+	return chain.Seek(head, count, ordinal, r.step)
 }
 
 // since returns the ordinal of the first record at or after a time; count+1 if
 // there is none.
 func (r *reader) since(head uint64, count, micros int64) (int64, error) {
-	return First(head, count, r.step, func() bool { return r.rec.time >= micros })
+	return chain.First(head, count, r.step, func() bool { return r.rec.time >= micros })
 }
 
 // snapshot is an account as it stands, and where its chain ends.
@@ -86,7 +87,7 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	l.mu.RLock()
 	if i, ok := l.cache.find(&id); ok {
 		a := l.cache.at(i)
-		s := snapshot{Account: a.view(l.cache.key(i)), head: Head(l.cache.packedRoots(i))}
+		s := snapshot{Account: a.view(l.cache.key(i)), head: chain.Head(l.cache.packedRoots(i))}
 		if a.owner {
 			s.tokens = l.cache.tokens[i]
 		}
@@ -105,7 +106,7 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	if err := checkRow(a, l.position()); err != nil {
 		return snapshot{}, l.failed(err)
 	}
-	return snapshot{Account: a.view(a.key), head: Head(a.packedRoots()), tokens: a.tokens}, nil
+	return snapshot{Account: a.view(a.key), head: chain.Head(a.packedRoots()), tokens: a.tokens}, nil
 }
 
 // walkPage is how many records of a chain are read in one View. They lie

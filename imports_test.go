@@ -101,10 +101,11 @@ var platforms = []string{"linux", "darwin", "windows"}
 // it; "" is the library itself. A new arrow is a decision: docs/architecture.md has the
 // picture, and docs/decisions/0030 the reasons. Examples import what they show.
 var arrows = map[string][]string{
-	"store":         {},
-	"internal/wire": {"store"},
+	"store":          {},
+	"internal/wire":  {"store"},
+	"internal/chain": {"internal/wire"},
 
-	"":          {"store", "internal/wire"},
+	"":          {"store", "internal/wire", "internal/chain"},
 	"storetest": {""},
 
 	"httpapi":          {""},

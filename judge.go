@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -333,7 +334,7 @@ func (l *Ledger) open(id uuid.UUID, key PublicKey) *touched {
 	ov, r := l.overlay, &l.scratch
 	ov.next(r, kindAccount)
 	r.account.id, r.account.key = id, key
-	r.account.link, ov.books.opened = Push(ov.books.opened, ov.books.accounts, r.position)
+	r.account.link, ov.books.opened = chain.Push(ov.books.opened, ov.books.accounts, r.position)
 	ov.append(r)
 	ov.books.accounts++
 	n := ov.newTouched()

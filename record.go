@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -84,7 +85,7 @@ const (
 
 // party is what a transfer did to one of its accounts.
 type party struct {
-	Link
+	chain.Link
 	funds Coins // afterwards
 }
 
@@ -97,7 +98,7 @@ type genesisRecord struct {
 
 type accountRecord struct {
 	id   uuid.UUID
-	link Link
+	link chain.Link
 	key  PublicKey // zero: none
 }
 
@@ -206,7 +207,7 @@ func appendRecord(b []byte, r *record) []byte {
 		b = appendPublicKey(b, &r.genesis.key)
 	case kindAccount:
 		b = append(b, r.account.id[:]...)
-		b = AppendLink(b, r.position, r.account.link)
+		b = chain.AppendLink(b, r.position, r.account.link)
 		b = appendPublicKey(b, &r.account.key)
 	case kindTransfer:
 		t := &r.transfer
@@ -214,14 +215,14 @@ func appendRecord(b []byte, r *record) []byte {
 		b = append(b, t.receiver[:]...)
 		b = binary.AppendUvarint(b, uint64(t.amount))
 		b = binary.AppendUvarint(b, uint64(t.fee))
-		b = AppendLink(b, r.position, t.from.Link)
+		b = chain.AppendLink(b, r.position, t.from.Link)
 		b = binary.AppendUvarint(b, uint64(t.from.funds))
-		b = AppendLink(b, r.position, t.to.Link)
+		b = chain.AppendLink(b, r.position, t.to.Link)
 		b = binary.AppendUvarint(b, uint64(t.to.funds))
 		b = append(b, byte(len(t.key)))
 		b = append(b, t.key...)
 		if t.fee > 0 {
-			b = AppendLink(b, r.position, t.pool.Link)
+			b = chain.AppendLink(b, r.position, t.pool.Link)
 			b = binary.AppendUvarint(b, uint64(t.pool.funds))
 		}
 		if s := &t.signed; s.version > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -38,7 +39,7 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		d.Check(position == 1 && r.genesis.supply > 0 && r.genesis.seed != feeAccount)
 	case kindAccount:
 		r.account.id = d.ID()
-		r.account.link = DecodeLink(&d, position)
+		r.account.link = chain.DecodeLink(&d, position)
 		r.account.key = decodePublicKey(&d, b[1])
 		// Nobody signs for the account of the fees: with a key it could not pay.
 		d.Check(r.account.id != feeAccount || r.account.key.IsZero())
@@ -48,9 +49,9 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		t.receiver = d.ID()
 		t.amount = Coins(d.Uvarint(uint64(MaxSupply)))
 		t.fee = Coins(d.Uvarint(uint64(MaxSupply)))
-		t.from.Link = DecodeLink(&d, position)
+		t.from.Link = chain.DecodeLink(&d, position)
 		t.from.funds = Coins(d.Uvarint(uint64(MaxSupply)))
-		t.to.Link = DecodeLink(&d, position)
+		t.to.Link = chain.DecodeLink(&d, position)
 		t.to.funds = Coins(d.Uvarint(uint64(MaxSupply)))
 		t.key = string(d.Bytes(uint64(d.Byte())))
 		t.pool, t.signed = party{}, signedPart{}
@@ -137,7 +138,7 @@ func maxVersion(kind byte) byte {
 // decodeFeeAndSignature reads what version 2 of a transfer adds.
 func decodeFeeAndSignature(d *wire.Decoder, position uint64, t *transferRecord) {
 	if t.fee > 0 {
-		t.pool.Link = DecodeLink(d, position)
+		t.pool.Link = chain.DecodeLink(d, position)
 		t.pool.funds = Coins(d.Uvarint(uint64(MaxSupply)))
 	}
 	if len(d.B) > 0 {

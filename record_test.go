@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -38,14 +39,14 @@ func exampleRecords() []record {
 	records := []record{
 		{position: 1, kind: kindGenesis, time: at, genesis: genesisRecord{
 			ledger: uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), supply: DefaultSupply, seed: seed}},
-		{position: 2, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: ann, link: Link{Prev: 1, Jump: 1, Ordinal: 2}}},
+		{position: 2, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: ann, link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}}},
 		{position: 3, kind: kindTransfer, time: at + 1_500_000, transfer: transferRecord{
 			sender: seed, receiver: ann, amount: 300, key: "welcome-1",
-			from: party{Link{Ordinal: 1}, 99_700}, to: party{Link{Ordinal: 1}, 300}}},
+			from: party{chain.Link{Ordinal: 1}, 99_700}, to: party{chain.Link{Ordinal: 1}, 300}}},
 		{position: 4, kind: kindToken, time: at + 2_000_000, token: tok},
 		{position: 5, kind: kindRevocation, time: at + 3_000_000, revocation: revocationRecord{account: ann, token: 4}},
 		{position: 6, kind: kindInvite, time: at + 4_000_000, invite: inv},
-		{position: 7, kind: kindAccount, time: at + 5_000_000, account: accountRecord{id: bob, link: Link{Prev: 2, Ordinal: 3}}},
+		{position: 7, kind: kindAccount, time: at + 5_000_000, account: accountRecord{id: bob, link: chain.Link{Prev: 2, Ordinal: 3}}},
 		{position: 8, kind: kindToken, time: at + 5_000_000, token: bobs},
 		{position: 9, kind: kindInviteEnd, time: at + 5_000_000, inviteEnd: inviteEndRecord{invite: 6, account: bob}},
 	}
@@ -77,16 +78,16 @@ func exampleRules(before []record) []record {
 	}
 	day := dayOf(at) + 2
 	return []record{
-		{position: 10, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: carol, key: firstPublic, link: Link{Prev: 7, Jump: 7, Ordinal: 4}}},
-		{position: 11, kind: kindAccount, time: at + 2_000_000, account: accountRecord{id: feeAccount, link: Link{Prev: 10, Jump: 10, Ordinal: 5}}},
+		{position: 10, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: carol, key: firstPublic, link: chain.Link{Prev: 7, Jump: 7, Ordinal: 4}}},
+		{position: 11, kind: kindAccount, time: at + 2_000_000, account: accountRecord{id: feeAccount, link: chain.Link{Prev: 10, Jump: 10, Ordinal: 5}}},
 		{position: 12, kind: kindFeePolicy, time: at + 2_000_000, policy: FeePolicy{Flat: 1, BasisPoints: 25, Max: 20, Exempt: []uuid.UUID{bob}}},
 		{position: 13, kind: kindTransfer, time: at + 3_000_000, transfer: transferRecord{
 			sender: seed, receiver: carol, amount: 50,
-			from: party{Link{Prev: 3, Jump: 3, Ordinal: 2}, 99_650}, to: party{Link{Ordinal: 1}, 50}}},
+			from: party{chain.Link{Prev: 3, Jump: 3, Ordinal: 2}, 99_650}, to: party{chain.Link{Ordinal: 1}, 50}}},
 		{position: 14, kind: kindTransfer, time: at + 4_000_000, transfer: transferRecord{
 			sender: carol, receiver: ann, amount: 10, fee: 2, key: "lunch",
-			from: party{Link{Prev: 13, Jump: 13, Ordinal: 2}, 38}, to: party{Link{Prev: 3, Jump: 3, Ordinal: 2}, 310},
-			pool:   party{Link{Ordinal: 1}, 2},
+			from: party{chain.Link{Prev: 13, Jump: 13, Ordinal: 2}, 38}, to: party{chain.Link{Prev: 3, Jump: 3, Ordinal: 2}, 310},
+			pool:   party{chain.Link{Ordinal: 1}, 2},
 			signed: signedPart{version: 1, maxFee: 2, notAfter: at + 60_000_000, signature: signature.Bytes}}},
 		{position: 15, kind: kindKey, time: at + 5_000_000, key: keyRecord{account: carol, version: 1, key: secondPublic, old: old, new: fresh}},
 		{position: 16, kind: kindStipend, time: day * microsPerDay, stipend: stipendRecord{
@@ -94,7 +95,7 @@ func exampleRules(before []record) []record {
 			hash: hashPayees([]uuid.UUID{carol})}},
 		{position: 17, kind: kindTransfer, time: day*microsPerDay + 200, transfer: transferRecord{
 			sender: feeAccount, receiver: carol, amount: 2,
-			from: party{Link{Prev: 14, Jump: 14, Ordinal: 2}, 0}, to: party{Link{Prev: 14, Jump: 0, Ordinal: 3}, 40}}},
+			from: party{chain.Link{Prev: 14, Jump: 14, Ordinal: 2}, 0}, to: party{chain.Link{Prev: 14, Jump: 0, Ordinal: 3}, 40}}},
 	}
 }
 
@@ -177,7 +178,7 @@ func TestRecordsOfOneMeaning(t *testing.T) {
 		"sender is receiver":   {change(func(r *record) { r.transfer.receiver = r.transfer.sender }), store.ErrCorrupt},
 		"ordinal 0":            {change(func(r *record) { r.transfer.to.Ordinal = 0 }), store.ErrCorrupt},
 		"ordinal 2, no link":   {change(func(r *record) { r.transfer.to.Ordinal = 2 }), store.ErrCorrupt},
-		"link before 1":        {change(func(r *record) { r.transfer.to.Link = Link{Prev: ^uint64(0), Jump: 0, Ordinal: 2} }), store.ErrCorrupt},
+		"link before 1":        {change(func(r *record) { r.transfer.to.Link = chain.Link{Prev: ^uint64(0), Jump: 0, Ordinal: 2} }), store.ErrCorrupt},
 		"a key with a space":   {change(func(r *record) { r.transfer.key = "a b" }), store.ErrCorrupt},
 		"a time after 9999":    {change(func(r *record) { r.time = wire.MaxTime + 1 }), store.ErrCorrupt},
 		"a longer number":      {reseal(3, longer), store.ErrCorrupt},
@@ -329,22 +330,6 @@ func TestIDs(t *testing.T) {
 	for _, id := range []uuid.UUID{{}, DefaultSeedAccount(), idAt(5, 0), uuid.MustParse("0182a1ad-43e0-73e8-8000-000000000005")} {
 		if _, _, ok := positionOf(id); ok {
 			t.Errorf("%s: got a position, want none", id)
-		}
-	}
-}
-
-// TestTreeSize compares with the sizes of the trees in a list that is built
-// one by one.
-func TestTreeSize(t *testing.T) {
-	var sizes []int64 // of the trees, the newest last
-	for n := int64(1); n < 5000; n++ {
-		if k := len(sizes); k >= 2 && sizes[k-1] == sizes[k-2] {
-			sizes = append(sizes[:k-2], 2*sizes[k-1]+1)
-		} else {
-			sizes = append(sizes, 1)
-		}
-		if got, want := TreeSize(n), sizes[len(sizes)-1]; got != want {
-			t.Fatalf("treeSize(%d): got %d, want %d", n, got, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -352,9 +353,9 @@ func (l *Ledger) count(r *record) error {
 	case kindGenesis, kindAccount:
 		got := r.account.link
 		if r.kind == kindGenesis {
-			got = Link{Ordinal: 1}
+			got = chain.Link{Ordinal: 1}
 		}
-		want, opened := Push(b.opened, b.accounts, r.position)
+		want, opened := chain.Push(b.opened, b.accounts, r.position)
 		if got != want {
 			return fmt.Errorf("%w: record %d has %+v in the chain of accounts, it follows %+v", store.ErrCorrupt, r.position, got, want)
 		}

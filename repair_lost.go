@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -86,7 +87,7 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 		switch r.kind {
 		case kindTransfer:
 			t := &r.transfer
-			parties := map[uuid.UUID]Link{t.sender: t.from.Link, t.receiver: t.to.Link}
+			parties := map[uuid.UUID]chain.Link{t.sender: t.from.Link, t.receiver: t.to.Link}
 			if t.fee > 0 {
 				parties[feeAccount] = t.pool.Link
 			}

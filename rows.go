@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -140,7 +141,7 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 	a.funds = Coins(d.Uvarint(uint64(MaxSupply)))
 	a.count = int64(d.Uvarint(wire.MaxPosition))
 	packed := d.B
-	DecodeRoots(&d, a.count) // in memory they are as they are here
+	chain.DecodeRoots(&d, a.count) // in memory they are as they are here
 	a.setPacked(packed[:len(packed)-len(d.B)])
 	n := int(d.Byte())
 	d.Check(n <= MaxTokens)
@@ -222,7 +223,7 @@ func appendStateRow(b []byte, folded uint64, s *books) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(s.time))
 	b = binary.AppendUvarint(b, uint64(s.accounts))
 	b = binary.AppendUvarint(b, uint64(s.transactions))
-	b = AppendRoots(b, s.opened)
+	b = chain.AppendRoots(b, s.opened)
 	if s.policy != nil {
 		b = binary.AppendUvarint(b, s.policy.position)
 		b = binary.AppendUvarint(b, s.stipend.at())
@@ -241,7 +242,7 @@ func decodeStateRow(value []byte) (folded uint64, s books, err error) {
 	s.time = int64(d.Uint64(wire.MaxTime))
 	s.accounts = int64(d.Uvarint(wire.MaxPosition))
 	s.transactions = int64(d.Uvarint(wire.MaxPosition))
-	s.opened = DecodeRoots(&d, s.accounts)
+	s.opened = chain.DecodeRoots(&d, s.accounts)
 	if len(d.B) > 0 {
 		// What their records say is read from these: see [Ledger.readRules].
 		s.policy = &feePolicyAt{position: d.Uvarint(s.position)}

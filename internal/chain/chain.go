@@ -1,4 +1,16 @@
-package capycoin
+// Package chain has skew-binary lists through a journal: each record names the position
+// of the record before it in its chain, and of one further back, the jump pointer. They
+// make a random-access list (Eugene W. Myers, "An applicative random-access stack",
+// Information Processing Letters 17, 1983): any of n records is O(log n) reads away from
+// the last one, and adding one takes no read at all. The transactions of an account are
+// such a chain, and so are the records that open accounts.
+//
+// A [Link] is a record's place in a chain, [Push] and [PushPacked] add one, [Seek] and
+// [First] go back along it, over any way to read a link.
+//
+// It knows nothing of records or stores: who reads a link, and where, is the caller's.
+// It has no state and no locks.
+package chain
 
 import (
 	"encoding/binary"
@@ -9,7 +21,7 @@ import (
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
-// The roots of a chain (see history.go) are the records that its next record
+// The roots of a chain are the records that its next record
 // may have to name. In memory and in rows they are packed: the position of the
 // head as a uvarint, then how much further back each next one is. A new record
 // becomes the head, so it is put in front and the rest stays as it is.
@@ -31,7 +43,7 @@ func Push(roots []uint64, n int64, position uint64) (Link, []uint64) {
 	return l, append(roots, position)
 }
 
-// PushPacked is pushRoot for packed roots. They stay in their room if that is
+// PushPacked is Push for packed roots. They stay in their room if that is
 // large enough.
 func PushPacked(b []byte, n int64, position uint64) (Link, []byte) {
 	l := Link{Ordinal: n + 1}
@@ -89,7 +101,7 @@ func AppendRoots(b []byte, roots []uint64) []byte {
 	return b
 }
 
-// UnpackRoots undoes appendRoots.
+// UnpackRoots undoes AppendRoots.
 func UnpackRoots(b []byte) (roots []uint64) {
 	for at := uint64(0); len(b) > 0; {
 		var v uint64
@@ -104,13 +116,14 @@ func UnpackRoots(b []byte) (roots []uint64) {
 	return roots
 }
 
-// Link is a record's place in a chain (see history.go): the positions of the
+// Link is a record's place in a chain : the positions of the
 // record before it and of its jump pointer, 0 for none, and its ordinal from 1.
 type Link struct {
 	Prev, Jump uint64
 	Ordinal    int64
 }
 
+// AppendLink appends the link of the record at a position; DecodeLink takes it.
 func AppendLink(b []byte, position uint64, l Link) []byte {
 	b = wire.AppendBack(b, position, l.Prev)
 	b = wire.AppendBack(b, position, l.Jump)
@@ -213,6 +226,7 @@ func First(head uint64, count int64, step func(position uint64, ordinal int64) (
 	return l.Ordinal, nil
 }
 
+// String says where a record is linked to.
 func (l Link) String() string {
 	return fmt.Sprintf("record %d and %d as its %d-th", l.Prev, l.Jump, l.Ordinal)
 }
