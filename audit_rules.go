@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -85,7 +86,7 @@ func (a *auditor) signed(r *record, from uint32) {
 	}
 	c := &a.checks
 	start := len(c.arena)
-	c.arena = appendTransferMessage(c.arena, a.l.genesis.ledger, s.version, t.sender, t.receiver, t.amount, s.maxFee, s.notAfter, t.key)
+	c.arena = sign.AppendTransfer(c.arena, a.l.genesis.ledger, s.version, t.sender, t.receiver, int64(t.amount), int64(s.maxFee), s.notAfter, t.key)
 	c.add(r, t.sender, &key.public, start, &s.signature, "the transfer")
 }
 
@@ -104,7 +105,7 @@ func (a *auditor) key(r *record) (slot uint32) {
 	default:
 		c := &a.checks
 		start := len(c.arena)
-		c.arena = appendKeyChangeMessage(c.arena, a.l.genesis.ledger, k.account, k.version, &k.key)
+		c.arena = sign.AppendKeyChange(c.arena, a.l.genesis.ledger, k.account, k.version, k.key)
 		c.add(r, k.account, &old.public, start, &k.old, "the change of its key, by the old one,")
 		c.add(r, k.account, &k.key, start, &k.new, "the change of its key, by the new one,")
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -87,7 +88,7 @@ var (
 	ErrSignatureRequired = errors.New("capycoin: the sender's signature is missing")
 	// ErrInvalidSignature: it is not what the sender's present key signs for this
 	// transfer in this ledger, or the sender has no key.
-	ErrInvalidSignature = errors.New("capycoin: invalid signature")
+	ErrInvalidSignature = sign.ErrInvalidSignature
 	// ErrSignatureExpired: the ledger's time is after the signature's NotAfter.
 	ErrSignatureExpired = errors.New("capycoin: the signature has expired")
 	// ErrSignatureTooLong: its NotAfter is more than [MaxSignatureLife] after the
@@ -119,7 +120,7 @@ var (
 var (
 	// ErrBadPublicKey: it is not the encoding of a point of the curve, or not its
 	// only one, or the point's order is small; see [PublicKey.Check].
-	ErrBadPublicKey = errors.New("capycoin: not a public key")
+	ErrBadPublicKey = sign.ErrBadPublicKey
 	// ErrNoKey: the account was opened without a public key, and stays so.
 	ErrNoKey = errors.New("capycoin: the account has no public key")
 	// ErrKeyVersion: the change names a version that is not the key's.

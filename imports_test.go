@@ -104,8 +104,9 @@ var arrows = map[string][]string{
 	"store":          {},
 	"internal/wire":  {"store"},
 	"internal/chain": {"internal/wire"},
+	"internal/sign":  {},
 
-	"":          {"store", "internal/wire", "internal/chain"},
+	"":          {"store", "internal/wire", "internal/chain", "internal/sign"},
 	"storetest": {""},
 
 	"httpapi":          {""},

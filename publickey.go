@@ -4,9 +4,9 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
-	"math/big"
-	"slices"
 	"strings"
+
+	"github.com/capycoin/capycoin/internal/sign"
 )
 
 // PublicKey is an account's Ed25519 public key, as RFC 8032 (section 5.1.5)
@@ -24,7 +24,7 @@ var publicKeyText = base64.StdEncoding.Strict()
 // are not 32, or [PublicKey.Check] refuses them.
 func NewPublicKey(b []byte) (PublicKey, error) {
 	if len(b) != ed25519.PublicKeySize {
-		return PublicKey{}, fmt.Errorf("%w: it has %d bytes, not %d", ErrBadPublicKey, len(b), ed25519.PublicKeySize)
+		return PublicKey{}, fmt.Errorf("%w: it has %d bytes, not %d", sign.ErrBadPublicKey, len(b), ed25519.PublicKeySize)
 	}
 	k := PublicKey(b)
 	if err := k.Check(); err != nil {
@@ -40,7 +40,7 @@ func ParsePublicKey(s string) (PublicKey, error) {
 	b, err := publicKeyText.DecodeString(s)
 	// The decoder passes over line breaks.
 	if err != nil || strings.ContainsAny(s, "\r\n") {
-		return PublicKey{}, fmt.Errorf("%w: it is not base64 with padding", ErrBadPublicKey)
+		return PublicKey{}, fmt.Errorf("%w: it is not base64 with padding", sign.ErrBadPublicKey)
 	}
 	return NewPublicKey(b)
 }
@@ -63,55 +63,4 @@ func (k PublicKey) IsZero() bool { return k == PublicKey{} }
 //
 // What it can't see is whether anybody has the private key. It takes some ten
 // microseconds, which is for when a key is set and not for every signature.
-func (k PublicKey) Check() error {
-	odd := k[31]>>7 == 1
-	b := k
-	b[31] &= 0x7f
-	slices.Reverse(b[:])
-	y := new(big.Int).SetBytes(b[:])
-	if y.Cmp(fieldPrime) >= 0 {
-		return fmt.Errorf("%w: it is not canonical, y is not below 2^255-19", ErrBadPublicKey)
-	}
-	// The curve is -x² + y² = 1 + d·x²·y², so x² = (y² - 1) / (d·y² + 1). The
-	// divisor is never 0, since -1/d is no square.
-	yy := new(big.Int).Mul(y, y)
-	yy.Mod(yy, fieldPrime)
-	dividend := new(big.Int).Sub(yy, bigOne)
-	if dividend.Sign() == 0 && odd {
-		return fmt.Errorf("%w: it is not canonical, x is 0 and said to be odd", ErrBadPublicKey)
-	}
-	if smallOrder(yy) {
-		return fmt.Errorf("%w: its order is small", ErrBadPublicKey)
-	}
-	// A fraction is a square where the product is: they differ by a square.
-	divisor := new(big.Int).Mul(curveD, yy)
-	divisor.Add(divisor, bigOne)
-	if big.Jacobi(dividend.Mul(dividend, divisor), fieldPrime) < 0 {
-		return fmt.Errorf("%w: it is not on the curve", ErrBadPublicKey)
-	}
-	return nil
-}
-
-// Edwards25519 (RFC 8032, section 5.1): the prime of its field, and its d, which
-// is -121665/121666. Nothing changes them.
-var (
-	bigOne     = big.NewInt(1)
-	fieldPrime = new(big.Int).Sub(new(big.Int).Lsh(bigOne, 255), big.NewInt(19))
-	curveD     = func() *big.Int {
-		d := new(big.Int).ModInverse(big.NewInt(121_666), fieldPrime)
-		return d.Mod(d.Mul(d, big.NewInt(-121_665)), fieldPrime)
-	}()
-)
-
-// smallOrder says whether a point with this y², below p, has an order that divides
-// 8. The order is 1 where y = 1, 2 where y = -1, and 4 where y = 0. It is 8 where the
-// double of the point has y = 0; that is where x² = -y², and with the equation of
-// the curve d·y⁴ + 2·y² = 1.
-func smallOrder(yy *big.Int) bool {
-	if yy.Sign() == 0 || yy.Cmp(bigOne) == 0 {
-		return true
-	}
-	sum := new(big.Int).Mul(curveD, yy)
-	sum.Mul(sum.Add(sum, big.NewInt(2)), yy)
-	return sum.Mod(sum, fieldPrime).Cmp(bigOne) == 0
-}
+func (k PublicKey) Check() error { return sign.CheckKey(k) }

@@ -3,38 +3,13 @@ package capycoin
 import (
 	"bytes"
 	"crypto/ed25519"
-	"encoding/binary"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
-)
-
-// What is signed is a byte string that no other transfer or change of a key has.
-// All integers are big-endian, ids are the 16 bytes of a UUID; docs/signing.md has
-// examples in hexadecimal.
-//
-//	transfer    "capycoin/transfer/v1\n" · ledger id 16 · key version 4 ·
-//	            sender 16 · receiver 16 · amount 8 · max fee 8 ·
-//	            not after 8 (µs since 1970) · key length 1 · idempotency key
-//	key change  "capycoin/key/v1\n" · ledger id 16 · account 16 ·
-//	            current key version 4 · new public key 32
-//
-// The first line names what is signed and its form; neither is the beginning of the
-// other, so a signature of one kind is none of the other. The ledger id keeps a
-// signature from being used in another ledger, and the key version from being used
-// once the key was changed, even if an earlier key comes back. In a transfer
-// everything has a fixed length up to the key, which has its length before it.
-const (
-	transferDomain = "capycoin/transfer/v1\n"
-	keyDomain      = "capycoin/key/v1\n"
-
-	// maxTransferMessage is the length of what is signed for a transfer with the
-	// longest key.
-	maxTransferMessage = len(transferDomain) + 16 + 4 + 16 + 16 + 8 + 8 + 8 + 1 + MaxKeyLen
-	keyChangeMessage   = len(keyDomain) + 16 + 16 + 4 + ed25519.PublicKeySize
 )
 
 // SignTransfer signs a transfer with the sender's private key, for one ledger
@@ -58,7 +33,7 @@ func SignTransfer(ledger uuid.UUID, version uint32, t Transfer, notAfter time.Ti
 	}
 	micros := notAfter.UnixMicro()
 	s.NotAfter = wire.TimeOf(micros)
-	m := appendTransferMessage(nil, ledger, version, t.Sender, t.Receiver, t.Amount, *t.MaxFee, micros, t.Key)
+	m := sign.AppendTransfer(nil, ledger, version, t.Sender, t.Receiver, int64(t.Amount), int64(*t.MaxFee), micros, t.Key)
 	copy(s.Bytes[:], ed25519.Sign(key, m))
 	return s, nil
 }
@@ -84,7 +59,7 @@ func VerifyTransfer(ledger uuid.UUID, version uint32, t Transfer, key PublicKey)
 		return err
 	}
 	if !verifyTransfer(ledger, version, &t, &key) {
-		return ErrInvalidSignature
+		return sign.ErrInvalidSignature
 	}
 	return nil
 }
@@ -110,25 +85,8 @@ func checkSignedForm(t *Transfer) error {
 // verifyTransfer is VerifyTransfer for a transfer whose form is checked and a key
 // that was checked when it was set.
 func verifyTransfer(ledger uuid.UUID, version uint32, t *Transfer, key *PublicKey) bool {
-	var buf [maxTransferMessage]byte // on the stack
-	m := appendTransferMessage(buf[:0], ledger, version, t.Sender, t.Receiver, t.Amount, *t.MaxFee, t.Signature.NotAfter.UnixMicro(), t.Key)
-	return ed25519.Verify(key[:], m, t.Signature.Bytes[:])
-}
-
-// appendTransferMessage appends what is signed for a transfer. The key has at most
-// MaxKeyLen bytes; the numbers are written in two's complement, so that whatever
-// they are, no two transfers have the same string.
-func appendTransferMessage(b []byte, ledger uuid.UUID, version uint32, sender, receiver uuid.UUID, amount, maxFee Coins, notAfter int64, key string) []byte {
-	b = append(b, transferDomain...)
-	b = append(b, ledger[:]...)
-	b = binary.BigEndian.AppendUint32(b, version)
-	b = append(b, sender[:]...)
-	b = append(b, receiver[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(amount))
-	b = binary.BigEndian.AppendUint64(b, uint64(maxFee))
-	b = binary.BigEndian.AppendUint64(b, uint64(notAfter))
-	b = append(b, byte(len(key)))
-	return append(b, key...)
+	return sign.TransferIsBy((*[ed25519.PublicKeySize]byte)(key), &t.Signature.Bytes, ledger, version, t.Sender, t.Receiver,
+		int64(t.Amount), int64(*t.MaxFee), t.Signature.NotAfter.UnixMicro(), t.Key)
 }
 
 // KeyChange asks to give an account another public key. Both keys sign it: the old
@@ -161,7 +119,7 @@ func SignKeyChange(ledger, account uuid.UUID, version uint32, newKey PublicKey, 
 	if err := checkPrivateKey(key); err != nil {
 		return s, err
 	}
-	copy(s[:], ed25519.Sign(key, appendKeyChangeMessage(nil, ledger, account, version, &newKey)))
+	copy(s[:], ed25519.Sign(key, sign.AppendKeyChange(nil, ledger, account, version, newKey)))
 	return s, nil
 }
 
@@ -177,24 +135,7 @@ func VerifyKeyChange(ledger uuid.UUID, c KeyChange, oldKey PublicKey) error {
 	if err := oldKey.Check(); err != nil {
 		return fmt.Errorf("the old key: %w", err)
 	}
-	var buf [keyChangeMessage]byte
-	m := appendKeyChangeMessage(buf[:0], ledger, c.Account, c.Version, &c.NewKey)
-	if !ed25519.Verify(oldKey[:], m, c.OldSignature[:]) {
-		return fmt.Errorf("the old key: %w", ErrInvalidSignature)
-	}
-	if !ed25519.Verify(c.NewKey[:], m, c.NewSignature[:]) {
-		return fmt.Errorf("the new key: %w", ErrInvalidSignature)
-	}
-	return nil
-}
-
-// appendKeyChangeMessage appends what both keys sign for a change of the key.
-func appendKeyChangeMessage(b []byte, ledger, account uuid.UUID, version uint32, newKey *PublicKey) []byte {
-	b = append(b, keyDomain...)
-	b = append(b, ledger[:]...)
-	b = append(b, account[:]...)
-	b = binary.BigEndian.AppendUint32(b, version)
-	return append(b, newKey[:]...)
+	return sign.CheckKeyChange(&c.OldSignature, &c.NewSignature, oldKey, c.NewKey, ledger, c.Account, c.Version)
 }
 
 // checkPrivateKey returns an ErrMalformedSignature if the key is not a seed and the

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/sign"
 )
 
 var (
@@ -94,7 +96,7 @@ func TestSignatureIsForOneTransfer(t *testing.T) {
 	}
 	check := func(name string, w world) {
 		t.Helper()
-		if err := VerifyTransfer(w.ledger, w.version, w.t, w.key); !errors.Is(err, ErrInvalidSignature) {
+		if err := VerifyTransfer(w.ledger, w.version, w.t, w.key); !errors.Is(err, sign.ErrInvalidSignature) {
 			t.Errorf("%s: got %v, want ErrInvalidSignature", name, err)
 		}
 	}
@@ -227,18 +229,18 @@ func TestBadKeys(t *testing.T) {
 	c := signedChange(t, 1, private, next)
 	for _, digits := range smallPoints {
 		bad := mustKey(digits)
-		if err := VerifyTransfer(signingLedger, 1, tr, bad); !errors.Is(err, ErrBadPublicKey) {
+		if err := VerifyTransfer(signingLedger, 1, tr, bad); !errors.Is(err, sign.ErrBadPublicKey) {
 			t.Errorf("the public key %s: a transfer: got %v, want ErrBadPublicKey", digits, err)
 		}
-		if s, err := SignKeyChange(signingLedger, signingAnn, 1, bad, private); s != [64]byte{} || !errors.Is(err, ErrBadPublicKey) {
+		if s, err := SignKeyChange(signingLedger, signingAnn, 1, bad, private); s != [64]byte{} || !errors.Is(err, sign.ErrBadPublicKey) {
 			t.Errorf("the public key %s: a change: got %x, %v, want ErrBadPublicKey", digits, s, err)
 		}
-		if err := VerifyKeyChange(signingLedger, c, bad); !errors.Is(err, ErrBadPublicKey) || !strings.Contains(err.Error(), "old") {
+		if err := VerifyKeyChange(signingLedger, c, bad); !errors.Is(err, sign.ErrBadPublicKey) || !strings.Contains(err.Error(), "old") {
 			t.Errorf("the old key %s: got %v, want ErrBadPublicKey", digits, err)
 		}
 		badChange := c
 		badChange.NewKey = bad
-		if err := VerifyKeyChange(signingLedger, badChange, public); !errors.Is(err, ErrBadPublicKey) || !strings.Contains(err.Error(), "new") {
+		if err := VerifyKeyChange(signingLedger, badChange, public); !errors.Is(err, sign.ErrBadPublicKey) || !strings.Contains(err.Error(), "new") {
 			t.Errorf("the new key %s: got %v, want ErrBadPublicKey", digits, err)
 		}
 	}
@@ -291,7 +293,7 @@ func TestKeyChange(t *testing.T) {
 	} {
 		bad := c
 		tt.change(&bad)
-		if err := VerifyKeyChange(tt.ledger, bad, tt.old); !errors.Is(err, ErrInvalidSignature) || !strings.Contains(err.Error(), "the "+tt.whose+" key") {
+		if err := VerifyKeyChange(tt.ledger, bad, tt.old); !errors.Is(err, sign.ErrInvalidSignature) || !strings.Contains(err.Error(), "the "+tt.whose+" key") {
 			t.Errorf("%s: got %v, want ErrInvalidSignature of the %s key", name, err, tt.whose)
 		}
 	}
@@ -300,14 +302,14 @@ func TestKeyChange(t *testing.T) {
 // TestMessageOfTransferIsNoOther: what is signed for a transfer is nothing that is
 // signed for a change of a key, whatever is in either.
 func TestMessageOfTransferIsNoOther(t *testing.T) {
-	if strings.HasPrefix(transferDomain, keyDomain) || strings.HasPrefix(keyDomain, transferDomain) {
-		t.Errorf("%q and %q: one begins the other", transferDomain, keyDomain)
+	if strings.HasPrefix(sign.TransferDomain, sign.KeyChangeDomain) || strings.HasPrefix(sign.KeyChangeDomain, sign.TransferDomain) {
+		t.Errorf("%q and %q: one begins the other", sign.TransferDomain, sign.KeyChangeDomain)
 	}
-	if got := len(appendTransferMessage(nil, uuid.UUID{}, 0, uuid.UUID{}, uuid.UUID{}, 0, 0, 0, strings.Repeat("k", MaxKeyLen))); got != maxTransferMessage {
-		t.Errorf("the longest message has %d bytes, not %d", got, maxTransferMessage)
+	if got := len(sign.AppendTransfer(nil, uuid.UUID{}, 0, uuid.UUID{}, uuid.UUID{}, 0, 0, 0, strings.Repeat("k", MaxKeyLen))); got != sign.MaxTransferLen {
+		t.Errorf("the longest message has %d bytes, not %d", got, sign.MaxTransferLen)
 	}
-	if got := len(appendKeyChangeMessage(nil, uuid.UUID{}, uuid.UUID{}, 0, new(PublicKey))); got != keyChangeMessage {
-		t.Errorf("the message of a change has %d bytes, not %d", got, keyChangeMessage)
+	if got := len(sign.AppendKeyChange(nil, uuid.UUID{}, uuid.UUID{}, 0, PublicKey{})); got != sign.KeyChangeLen {
+		t.Errorf("the message of a change has %d bytes, not %d", got, sign.KeyChangeLen)
 	}
 }
 
@@ -357,7 +359,7 @@ type signedFields struct {
 }
 
 func (f *signedFields) message() []byte {
-	return appendTransferMessage(nil, f.ledger, f.version, f.sender, f.receiver, f.amount, f.maxFee, f.notAfter, f.key)
+	return sign.AppendTransfer(nil, f.ledger, f.version, f.sender, f.receiver, int64(f.amount), int64(f.maxFee), f.notAfter, f.key)
 }
 
 // readTransferMessage reads the fields of what is signed for a transfer from where
@@ -394,7 +396,7 @@ func FuzzTransferMessage(f *testing.F) {
 		if err != nil || got != fields {
 			t.Fatalf("got %+v, %v, want %+v", got, err, fields)
 		}
-		if longer := appendTransferMessage([]byte("before"), fields.ledger, version, fields.sender, fields.receiver, fields.amount, fields.maxFee, notAfter, fields.key); string(longer) != "before"+string(m) {
+		if longer := sign.AppendTransfer([]byte("before"), fields.ledger, version, fields.sender, fields.receiver, int64(fields.amount), int64(fields.maxFee), notAfter, fields.key); string(longer) != "before"+string(m) {
 			t.Fatalf("appended it is %x, want %x", longer, m)
 		}
 		others := map[string]signedFields{}

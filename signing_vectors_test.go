@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -124,7 +125,7 @@ func makeVectors(t *testing.T) signingVectors {
 		{"the same key", ann, ann, math.MaxUint32 - 1},
 	} {
 		c := KeyChange{Account: signingAnn, Version: x.version, NewKey: PublicKey(x.new[32:])}
-		message := appendKeyChangeMessage(nil, signingLedger, c.Account, c.Version, &c.NewKey)
+		message := sign.AppendKeyChange(nil, signingLedger, c.Account, c.Version, c.NewKey)
 		c = signedChange(t, x.version, x.old, x.new)
 		v.KeyChanges = append(v.KeyChanges, keyChangeVector{
 			Name: x.name, OldSeed: hex.EncodeToString(x.old.Seed()), OldPublicKey: PublicKey(x.old[32:]).String(),
@@ -373,7 +374,7 @@ func TestVectorsFromOutside(t *testing.T) {
 	}
 	for _, x := range v.BadSignatures {
 		m := message(x)
-		if err := verify(x); !errors.Is(err, ErrInvalidSignature) {
+		if err := verify(x); !errors.Is(err, sign.ErrInvalidSignature) {
 			t.Errorf("%s: got %v, want ErrInvalidSignature", x.Name, err)
 		}
 		key, s := bytesOf(t, of64, x.PublicKey, 32), bytesOf(t, of64, x.Signature, 64)
@@ -408,7 +409,7 @@ func TestVectorsFromOutside(t *testing.T) {
 		if says == "small order" {
 			says = "its order is small"
 		}
-		if !errors.Is(err, ErrBadPublicKey) || !strings.Contains(err.Error(), says) {
+		if !errors.Is(err, sign.ErrBadPublicKey) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s %s: got %v", x.Name, x.PublicKey, err)
 		}
 	}

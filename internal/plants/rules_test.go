@@ -11,11 +11,11 @@ var rules = []plant{{
 	pkg: ".", test: "TestKeyRace", says: `signature: the transfer is by version`,
 }, {
 	name: "fee-is-not-signed", shows: "signatures",
-	file: "signing.go", edits: []edit{{`AppendUint64(b, uint64(maxFee))`, `AppendUint64(b, 0*uint64(maxFee))`}},
+	file: "internal/sign/message.go", edits: []edit{{`AppendUint64(b, uint64(maxFee))`, `AppendUint64(b, 0*uint64(maxFee))`}},
 	pkg: ".", test: "TestSignedTransfer", says: `alone: <nil>, want capycoin: invalid signature`,
 }, {
 	name: "identity-is-a-key", shows: "signatures",
-	file: "publickey.go", edits: []edit{{`if smallOrder(yy) {`, `if false && smallOrder(yy) {`}},
+	file: "internal/sign/key.go", edits: []edit{{`if smallOrder(yy) {`, `if false && smallOrder(yy) {`}},
 	pkg: ".", test: "TestSmallOrderKeysAreForged", says: `.`,
 }, {
 	name: "audit-verifies-nothing", shows: "signatures",
