@@ -194,14 +194,14 @@ func (w *auditWorld) rawRecord(t *testing.T, position uint64, change func(b []by
 		// Every commit of this world was up to three records.
 		key := binary.BigEndian.AppendUint64(nil, position)
 		k, v := journal.Cursor().Seek(key)
-		r, err := openRun(k, v)
+		r, err := OpenJournalRow(k, v)
 		if err != nil {
 			return err
 		}
 		value := []byte{v[0]}
-		for r.left > 0 {
-			at := r.first
-			b, err := r.next()
+		for r.Left > 0 {
+			at := r.First
+			b, err := r.Next()
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/capycoin/capycoin/store"
@@ -86,23 +85,16 @@ func withWitness(path string, opts *BuildOptions) BuildOptions {
 	return o
 }
 
-// sameName says whether two paths are the same, going by their text.
-func sameName(a, b string) bool {
-	absA, errA := filepath.Abs(a)
-	absB, errB := filepath.Abs(b)
-	return errA == nil && errB == nil && absA == absB
-}
-
 // build makes a file. One that resumes goes on with what it finds, and leaves
 // what it has when it is broken off.
 func build(ctx context.Context, path string, from JournalSource, resumes bool, opts BuildOptions) (rep BuildReport, err error) {
-	if err := errThere(path); err != nil {
+	if err := CheckFree(path); err != nil {
 		return rep, fmt.Errorf("making %s: %w", path, err)
 	}
 	if opts.Witness != "" {
 		// What is replaced in the end is a witness, and nothing else.
 		err := replaceable(opts.Witness)
-		if err == nil && sameName(opts.Witness, path) {
+		if err == nil && SameName(opts.Witness, path) {
 			err = &witnessError{opts.Witness, errors.New("it is the ledger's file")}
 		}
 		if err != nil {
@@ -171,7 +163,7 @@ func newBuilder(path string, opts BuildOptions) (*builder, error) {
 	b := &builder{path: path, temp: partialName(path), opts: opts}
 	var err error
 	b.store, b.position, err = openPartial(b.temp)
-	return b, markFull(err)
+	return b, MarkFull(err)
 }
 
 // follows says whether the records that are there are those of a journal, going
@@ -307,7 +299,7 @@ func (b *builder) finish(ctx context.Context) (rep BuildReport, err error) {
 	if err != nil {
 		return rep, err
 	}
-	err = markFull(b.store.publish(b.temp, b.path))
+	err = MarkFull(b.store.publish(b.temp, b.path))
 	b.store = nil
 	if err == nil && b.opts.Witness != "" {
 		// Once more: two names may be one file, and now that is a ledger.

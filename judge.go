@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -220,7 +221,7 @@ func (o *overlay) refuseSignature(t *Transfer, v verdict, key *accountKey) error
 	case s == nil:
 		return ErrSignatureRequired
 	case key == nil || !v.good || v.version != key.version:
-		return ErrInvalidSignature
+		return sign.ErrInvalidSignature
 	case s.NotAfter.UnixMicro() < o.now:
 		return ErrSignatureExpired
 	case s.NotAfter.UnixMicro() > o.now+MaxSignatureLife.Microseconds():

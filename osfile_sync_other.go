@@ -4,5 +4,5 @@ package capycoin
 
 import "os"
 
-// dataSync makes the content of a file durable.
-func dataSync(f *os.File) error { return f.Sync() }
+// DataSync makes the content of a file durable.
+func DataSync(f *os.File) error { return f.Sync() }

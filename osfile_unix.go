@@ -12,9 +12,9 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
-// lockFile takes the lock that bbolt takes later (flock(2), which the same
+// Lock takes the lock that bbolt takes later (flock(2), which the same
 // open file may take again), so that nobody writes while the file is checked.
-func lockFile(f *os.File, timeout time.Duration) error {
+func Lock(f *os.File, timeout time.Duration) error {
 	for deadline := time.Now().Add(timeout); ; time.Sleep(min(10*time.Millisecond, timeout/4)) {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
@@ -27,9 +27,9 @@ func lockFile(f *os.File, timeout time.Duration) error {
 	}
 }
 
-// sameOwner gives a file the owner of another one: whoever repairs may be root,
+// SameOwner gives a file the owner of another one: whoever repairs may be root,
 // and the server not.
-func sameOwner(path string, of fs.FileInfo) error {
+func SameOwner(path string, of fs.FileInfo) error {
 	want, ok := of.Sys().(*syscall.Stat_t)
 	info, err := os.Stat(path)
 	if err != nil || !ok {
@@ -41,8 +41,8 @@ func sameOwner(path string, of fs.FileInfo) error {
 	return os.Chown(path, int(want.Uid), int(want.Gid))
 }
 
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
+// SyncDir makes the names in a folder durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -22,16 +22,16 @@ import (
 // whole. What is neither is damage, and then nothing in the file tells whether
 // the commit that it was of had been acknowledged.
 const (
-	metaHeader   = pageHeader
+	MetaHeader   = HeaderSize
 	metaMagic    = 0xED0CDAED
 	metaVersion  = 2
-	metaPageSize = metaHeader + 8  // 4 bytes
-	metaRoot     = metaHeader + 16 // 8 bytes: the page of the root bucket
-	metaFreelist = metaHeader + 32 // 8 bytes: the page of the free list
-	metaPages    = metaHeader + 40 // 8 bytes: how many pages the file has
-	metaTxid     = metaHeader + 48 // 8 bytes
-	metaSum      = metaHeader + 56 // 8 bytes: FNV-1a of the meta up to here
-	metaEnd      = metaHeader + 64
+	MetaPageSize = MetaHeader + 8  // 4 bytes
+	MetaRoot     = MetaHeader + 16 // 8 bytes: the page of the root bucket
+	MetaFreelist = MetaHeader + 32 // 8 bytes: the page of the free list
+	MetaPages    = MetaHeader + 40 // 8 bytes: how many pages the file has
+	MetaTxid     = MetaHeader + 48 // 8 bytes
+	MetaSum      = MetaHeader + 56 // 8 bytes: FNV-1a of the meta up to here
+	MetaEnd      = MetaHeader + 64
 
 	// bbolt takes the page size of the system: 4 KiB, 16 and 64 are in use.
 	minPageSize, maxPageSize = 1 << 10, 64 << 10
@@ -39,22 +39,22 @@ const (
 	maxPages = 1 << 44
 )
 
-type boltMeta struct {
+type Meta struct {
 	magic          bool
-	wrong          string // what is, in words; empty: nothing
-	pageSize       uint32
-	pages, txid    uint64
-	page           uint64 // 0 or 1
-	root, freelist uint64
+	Wrong          string // what is, in words; empty: nothing
+	PageSize       uint32
+	Pages, Txid    uint64
+	Page           uint64 // 0 or 1
+	Root, Freelist uint64
 }
 
-// readMeta reads the meta page that is to be number page. With mend one wrong bit
+// ReadMeta reads the meta page that is to be number page. With mend one wrong bit
 // of it is turned back first.
-func readMeta(f *os.File, page uint64, pageSize int64, mend bool) (boltMeta, error) {
-	var b [metaEnd]byte
-	m := boltMeta{page: page}
+func ReadMeta(f *os.File, page uint64, pageSize int64, mend bool) (Meta, error) {
+	var b [MetaEnd]byte
+	m := Meta{Page: page}
 	if _, err := f.ReadAt(b[:], int64(page)*pageSize); errors.Is(err, io.EOF) {
-		m.wrong = "is cut off"
+		m.Wrong = "is cut off"
 		return m, nil
 	} else if err != nil {
 		return m, err
@@ -63,19 +63,19 @@ func readMeta(f *os.File, page uint64, pageSize int64, mend bool) (boltMeta, err
 		mendMeta(b[:])
 	}
 	order := binary.NativeEndian
-	m.magic = order.Uint32(b[metaHeader:]) == metaMagic
-	m.pageSize = order.Uint32(b[metaPageSize:])
-	m.root, m.freelist = order.Uint64(b[metaRoot:]), order.Uint64(b[metaFreelist:])
-	m.pages, m.txid = order.Uint64(b[metaPages:]), order.Uint64(b[metaTxid:])
+	m.magic = order.Uint32(b[MetaHeader:]) == metaMagic
+	m.PageSize = order.Uint32(b[MetaPageSize:])
+	m.Root, m.Freelist = order.Uint64(b[MetaRoot:]), order.Uint64(b[MetaFreelist:])
+	m.Pages, m.Txid = order.Uint64(b[MetaPages:]), order.Uint64(b[MetaTxid:])
 	switch {
-	case b == [metaEnd]byte{}:
-		m.wrong = "is zeroed"
+	case b == [MetaEnd]byte{}:
+		m.Wrong = "is zeroed"
 	case !m.magic:
-		m.wrong = "does not begin as one"
-	case order.Uint64(b[metaSum:]) != metaChecksum(b[:]):
-		m.wrong = "does not match its checksum"
-	case order.Uint32(b[metaHeader+4:]) != metaVersion:
-		m.wrong = fmt.Sprintf("is of version %d of bbolt's format", order.Uint32(b[metaHeader+4:]))
+		m.Wrong = "does not begin as one"
+	case order.Uint64(b[MetaSum:]) != MetaChecksum(b[:]):
+		m.Wrong = "does not match its checksum"
+	case order.Uint32(b[MetaHeader+4:]) != metaVersion:
+		m.Wrong = fmt.Sprintf("is of version %d of bbolt's format", order.Uint32(b[MetaHeader+4:]))
 	}
 	return m, nil
 }
@@ -83,11 +83,11 @@ func readMeta(f *os.File, page uint64, pageSize int64, mend bool) (boltMeta, err
 // mendMeta turns back one bit, if a meta page matches its checksum then: by chance
 // one in 2^55 would.
 func mendMeta(b []byte) {
-	good := func() bool { return binary.NativeEndian.Uint64(b[metaSum:]) == metaChecksum(b) }
+	good := func() bool { return binary.NativeEndian.Uint64(b[MetaSum:]) == MetaChecksum(b) }
 	if good() {
 		return
 	}
-	for bit := 8 * metaHeader; bit < 8*metaEnd; bit++ {
+	for bit := 8 * MetaHeader; bit < 8*MetaEnd; bit++ {
 		b[bit/8] ^= 1 << (bit % 8)
 		if good() {
 			return
@@ -96,91 +96,91 @@ func mendMeta(b []byte) {
 	}
 }
 
-// metaChecksum is the checksum that a meta page should have.
-func metaChecksum(page []byte) uint64 {
+// MetaChecksum is the checksum that a meta page should have.
+func MetaChecksum(page []byte) uint64 {
 	sum := fnv.New64a()
-	sum.Write(page[metaHeader:metaSum])
+	sum.Write(page[MetaHeader:MetaSum])
 	return sum.Sum64()
 }
 
-// lostMetaError says that one meta page is left, which may be that of the
+// LostMetaError says that one meta page is left, which may be that of the
 // commit before the last.
-type lostMetaError struct{ what string }
+type LostMetaError struct{ What string }
 
-func (e *lostMetaError) Error() string { return fmt.Sprintf("%v: %s", store.ErrCorrupt, e.what) }
+func (e *LostMetaError) Error() string { return fmt.Sprintf("%v: %s", store.ErrCorrupt, e.What) }
 
-func (e *lostMetaError) Unwrap() []error { return []error{store.ErrCorrupt, store.ErrRolledBack} }
+func (e *LostMetaError) Unwrap() []error { return []error{store.ErrCorrupt, store.ErrRolledBack} }
 
-// checkMetas makes sure that both meta pages are whole and of transactions that
+// CheckMetas makes sure that both meta pages are whole and of transactions that
 // follow each other, as they are at any time after a crash too, and returns the
 // newer one. With an error that is [ErrRolledBack] it returns the newest there is.
 // Mend is as of readMeta.
-func checkMetas(f *os.File, mend bool) (boltMeta, error) {
-	first, err := readMeta(f, 0, 0, mend)
+func CheckMetas(f *os.File, mend bool) (Meta, error) {
+	first, err := ReadMeta(f, 0, 0, mend)
 	if err != nil {
-		return boltMeta{}, err
+		return Meta{}, err
 	}
-	var second boltMeta
-	size := int64(first.pageSize)
+	var second Meta
+	size := int64(first.PageSize)
 	switch {
-	case first.wrong != "": // the page size is not known then
+	case first.Wrong != "": // the page size is not known then
 		for size = minPageSize; err == nil; size *= 2 {
-			if second, err = readMeta(f, 1, size, mend); second.magic || size == maxPageSize {
+			if second, err = ReadMeta(f, 1, size, mend); second.magic || size == maxPageSize {
 				break
 			}
 		}
 	case size < minPageSize || size > maxPageSize || size&(size-1) != 0:
-		return boltMeta{}, fmt.Errorf("%w: meta page 0 is of a file with pages of %d bytes", store.ErrCorrupt, size)
+		return Meta{}, fmt.Errorf("%w: meta page 0 is of a file with pages of %d bytes", store.ErrCorrupt, size)
 	default:
-		second, err = readMeta(f, 1, size, mend)
+		second, err = ReadMeta(f, 1, size, mend)
 	}
 	if err != nil {
-		return boltMeta{}, err
+		return Meta{}, err
 	}
-	if second.wrong == "" && int64(second.pageSize) != size {
-		return boltMeta{}, fmt.Errorf("%w: meta page 1 is of a file with pages of %d bytes, and lies where they have %d", store.ErrCorrupt, second.pageSize, size)
+	if second.Wrong == "" && int64(second.PageSize) != size {
+		return Meta{}, fmt.Errorf("%w: meta page 1 is of a file with pages of %d bytes, and lies where they have %d", store.ErrCorrupt, second.PageSize, size)
 	}
 	if !first.magic && !second.magic {
 		if hasPages(f) {
-			return boltMeta{}, fmt.Errorf("%w: both meta pages of the file are lost", store.ErrCorrupt)
+			return Meta{}, fmt.Errorf("%w: both meta pages of the file are lost", store.ErrCorrupt)
 		}
-		return boltMeta{}, store.ErrNotLedger
+		return Meta{}, store.ErrNotLedger
 	}
 	switch {
-	case first.wrong != "" && second.wrong != "":
-		return boltMeta{}, fmt.Errorf("%w: both meta pages of the file are damaged: page 0 %s, page 1 %s", store.ErrCorrupt, first.wrong, second.wrong)
-	case first.wrong != "":
+	case first.Wrong != "" && second.Wrong != "":
+		return Meta{}, fmt.Errorf("%w: both meta pages of the file are damaged: page 0 %s, page 1 %s", store.ErrCorrupt, first.Wrong, second.Wrong)
+	case first.Wrong != "":
 		return second, oneMeta(first, second)
-	case second.wrong != "":
+	case second.Wrong != "":
 		return first, oneMeta(second, first)
 	}
 	newer, older := first, second
-	if second.txid > first.txid {
+	if second.Txid > first.Txid {
 		newer, older = second, first
 	}
-	if newer.txid-older.txid != 1 {
-		return newer, &lostMetaError{fmt.Sprintf("the meta pages are of transactions %d and %d, which do not follow each other: one is old, and the last commit may be lost",
-			older.txid, newer.txid)}
+	if newer.Txid-older.Txid != 1 {
+		return newer, &LostMetaError{What: fmt.Sprintf("the meta pages are of transactions %d and %d, which do not follow each other: one is old, and the last commit may be lost",
+			older.Txid, newer.Txid)}
 	}
 	return newer, nil
 }
 
 // oneMeta is the error of a file of whose meta pages one is left.
-func oneMeta(bad, good boltMeta) error {
-	return &lostMetaError{fmt.Sprintf("meta page %d of the file %s; meta page %d is of transaction %d, and the commit after it may be lost",
-		bad.page, bad.wrong, good.page, good.txid)}
+func oneMeta(bad, good Meta) error {
+	return &LostMetaError{What: fmt.Sprintf("meta page %d of the file %s; meta page %d is of transaction %d, and the commit after it may be lost",
+		bad.Page, bad.Wrong, good.Page, good.Txid)}
 }
 
 // hasPages says whether there are pages of bbolt where the first two behind the
 // meta pages are to be.
 func hasPages(f *os.File) bool {
 	for size := int64(minPageSize); size <= maxPageSize; size *= 2 {
-		var b [pageHeader]byte
+		var b [HeaderSize]byte
 		n := 0
 		for id := uint64(2); id < 4; id++ {
 			_, err := f.ReadAt(b[:], int64(id)*size)
-			kind := flagsOf(b[:])
-			if err == nil && binary.NativeEndian.Uint64(b[:]) == id && (kind == flagBranch || kind == flagLeaf || kind == flagFreelist) {
+			kind := Flags(b[:])
+			if err == nil && binary.NativeEndian.Uint64(b[:]) == id && (kind == FlagBranch || kind == FlagLeaf || kind == FlagFreelist) {
 				n++
 			}
 		}

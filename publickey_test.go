@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/capycoin/capycoin/internal/sign"
 )
 
 // point is a point of edwards25519, written as the textbook has it and as slow: what
@@ -219,7 +221,7 @@ func TestPublicKeyCheck(t *testing.T) {
 func sameCheck(t *testing.T, k PublicKey) error {
 	t.Helper()
 	got, want := k.Check(), checkSlowly(k)
-	if (got == nil) != (want == nil) || got != nil && (!errors.Is(got, ErrBadPublicKey) || !strings.Contains(got.Error(), words(want))) {
+	if (got == nil) != (want == nil) || got != nil && (!errors.Is(got, sign.ErrBadPublicKey) || !strings.Contains(got.Error(), words(want))) {
 		t.Errorf("%s: got %v, want %v", k, got, want)
 	}
 	return want
@@ -236,7 +238,7 @@ func TestSmallOrderKeysAreForged(t *testing.T) {
 			t.Errorf("the neutral element is no key for the message %q", m)
 		}
 	}
-	if err := k.Check(); !errors.Is(err, ErrBadPublicKey) {
+	if err := k.Check(); !errors.Is(err, sign.ErrBadPublicKey) {
 		t.Errorf("got %v, want ErrBadPublicKey", err)
 	}
 }
@@ -266,12 +268,12 @@ func TestPublicKeyText(t *testing.T) {
 		"the zero key":        (PublicKey{}).String(),
 		"the neutral element": mustKey(smallPoints[0]).String(),
 	} {
-		if k, err := ParsePublicKey(bad); !errors.Is(err, ErrBadPublicKey) || !k.IsZero() {
+		if k, err := ParsePublicKey(bad); !errors.Is(err, sign.ErrBadPublicKey) || !k.IsZero() {
 			t.Errorf("%s: got %v, %v, want no key and ErrBadPublicKey", name, k, err)
 		}
 	}
 	for _, n := range []int{0, 1, 31, 33, 64} {
-		if k, err := NewPublicKey(bytes.Repeat([]byte{0x58}, n)); !errors.Is(err, ErrBadPublicKey) || !k.IsZero() {
+		if k, err := NewPublicKey(bytes.Repeat([]byte{0x58}, n)); !errors.Is(err, sign.ErrBadPublicKey) || !k.IsZero() {
 			t.Errorf("%d bytes: got %v, %v, want no key and ErrBadPublicKey", n, k, err)
 		}
 	}

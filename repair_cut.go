@@ -62,7 +62,7 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 	name := r.path + ".cut-" + r.stamp + ".jsonl"
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, notWritable(err)
+		return nil, NotWritable(err)
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
 	line := func(rec *record) {
@@ -90,11 +90,11 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 		err = r.salvage.unsure(ctx, line)
 	}
 	if err == nil {
-		err = errors.Join(w.Flush(), f.Sync(), sameOwner(name, info))
+		err = errors.Join(w.Flush(), f.Sync(), SameOwner(name, info))
 	}
 	if err = errors.Join(err, f.Close()); err == nil && r.rep.CutRecords > 0 {
 		r.rep.CutFile = name
-		return funds, syncDir(filepath.Dir(name))
+		return funds, SyncDir(filepath.Dir(name))
 	}
 	return funds, errors.Join(err, os.Remove(name))
 }

@@ -178,11 +178,11 @@ func (s *salvage) accountRows(ctx context.Context, fn func(*account)) error {
 			continue
 		}
 		b := page
-		if more := binary.NativeEndian.Uint32(page[pageOverflow:]); flagsOf(page) == flagLeaf && more > 0 && more <= maxOverflow {
+		if more := binary.NativeEndian.Uint32(page[OverflowAt:]); Flags(page) == FlagLeaf && more > 0 && more <= MaxOverflow {
 			b = make([]byte, int64(more+1)*s.pageSize)
 			s.file.ReadAt(b, int64(pgid)*s.pageSize)
 		}
-		if flagsOf(b) != flagLeaf {
+		if Flags(b) != FlagLeaf {
 			continue
 		}
 		rowsOn(b, fn)
@@ -193,8 +193,8 @@ func (s *salvage) accountRows(ctx context.Context, fn func(*account)) error {
 // rowsOn calls fn with the accounts of the rows on a leaf. A small bucket lies
 // in a leaf of the root, and is a page there.
 func rowsOn(page []byte, fn func(*account)) {
-	pageElements(page, func(key, value []byte) {
-		if bytes.Equal(key, boltTables[store.TableAccounts]) && len(value) > 16+pageHeader && binary.NativeEndian.Uint64(value) == 0 {
+	Elements(page, func(key, value []byte) {
+		if bytes.Equal(key, boltTables[store.TableAccounts]) && len(value) > 16+HeaderSize && binary.NativeEndian.Uint64(value) == 0 {
 			rowsOn(value[16:], fn)
 		}
 		if len(key) != 16 || len(value) < 40 {

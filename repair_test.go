@@ -307,11 +307,11 @@ func TestRepairLostCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	newer := 0
-	if file[testPage+metaTxid] > file[metaTxid] {
+	if file[testPage+MetaTxid] > file[MetaTxid] {
 		newer = testPage
 	}
 	// One wrong bit can be turned back, wherever it is, and nothing is lost.
-	for bit := 8 * metaHeader; bit < 8*metaEnd; bit += 73 {
+	for bit := 8 * MetaHeader; bit < 8*MetaEnd; bit += 73 {
 		rotten := slices.Clone(file)
 		rotten[newer+bit/8] ^= 1 << (bit % 8)
 		path := damagedFile(t, rotten)
@@ -376,7 +376,7 @@ func TestRepairIgnoresUnfinished(t *testing.T) {
 		}
 	}
 	b := make([]byte, d.pageSize)
-	at := pageHeader
+	at := HeaderSize
 	for p := lost.first; p <= lost.last && at+600 < len(b); p++ {
 		var r record
 		if err := decodeRecord(&r, p, d.records[p-1]); err != nil {

@@ -35,9 +35,6 @@ const (
 	formatNumber = 4 // 1 had a row for each account and each key; 2 had no invites; 3 no public keys and fees
 	formatMagic  = "capycoin"
 
-	runRecords = 8
-	runBytes   = 1024
-
 	// boltMaxAppend bounds a commit: bbolt holds its pages in memory, and a
 	// batch of MaxBatch transfers with the longest keys has to fit.
 	boltMaxAppend = 8 << 20
@@ -207,7 +204,7 @@ func (s *boltStore) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
 	for position := after; len(records) > 0; {
 		start, n := len(arena), 0
 		arena = append(arena, 0)
-		for n < len(records) && n < runRecords && (n == 0 || len(arena)-start+len(records[n]) < runBytes) {
+		for n < len(records) && n < RowRecords && (n == 0 || len(arena)-start+len(records[n]) < RowBytes) {
 			arena = binary.AppendUvarint(arena, uint64(len(records[n])))
 			arena = append(arena, records[n]...)
 			n++

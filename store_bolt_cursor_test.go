@@ -104,13 +104,13 @@ func TestTreeCursor(t *testing.T) {
 func circle(file []byte, pageSize, pgid int) []byte {
 	file = bytes.Clone(file)
 	page := file[pgid*pageSize : (pgid+1)*pageSize]
-	clear(page[pageFlags:])
+	clear(page[FlagsAt:])
 	order := binary.NativeEndian
-	order.PutUint16(page[pageFlags:], flagBranch)
-	order.PutUint16(page[pageCount:], 1)
-	order.PutUint32(page[pageHeader:], elementSize)
-	order.PutUint32(page[pageHeader+4:], 8)
-	order.PutUint64(page[pageHeader+8:], uint64(pgid))
+	order.PutUint16(page[FlagsAt:], FlagBranch)
+	order.PutUint16(page[CountAt:], 1)
+	order.PutUint32(page[HeaderSize:], ElementSize)
+	order.PutUint32(page[HeaderSize+4:], 8)
+	order.PutUint64(page[HeaderSize+8:], uint64(pgid))
 	return file
 }
 
@@ -128,7 +128,7 @@ func TestLeafIsBranch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newest, err := checkMetas(f, false)
+	newest, err := CheckMetas(f, false)
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestLeafIsBranch(t *testing.T) {
 	}
 	refused, live := 0, 0
 	for pgid := 2; pgid < d.pages; pgid += 3 {
-		if flagsOf(d.page(d.file, pgid)) != flagLeaf || d.free[pgid] || uint64(pgid) == newest.root {
+		if Flags(d.page(d.file, pgid)) != FlagLeaf || d.free[pgid] || uint64(pgid) == newest.Root {
 			continue
 		}
 		bad := circle(d.file, testPage, pgid)
@@ -231,7 +231,7 @@ func TestBentBranchKey(t *testing.T) {
 	}
 	refused, live := 0, 0
 	for pgid := 2; pgid < d.pages; pgid++ {
-		if d.free[pgid] || flagsOf(d.page(d.file, pgid)) != flagBranch {
+		if d.free[pgid] || Flags(d.page(d.file, pgid)) != FlagBranch {
 			continue
 		}
 		for _, bad := range d.bentKeys(pgid) {
@@ -331,12 +331,12 @@ func TestBesideBent(t *testing.T) {
 				if tt.bent < 0 {
 					return nil
 				}
-				element := branch.page[pageHeader+tt.bent*elementSize:]
+				element := branch.page[HeaderSize+tt.bent*ElementSize:]
 				at = int64(uintptr(unsafe.Pointer(&element[0]))-uintptr(unsafe.Pointer(&c.data[0]))) + int64(order.Uint32(element)) + 7
 				child := int64(order.Uint64(element[8:])) * 1024
 				switch {
 				case tt.empty:
-					at = child + pageCount
+					at = child + CountAt
 				case tt.last:
 					branch = &c.levels[len(c.levels)-2]
 					branch.index = tt.bent
@@ -359,7 +359,7 @@ func TestBesideBent(t *testing.T) {
 					to = []byte{0, 0}
 				}
 				_, err = f.WriteAt(to, at)
-				if err := errors.Join(err, checkPages(f), f.Close()); err != nil {
+				if err := errors.Join(err, CheckFile(f), f.Close()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -406,20 +406,20 @@ func TestBentSmallBuckets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := checkMetas(f, false)
+	m, err := CheckMetas(f, false)
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	root := file[m.root*1024 : (m.root+1)*1024]
+	root := file[m.Root*1024 : (m.Root+1)*1024]
 	d := &damageLedger{pageSize: 1024}
 	n := d.elements(root)
 	at := []int{}
-	for i := range pageHeader + n*elementSize {
+	for i := range HeaderSize + n*ElementSize {
 		at = append(at, i)
 	}
 	for i := range n {
 		_, value := d.element(root, i)
-		for n := range min(value[1], 16+pageHeader+elementSize) {
+		for n := range min(value[1], 16+HeaderSize+ElementSize) {
 			at = append(at, value[0]+n)
 		}
 	}
@@ -427,7 +427,7 @@ func TestBentSmallBuckets(t *testing.T) {
 	for _, at := range at {
 		for bit := range 8 {
 			bent := bytes.Clone(file)
-			bent[int(m.root)*1024+at] ^= 1 << bit
+			bent[int(m.Root)*1024+at] ^= 1 << bit
 			path := damagedFile(t, bent)
 			led, err := Open(path, &Options{NoWitness: true})
 			if err != nil {

@@ -146,7 +146,7 @@ func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 		keep()
 	}
 	d.file, d.old = d.old[len(d.old)-1], d.old[:len(d.old)-1]
-	newer := max(binary.NativeEndian.Uint64(d.file[metaPages:]), binary.NativeEndian.Uint64(d.file[pageSize+metaPages:]))
+	newer := max(binary.NativeEndian.Uint64(d.file[MetaPages:]), binary.NativeEndian.Uint64(d.file[pageSize+MetaPages:]))
 	d.pages = int(newer)
 	d.file = d.file[:d.pages*pageSize]
 	whole := filepath.Join(t.TempDir(), "whole.db")
@@ -198,7 +198,7 @@ func (d *damageLedger) inspect(t testing.TB, path string) {
 	if s.end != uint64(len(d.records)) || len(s.gaps) > 0 {
 		t.Fatalf("of a whole file %d records are read, want %d; gaps %v", s.end, len(d.records), s.gaps)
 	}
-	d.journal[int(s.newest.root)] = true
+	d.journal[int(s.newest.Root)] = true
 	for _, k := range s.keys {
 		d.journal[int(k.page)] = true
 	}
@@ -342,15 +342,15 @@ func (d *damageLedger) page(b []byte, n int) []byte { return b[n*d.pageSize : (n
 
 // elements returns how many elements a page says to have that fit into it.
 func (d *damageLedger) elements(page []byte) int {
-	return min(int(binary.NativeEndian.Uint16(page[pageCount:])), (d.pageSize-pageHeader)/elementSize)
+	return min(int(binary.NativeEndian.Uint16(page[CountAt:])), (d.pageSize-HeaderSize)/ElementSize)
 }
 
 // element returns where an element's key and value are, or for a branch its key
 // and the number of the page it leads to.
 func (d *damageLedger) element(page []byte, i int) (key, value [2]int) {
-	at := pageHeader + i*elementSize
+	at := HeaderSize + i*ElementSize
 	field := func(n int) int { return int(binary.NativeEndian.Uint32(page[at+4*n:])) }
-	if flagsOf(page)&flagBranch != 0 {
+	if Flags(page)&FlagBranch != 0 {
 		return [2]int{at + field(0), field(1)}, [2]int{at + 8, 8}
 	}
 	return [2]int{at + field(1), field(2)}, [2]int{at + field(1) + field(2), field(3)}

@@ -22,7 +22,7 @@ func (s *boltStore) settle(txid uint64, err error) error {
 	if !failedWrite(err) || !s.withoutMeta(txid) {
 		return fmt.Errorf("committing: %w", err)
 	}
-	if err = markFull(err); errors.Is(err, store.ErrDiskFull) {
+	if err = MarkFull(err); errors.Is(err, store.ErrDiskFull) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
@@ -40,26 +40,13 @@ func failedWrite(err error) bool {
 // withoutMeta reads both meta pages and says whether they are those that were
 // there before a transaction, the one before it and the one before that.
 func (s *boltStore) withoutMeta(txid uint64) bool {
-	first, err := readMeta(s.file, 0, 0, false)
-	if err != nil || first.wrong != "" {
+	first, err := ReadMeta(s.file, 0, 0, false)
+	if err != nil || first.Wrong != "" {
 		return false
 	}
-	second, err := readMeta(s.file, 1, int64(first.pageSize), false)
-	if err != nil || second.wrong != "" {
+	second, err := ReadMeta(s.file, 1, int64(first.PageSize), false)
+	if err != nil || second.Wrong != "" {
 		return false
 	}
-	return max(first.txid, second.txid) == txid-1 && min(first.txid, second.txid) == txid-2
-}
-
-// markFull makes an error that says so an [ErrDiskFull].
-func markFull(err error) error {
-	if err == nil || errors.Is(err, store.ErrDiskFull) {
-		return err
-	}
-	for _, full := range fullErrors {
-		if errors.Is(err, full) || strings.HasSuffix(err.Error(), ": "+full.Error()) {
-			return fmt.Errorf("%w: %w", store.ErrDiskFull, err)
-		}
-	}
-	return err
+	return max(first.Txid, second.Txid) == txid-1 && min(first.Txid, second.Txid) == txid-2
 }

@@ -1,9 +1,7 @@
 package capycoin
 
 import (
-	"crypto/rand"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -28,7 +26,7 @@ func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) erro
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createBolt(path, begin); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, markFull(err)
+			return nil, MarkFull(err)
 		}
 		info, err = os.Stat(path)
 	}
@@ -36,7 +34,7 @@ func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) erro
 		err = checkFile(info)
 	}
 	if err != nil {
-		return nil, notWritable(err)
+		return nil, NotWritable(err)
 	}
 	s, err := openFile(path, lockTimeout)
 	if err != nil {
@@ -58,17 +56,17 @@ func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) erro
 // after which the system takes the page for written. So the page is written again,
 // as it is. The others of the commit were synced before bbolt wrote this one.
 func (s *boltStore) syncNewest() error {
-	m, err := checkMetas(s.file, false)
+	m, err := CheckMetas(s.file, false)
 	if err != nil {
 		return err
 	}
-	page := make([]byte, m.pageSize)
-	at := int64(m.page) * int64(m.pageSize)
+	page := make([]byte, m.PageSize)
+	at := int64(m.Page) * int64(m.PageSize)
 	if _, err = s.file.ReadAt(page, at); err == nil {
 		_, err = s.file.WriteAt(page, at)
 	}
 	// A full disk that has no room even for what it has already is only synced.
-	if err == nil || errors.Is(markFull(err), store.ErrDiskFull) {
+	if err == nil || errors.Is(MarkFull(err), store.ErrDiskFull) {
 		err = s.file.Sync()
 	}
 	if err != nil {
@@ -108,22 +106,14 @@ func checkFile(info fs.FileInfo) error {
 	return nil
 }
 
-// newName returns a name that nothing has, for a file that is to get another one
-// when it is whole.
-func newName(path string) string {
-	var random [8]byte
-	rand.Read(random[:])
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+hex.EncodeToString(random[:])+".new")
-}
-
 // createBolt makes a new file that is there whole or not at all: it is made
 // under another name, synced, and then linked into place, which fails if
 // another process was quicker.
 func createBolt(path string, begin func(store.Log) error) error {
-	temp := newName(path)
+	temp := NewName(path)
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
-		return notWritable(err)
+		return NotWritable(err)
 	}
 	defer os.Remove(temp)
 	if err := f.Close(); err != nil {
@@ -146,7 +136,7 @@ func createBolt(path string, begin func(store.Log) error) error {
 	if err := os.Link(temp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // openFile opens an existing file after a look at what bbolt trusts: bbolt
@@ -159,10 +149,10 @@ func openFile(path string, lockTimeout time.Duration) (*boltStore, error) {
 
 func lockAndCheck(path string, timeout time.Duration) func(*os.File) error {
 	return func(f *os.File) error {
-		if err := lockNamed(f, path, timeout); err != nil {
+		if err := LockNamed(f, path, timeout); err != nil {
 			return err
 		}
-		return checkPages(f)
+		return CheckFile(f)
 	}
 }
 
@@ -190,7 +180,7 @@ func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(
 		OpenFile: func(name string, flag int, mode fs.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
 			if err != nil {
-				return nil, notWritable(err)
+				return nil, NotWritable(err)
 			}
 			if err := look(f); err != nil {
 				return nil, errors.Join(err, f.Close())
@@ -228,14 +218,6 @@ func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(
 		return nil, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	}
 	return nil, err
-}
-
-// notWritable marks the errors that say so.
-func notWritable(err error) error {
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("%w: %w", store.ErrNotWritable, err)
-	}
-	return err
 }
 
 var errUnfinished = fmt.Errorf("%w: it is a copy that is not finished", store.ErrNotLedger)

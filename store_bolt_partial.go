@@ -25,18 +25,6 @@ func partialName(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
 }
 
-// errThere returns fs.ErrExist if a path names something.
-func errThere(path string) error {
-	_, err := os.Lstat(path)
-	switch {
-	case err == nil:
-		return fs.ErrExist
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	}
-	return err
-}
-
 // openPartial opens a file that is being made, and returns how many records it
 // has. If there is none, or what is there can't be gone on with, it makes one.
 func openPartial(path string) (s *boltStore, tail uint64, err error) {
@@ -51,17 +39,17 @@ func openPartial(path string) (s *boltStore, tail uint64, err error) {
 		}
 	default:
 		if err := os.Remove(path); err != nil {
-			return nil, 0, notWritable(err)
+			return nil, 0, NotWritable(err)
 		}
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, 0, notWritable(err)
+		return nil, 0, NotWritable(err)
 	}
 	if err := f.Close(); err != nil {
 		return nil, 0, err
 	}
-	s, err = openBbolt(path, false, time.Second, func(f *os.File) error { return lockNamed(f, path, time.Second) })
+	s, err = openBbolt(path, false, time.Second, func(f *os.File) error { return LockNamed(f, path, time.Second) })
 	if err != nil {
 		return nil, 0, err
 	}
@@ -99,23 +87,6 @@ func goOn(path string) (s *boltStore, tail uint64, err error) {
 	return s, tail, err
 }
 
-// lockNamed locks a file that must have a name still: whoever had it locked may
-// have removed it.
-func lockNamed(f *os.File, path string, timeout time.Duration) error {
-	if err := lockFile(f, timeout); err != nil {
-		return err
-	}
-	have, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	named, err := os.Stat(path)
-	if err != nil || !os.SameFile(have, named) {
-		return store.ErrLocked
-	}
-	return nil
-}
-
 // publish makes a ledger of a file that was being made, and gives it its name.
 // The store is closed.
 func (s *boltStore) publish(temp, path string) error {
@@ -135,7 +106,7 @@ func (s *boltStore) publish(temp, path string) error {
 	if err = errors.Join(err, s.remove(temp)); err != nil {
 		return fmt.Errorf("giving %s its name: %w", path, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // remove takes away the name of a file that is being made, and closes it.

@@ -3,7 +3,6 @@ package capycoin
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -31,45 +30,15 @@ type boltReader struct {
 	first, last uint64
 }
 
-// run takes the records out of a row.
-type run struct {
-	first uint64 // position of its first record
-	left  int
-	b     []byte
-}
-
-func openRun(key, value []byte) (run, error) {
-	if len(key) != 8 || len(value) < 2 || value[0] == 0 {
-		return run{}, fmt.Errorf("%w: the journal has a row %x of %d bytes", store.ErrCorrupt, key, len(value))
-	}
-	last, n := binary.BigEndian.Uint64(key), int(value[0])
-	if uint64(n) > last {
-		return run{}, fmt.Errorf("%w: row %d of the journal claims %d records", store.ErrCorrupt, last, n)
-	}
-	return run{first: last - uint64(n) + 1, left: n, b: value[1:]}, nil
-}
-
-func (r *run) next() ([]byte, error) {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 || n > uint64(len(r.b)-size) || (r.left == 1) != (n == uint64(len(r.b)-size)) {
-		return nil, fmt.Errorf("%w: the row of the journal with record %d has no room for it", store.ErrCorrupt, r.first)
-	}
-	record := r.b[size : size+int(n)]
-	r.b = r.b[size+int(n):]
-	r.first++
-	r.left--
-	return record, nil
-}
-
 // Record implements [LogReader].
 func (r *boltReader) Record(pos uint64) ([]byte, error) {
 	run, err := r.find(pos)
 	if err != nil {
 		return nil, err
 	}
-	for run.left > 0 && run.first <= pos {
-		at := run.first
-		record, err := run.next()
+	for run.Left > 0 && run.First <= pos {
+		at := run.First
+		record, err := run.Next()
 		if err != nil {
 			return nil, err
 		}
@@ -82,20 +51,20 @@ func (r *boltReader) Record(pos uint64) ([]byte, error) {
 
 // stepBack is how far back a record may be to be looked for row by row, which
 // is a third of what it costs to seek it: the chain of a busy account.
-const stepBack = 8 * runRecords
+const stepBack = 8 * RowRecords
 
 // find returns the row that a record is in, if there is one.
-func (r *boltReader) find(pos uint64) (found run, err error) {
+func (r *boltReader) find(pos uint64) (found JournalRow, err error) {
 	switch {
 	case r.first <= pos && pos <= r.last:
-		return openRun(r.key, r.value)
+		return OpenJournalRow(r.key, r.value)
 	case pos < r.first && r.first-pos <= stepBack && r.last > 0:
 		for pos < r.first {
 			if r.key, r.value = r.cursor.Prev(); r.key == nil {
 				break
 			}
 			if found, err = r.open(); err != nil {
-				return run{}, err
+				return JournalRow{}, err
 			}
 		}
 		if r.key != nil && pos <= r.last {
@@ -106,16 +75,16 @@ func (r *boltReader) find(pos uint64) (found run, err error) {
 	binary.BigEndian.PutUint64(seek[:], pos)
 	if r.key, r.value = r.cursor.Seek(seek[:]); r.key == nil {
 		r.first, r.last = 1, 0
-		return run{}, nil
+		return JournalRow{}, nil
 	}
 	return r.open()
 }
 
 // open begins with the row where the cursor is.
-func (r *boltReader) open() (found run, err error) {
+func (r *boltReader) open() (found JournalRow, err error) {
 	r.first, r.last = 1, 0
-	if found, err = openRun(r.key, r.value); err == nil {
-		r.first, r.last = found.first, found.first+uint64(found.left)-1
+	if found, err = OpenJournalRow(r.key, r.value); err == nil {
+		r.first, r.last = found.First, found.First+uint64(found.Left)-1
 	}
 	return found, err
 }
@@ -136,13 +105,13 @@ func (r *boltReader) Scan(from uint64, fn func(pos uint64, record []byte) bool) 
 			}
 			before = k
 		}
-		run, err := openRun(k, v)
+		run, err := OpenJournalRow(k, v)
 		if err != nil {
 			return err
 		}
-		for run.left > 0 {
-			position := run.first
-			record, err := run.next()
+		for run.Left > 0 {
+			position := run.First
+			record, err := run.Next()
 			if err != nil {
 				return err
 			}

@@ -39,7 +39,7 @@ type salvage struct {
 	file     *os.File
 	pageSize int64
 	pages    uint64 // that the file has
-	newest   boltMeta
+	newest   Meta
 	lost     error // what is wrong with the metas: the last commit may be lost
 
 	keys  []salvagedPage // of the journal's pages, by number; found from the newest meta
@@ -93,34 +93,20 @@ func openSalvage(ctx context.Context, f *os.File, progress func(done, total uint
 		return nil, err
 	}
 	s := &salvage{file: f, extra: make(map[uint64][]byte), broken: make(map[uint64][]byte)}
-	s.newest, err = checkMetas(f, true)
+	s.newest, err = CheckMetas(f, true)
 	if err != nil {
 		if !errors.Is(err, store.ErrRolledBack) {
 			return nil, err
 		}
 		s.lost = err
 	}
-	s.pageSize = int64(s.newest.pageSize)
+	s.pageSize = int64(s.newest.PageSize)
 	s.pages = uint64((info.Size() + s.pageSize - 1) / s.pageSize)
 	s.follow()
 	if err := s.readPages(ctx, progress); err != nil {
 		return nil, err
 	}
 	return s, s.settle()
-}
-
-// pageElements calls fn with the elements of a leaf that lie within it.
-func pageElements(page []byte, fn func(key, value []byte)) {
-	n := min(int(binary.NativeEndian.Uint16(page[pageCount:])), (len(page)-pageHeader)/elementSize)
-	for i := range n {
-		at := pageHeader + i*elementSize
-		field := func(n int) uint64 { return uint64(binary.NativeEndian.Uint32(page[at+4*n:])) }
-		key := uint64(at) + field(1)
-		value := key + field(2)
-		if end := value + field(3); end <= uint64(len(page)) {
-			fn(page[key:value], page[value:end])
-		}
-	}
 }
 
 // readPages finds all records that are anywhere in the file.
@@ -142,7 +128,7 @@ func (s *salvage) readPages(ctx context.Context, progress func(done, total uint6
 			window := buf[int64(i)*s.pageSize : min(int64(i+1)*s.pageSize+salvageAhead, int64(len(buf)))]
 			pgid, id := first+i, binary.NativeEndian.Uint64(window)
 			if id == pgid {
-				named = pgid + min(maxOverflow, uint64(binary.NativeEndian.Uint32(window[pageOverflow:])))
+				named = pgid + min(MaxOverflow, uint64(binary.NativeEndian.Uint32(window[OverflowAt:])))
 			}
 			s.readPage(pgid, id, pgid <= named, window)
 		}
@@ -172,7 +158,7 @@ func (s *salvage) readPage(pgid, id uint64, named bool, window []byte) {
 		switch {
 		case within(led, ok):
 			belief = believeLed
-		case s.free != nil && !bit(s.free, pgid) && named && pgid < s.newest.pages:
+		case s.free != nil && !bit(s.free, pgid) && named && pgid < s.newest.Pages:
 			belief = believeUsed
 		case pgid != id && within(strayed, isStrayed):
 			belief = believeStrayed
@@ -211,19 +197,19 @@ func find(keys []salvagedPage, page uint64) (salvagedPage, bool) {
 func salvageRows(window []byte, pageSize int, fn func(row, position uint64, data []byte, good bool)) {
 	for at := 0; at < pageSize && at+10+recordHeader < len(window); at++ {
 		// The first bytes of a position are zero, and then a small number of records.
-		if window[at] != 0 || window[at+1] != 0 || window[at+8] == 0 || window[at+8] > runRecords {
+		if window[at] != 0 || window[at+1] != 0 || window[at+8] == 0 || window[at+8] > RowRecords {
 			continue
 		}
 		row := binary.BigEndian.Uint64(window[at:])
-		run, err := openRun(window[at:at+8], window[at+8:])
+		run, err := OpenJournalRow(window[at:at+8], window[at+8:])
 		if err != nil || row > wire.MaxPosition {
 			continue
 		}
-		run.left++ // so that it is not the last one that has to end with the window
+		run.Left++ // so that it is not the last one that has to end with the window
 		sound := false
-		for range run.left - 1 {
-			position := run.first
-			data, err := run.next()
+		for range run.Left - 1 {
+			position := run.First
+			data, err := run.Next()
 			if err != nil || len(data) < recordHeader || len(data) > salvageAhead || data[0] == 0 || data[0] > maxKind || data[1] == 0 || data[1] > maxKind {
 				break
 			}
@@ -232,7 +218,7 @@ func salvageRows(window []byte, pageSize int, fn func(row, position uint64, data
 			fn(row, position, data, good)
 		}
 		if sound {
-			at = len(window) - len(run.b) - 1
+			at = len(window) - len(run.B) - 1
 		}
 	}
 }
@@ -310,7 +296,7 @@ func (s *salvage) fill(gap positions) error {
 				continue
 			}
 			if b == believeUnsure && s.lost == nil {
-				s.lost = &lostMetaError{"neither a tree nor the list of free pages says which of the records that are found count, and later ones may be lost"}
+				s.lost = &LostMetaError{What: "neither a tree nor the list of free pages says which of the records that are found count, and later ones may be lost"}
 			}
 			if err := s.collect(r, gap, s.extra); err != nil {
 				return err

@@ -9,11 +9,11 @@ import (
 
 // follow finds out which pages the metas lead to.
 func (s *salvage) follow() {
-	c := &treeCheck{file: s.file, pageSize: s.pageSize, pages: min(s.pages, s.newest.pages), used: make([]uint64, s.pages/64+1)}
+	c := &Checker{File: s.file, PageSize: s.pageSize, Pages: min(s.pages, s.newest.Pages), Used: make([]uint64, s.pages/64+1)}
 	s.sequence, s.keys = s.followMeta(c, s.newest)
 	s.readFree(c)
-	if older, err := readMeta(s.file, 1-s.newest.page, s.pageSize, true); err == nil && older.wrong == "" && s.lost == nil {
-		c.used = slices.Clone(c.used)
+	if older, err := ReadMeta(s.file, 1-s.newest.Page, s.pageSize, true); err == nil && older.Wrong == "" && s.lost == nil {
+		c.Used = slices.Clone(c.Used)
 		s.before, s.older = s.followMeta(c, older)
 		if s.before == 0 { // its root is used again: what it led to is not known
 			s.older = nil
@@ -23,32 +23,32 @@ func (s *salvage) follow() {
 
 // followMeta returns where the journal of a meta page ends and the pages that it
 // has. What is damaged is left out.
-func (s *salvage) followMeta(c *treeCheck, m boltMeta) (sequence uint64, keys []salvagedPage) {
-	root, sequence := s.journal(c, m.root, 0)
+func (s *salvage) followMeta(c *Checker, m Meta) (sequence uint64, keys []salvagedPage) {
+	root, sequence := s.journal(c, m.Root, 0)
 	if root == 0 {
-		return sequence, append(keys, salvagedPage{m.root, 0, ^uint64(0)}) // it lies in the root, or nobody knows where
+		return sequence, append(keys, salvagedPage{m.Root, 0, ^uint64(0)}) // it lies in the root, or nobody knows where
 	}
-	s.branch(c, child{pgid: root}, 0, &keys)
+	s.branch(c, Child{Page: root}, 0, &keys)
 	sort.Slice(keys, func(i, j int) bool { return keys[i].page < keys[j].page })
 	return sequence, keys
 }
 
 // journal looks for the journal's bucket from a page of the root's tree on.
-func (s *salvage) journal(c *treeCheck, pgid uint64, depth int) (root, sequence uint64) {
-	page, err := c.read(pgid, maxOverflow)
-	if err != nil || c.use(pgid) != nil || depth > maxDepth {
+func (s *salvage) journal(c *Checker, pgid uint64, depth int) (root, sequence uint64) {
+	page, err := c.Read(pgid, MaxOverflow)
+	if err != nil || c.Use(pgid) != nil || depth > MaxDepth {
 		return 0, 0
 	}
-	if flagsOf(page) == flagBranch {
-		next, _ := c.children(child{pgid: pgid}, page)
+	if Flags(page) == FlagBranch {
+		next, _ := c.Children(Child{Page: pgid}, page)
 		for _, in := range next {
-			if root, sequence = s.journal(c, in.pgid, depth+1); root != 0 {
+			if root, sequence = s.journal(c, in.Page, depth+1); root != 0 {
 				return root, sequence
 			}
 		}
 		return 0, 0
 	}
-	pageElements(page, func(key, value []byte) {
+	Elements(page, func(key, value []byte) {
 		if bytes.Equal(key, bucketJournal) && len(value) >= 16 {
 			root, sequence = binary.NativeEndian.Uint64(value), binary.NativeEndian.Uint64(value[8:])
 		}
@@ -57,42 +57,42 @@ func (s *salvage) journal(c *treeCheck, pgid uint64, depth int) (root, sequence 
 }
 
 // branch collects the pages below one. Whatever is no good branch may have rows.
-func (s *salvage) branch(c *treeCheck, in child, depth int, keys *[]salvagedPage) {
-	if c.use(in.pgid) != nil || depth > maxDepth {
+func (s *salvage) branch(c *Checker, in Child, depth int, keys *[]salvagedPage) {
+	if c.Use(in.Page) != nil || depth > MaxDepth {
 		return
 	}
-	page, err := c.read(in.pgid, maxOverflow)
-	if err == nil && flagsOf(page) == flagBranch {
-		if next, err := c.children(in, page); err == nil {
+	page, err := c.Read(in.Page, MaxOverflow)
+	if err == nil && Flags(page) == FlagBranch {
+		if next, err := c.Children(in, page); err == nil {
 			for _, in := range next {
 				s.branch(c, in, depth+1, keys)
 			}
 			return
 		}
 	}
-	k := salvagedPage{in.pgid, 0, ^uint64(0)}
-	if len(in.from) == 8 {
-		k.from = binary.BigEndian.Uint64(in.from)
+	k := salvagedPage{in.Page, 0, ^uint64(0)}
+	if len(in.From) == 8 {
+		k.from = binary.BigEndian.Uint64(in.From)
 	}
-	if len(in.till) == 8 {
-		k.till = binary.BigEndian.Uint64(in.till)
+	if len(in.Till) == 8 {
+		k.till = binary.BigEndian.Uint64(in.Till)
 	}
 	*keys = append(*keys, k)
 	for more := 1; int64(more)*s.pageSize < int64(len(page)); more++ { // rows may begin there
-		*keys = append(*keys, salvagedPage{in.pgid + uint64(more), k.from, k.till})
+		*keys = append(*keys, salvagedPage{in.Page + uint64(more), k.from, k.till})
 	}
 }
 
 // readFree reads the list of free pages, unless it can't be one.
-func (s *salvage) readFree(c *treeCheck) {
-	_, ids, err := c.freelist(s.newest.freelist)
+func (s *salvage) readFree(c *Checker) {
+	_, ids, err := c.Freelist(s.newest.Freelist)
 	if err != nil {
 		return
 	}
 	free := make([]uint64, s.pages/64+1)
 	for last := uint64(1); len(ids) > 0; ids = ids[8:] {
 		id := binary.NativeEndian.Uint64(ids)
-		if id <= last || id >= c.pages {
+		if id <= last || id >= c.Pages {
 			return // it is in order
 		}
 		free[id/64] |= 1 << (id % 64)

@@ -32,7 +32,7 @@ func TestTail(t *testing.T) {
 	}
 	file, _ := os.ReadFile(path) // as after kill -9
 	led.Close()
-	pages := int(max(binary.NativeEndian.Uint64(file[metaPages:]), binary.NativeEndian.Uint64(file[testPage+metaPages:])))
+	pages := int(max(binary.NativeEndian.Uint64(file[MetaPages:]), binary.NativeEndian.Uint64(file[testPage+MetaPages:])))
 	try := func(what string, change func(path string, b []byte)) {
 		bad := filepath.Join(t.TempDir(), "bad.db")
 		change(bad, append([]byte(nil), file...))
@@ -50,7 +50,7 @@ func TestTail(t *testing.T) {
 	for n := 2; n < pages; n++ {
 		for bit := range 5 {
 			try(fmt.Sprintf("page %d, count bit %d", n, bit), func(path string, b []byte) {
-				b[n*testPage+pageCount] ^= 1 << bit
+				b[n*testPage+CountAt] ^= 1 << bit
 				os.WriteFile(path, b, 0o600)
 			})
 		}

@@ -157,13 +157,13 @@ func (w *witness) overwrite(f *os.File, old witness, slot int) error {
 	if _, err := f.WriteAt(w.slot(), int64(1-slot)*witnessSlot); err != nil {
 		return err
 	}
-	return dataSync(f)
+	return DataSync(f)
 }
 
 // replaceWitness makes a witness, durably, in the place of whatever the path
 // names.
 func replaceWitness(path string, w witness) error {
-	temp := newName(path)
+	temp := NewName(path)
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err == nil {
 		_, err = f.Write(append(w.slot(), w.slot()...))
@@ -177,7 +177,7 @@ func replaceWitness(path string, w witness) error {
 		if err != nil {
 			os.Remove(temp)
 		} else {
-			err = syncDir(filepath.Dir(path))
+			err = SyncDir(filepath.Dir(path))
 		}
 	}
 	if err != nil {

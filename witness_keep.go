@@ -65,7 +65,7 @@ func (l *Ledger) openWitness(ctx context.Context, tail uint64) error {
 		return err
 	}
 	k.written.Store(w.position)
-	if err = markFull(replaceWitness(k.path, w)); errors.Is(err, store.ErrDiskFull) {
+	if err = MarkFull(replaceWitness(k.path, w)); errors.Is(err, store.ErrDiskFull) {
 		// What can be read is served on a full disk; it is tried again later.
 		l.logger.Warn("there is no room for the witness; the ledger goes on without", "err", err)
 		k.failed = true
