@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -194,7 +195,7 @@ func (w *auditWorld) rawRecord(t *testing.T, position uint64, change func(b []by
 		// Every commit of this world was up to three records.
 		key := binary.BigEndian.AppendUint64(nil, position)
 		k, v := journal.Cursor().Seek(key)
-		r, err := OpenJournalRow(k, v)
+		r, err := pages.OpenJournalRow(k, v)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -88,13 +89,13 @@ func withWitness(path string, opts *BuildOptions) BuildOptions {
 // build makes a file. One that resumes goes on with what it finds, and leaves
 // what it has when it is broken off.
 func build(ctx context.Context, path string, from JournalSource, resumes bool, opts BuildOptions) (rep BuildReport, err error) {
-	if err := CheckFree(path); err != nil {
+	if err := osfile.CheckFree(path); err != nil {
 		return rep, fmt.Errorf("making %s: %w", path, err)
 	}
 	if opts.Witness != "" {
 		// What is replaced in the end is a witness, and nothing else.
 		err := replaceable(opts.Witness)
-		if err == nil && SameName(opts.Witness, path) {
+		if err == nil && osfile.SameName(opts.Witness, path) {
 			err = &witnessError{opts.Witness, errors.New("it is the ledger's file")}
 		}
 		if err != nil {
@@ -163,7 +164,7 @@ func newBuilder(path string, opts BuildOptions) (*builder, error) {
 	b := &builder{path: path, temp: partialName(path), opts: opts}
 	var err error
 	b.store, b.position, err = openPartial(b.temp)
-	return b, MarkFull(err)
+	return b, osfile.MarkFull(err)
 }
 
 // follows says whether the records that are there are those of a journal, going
@@ -299,7 +300,7 @@ func (b *builder) finish(ctx context.Context) (rep BuildReport, err error) {
 	if err != nil {
 		return rep, err
 	}
-	err = MarkFull(b.store.publish(b.temp, b.path))
+	err = osfile.MarkFull(b.store.publish(b.temp, b.path))
 	b.store = nil
 	if err == nil && b.opts.Witness != "" {
 		// Once more: two names may be one file, and now that is a ledger.

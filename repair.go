@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -158,17 +159,17 @@ func (r *repairer) lookAtWitness(ctx context.Context, log store.Log, tail uint64
 		return err
 	}
 	r.rep.Witness = r.witness
-	return errors.Join(acceptWitness(ctx, log, r.witness), SameOwner(r.witness, info))
+	return errors.Join(acceptWitness(ctx, log, r.witness), osfile.SameOwner(r.witness, info))
 }
 
 // repair makes a whole file of a damaged one.
 func (r *repairer) repair(ctx context.Context) error {
 	f, err := os.OpenFile(r.path, os.O_RDWR, 0)
 	if err != nil {
-		return NotWritable(err)
+		return osfile.NotWritable(err)
 	}
 	defer f.Close()
-	if err := LockNamed(f, r.path, time.Second); err != nil {
+	if err := osfile.LockNamed(f, r.path, time.Second); err != nil {
 		return err
 	}
 	r.file, r.stamp = f, time.Now().UTC().Format("20060102T150405.000000Z")
@@ -293,7 +294,7 @@ func (r *repairer) replace(ctx context.Context, end uint64) error {
 		}
 	}()
 	r.rep.Audit = built.Audit
-	if err := errors.Join(os.Chmod(temp, info.Mode().Perm()), SameOwner(temp, info)); err != nil {
+	if err := errors.Join(os.Chmod(temp, info.Mode().Perm()), osfile.SameOwner(temp, info)); err != nil {
 		return err
 	}
 	if err := r.cutOff(ctx, end, temp, info); err != nil {
@@ -304,7 +305,7 @@ func (r *repairer) replace(ctx context.Context, end uint64) error {
 	}
 	if r.rep.Witness != "" {
 		// Before the file: else it would be behind it, were this broken off here.
-		if err := errors.Join(witnessOf(ctx, temp, r.witness), SameOwner(r.witness, info)); err != nil {
+		if err := errors.Join(witnessOf(ctx, temp, r.witness), osfile.SameOwner(r.witness, info)); err != nil {
 			return err
 		}
 	}
@@ -315,7 +316,7 @@ func (r *repairer) replace(ctx context.Context, end uint64) error {
 		return err
 	}
 	placed, r.rep.Repaired = true, true
-	return SyncDir(filepath.Dir(r.path))
+	return osfile.SyncDir(filepath.Dir(r.path))
 }
 
 // witnessOf makes the witness of a file.
@@ -347,7 +348,7 @@ func (r *repairer) keep(info fs.FileInfo) (string, error) {
 	if err := os.Link(r.path, name); err != nil {
 		return "", err
 	}
-	return name, SyncDir(filepath.Dir(r.path))
+	return name, osfile.SyncDir(filepath.Dir(r.path))
 }
 
 // progress tells how far it is: of what comes often, only some.

@@ -13,6 +13,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/osfile"
 )
 
 // cutOff writes the records after a position that can be read to a file, and
@@ -62,7 +64,7 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 	name := r.path + ".cut-" + r.stamp + ".jsonl"
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, NotWritable(err)
+		return nil, osfile.NotWritable(err)
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
 	line := func(rec *record) {
@@ -90,11 +92,11 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 		err = r.salvage.unsure(ctx, line)
 	}
 	if err == nil {
-		err = errors.Join(w.Flush(), f.Sync(), SameOwner(name, info))
+		err = errors.Join(w.Flush(), f.Sync(), osfile.SameOwner(name, info))
 	}
 	if err = errors.Join(err, f.Close()); err == nil && r.rep.CutRecords > 0 {
 		r.rep.CutFile = name
-		return funds, SyncDir(filepath.Dir(name))
+		return funds, osfile.SyncDir(filepath.Dir(name))
 	}
 	return funds, errors.Join(err, os.Remove(name))
 }

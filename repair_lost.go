@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -178,11 +179,11 @@ func (s *salvage) accountRows(ctx context.Context, fn func(*account)) error {
 			continue
 		}
 		b := page
-		if more := binary.NativeEndian.Uint32(page[OverflowAt:]); Flags(page) == FlagLeaf && more > 0 && more <= MaxOverflow {
+		if more := binary.NativeEndian.Uint32(page[pages.OverflowAt:]); pages.Flags(page) == pages.FlagLeaf && more > 0 && more <= pages.MaxOverflow {
 			b = make([]byte, int64(more+1)*s.pageSize)
 			s.file.ReadAt(b, int64(pgid)*s.pageSize)
 		}
-		if Flags(b) != FlagLeaf {
+		if pages.Flags(b) != pages.FlagLeaf {
 			continue
 		}
 		rowsOn(b, fn)
@@ -193,8 +194,8 @@ func (s *salvage) accountRows(ctx context.Context, fn func(*account)) error {
 // rowsOn calls fn with the accounts of the rows on a leaf. A small bucket lies
 // in a leaf of the root, and is a page there.
 func rowsOn(page []byte, fn func(*account)) {
-	Elements(page, func(key, value []byte) {
-		if bytes.Equal(key, boltTables[store.TableAccounts]) && len(value) > 16+HeaderSize && binary.NativeEndian.Uint64(value) == 0 {
+	pages.Elements(page, func(key, value []byte) {
+		if bytes.Equal(key, boltTables[store.TableAccounts]) && len(value) > 16+pages.HeaderSize && binary.NativeEndian.Uint64(value) == 0 {
 			rowsOn(value[16:], fn)
 		}
 		if len(key) != 16 || len(value) < 40 {

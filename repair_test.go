@@ -19,6 +19,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/harness"
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -307,11 +308,11 @@ func TestRepairLostCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	newer := 0
-	if file[testPage+MetaTxid] > file[MetaTxid] {
+	if file[testPage+pages.MetaTxid] > file[pages.MetaTxid] {
 		newer = testPage
 	}
 	// One wrong bit can be turned back, wherever it is, and nothing is lost.
-	for bit := 8 * MetaHeader; bit < 8*MetaEnd; bit += 73 {
+	for bit := 8 * pages.MetaHeader; bit < 8*pages.MetaEnd; bit += 73 {
 		rotten := slices.Clone(file)
 		rotten[newer+bit/8] ^= 1 << (bit % 8)
 		path := damagedFile(t, rotten)
@@ -376,7 +377,7 @@ func TestRepairIgnoresUnfinished(t *testing.T) {
 		}
 	}
 	b := make([]byte, d.pageSize)
-	at := HeaderSize
+	at := pages.HeaderSize
 	for p := lost.first; p <= lost.last && at+600 < len(b); p++ {
 		var r record
 		if err := decodeRecord(&r, p, d.records[p-1]); err != nil {

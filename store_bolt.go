@@ -14,6 +14,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -204,7 +205,7 @@ func (s *boltStore) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
 	for position := after; len(records) > 0; {
 		start, n := len(arena), 0
 		arena = append(arena, 0)
-		for n < len(records) && n < RowRecords && (n == 0 || len(arena)-start+len(records[n]) < RowBytes) {
+		for n < len(records) && n < pages.RowRecords && (n == 0 || len(arena)-start+len(records[n]) < pages.RowBytes) {
 			arena = binary.AppendUvarint(arena, uint64(len(records[n])))
 			arena = append(arena, records[n]...)
 			n++

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/internal/pages"
 )
 
 // treeCursor goes through a bucket as a [bolt.Cursor] does, for whoever reads and,
@@ -57,28 +59,28 @@ func (c *treeCursor) down(pgid uint64) *treeLevel {
 	bad := func(format string, args ...any) {
 		panic(fmt.Sprintf("page %d of the file %s", pgid, fmt.Sprintf(format, args...)))
 	}
-	pages := uint64(len(c.data)) / c.pageSize
-	if pgid < 2 || pgid >= pages {
-		bad("is led to, there are %d", pages)
+	total := uint64(len(c.data)) / c.pageSize
+	if pgid < 2 || pgid >= total {
+		bad("is led to, there are %d", total)
 	}
-	if len(c.levels) == MaxDepth {
-		bad("is more than %d pages down", MaxDepth)
+	if len(c.levels) == pages.MaxDepth {
+		bad("is more than %d pages down", pages.MaxDepth)
 	}
 	page := c.data[pgid*c.pageSize:]
 	order := binary.NativeEndian
 	if id := order.Uint64(page); id != pgid {
 		bad("says that it is page %d", id)
 	}
-	more := uint64(order.Uint32(page[OverflowAt:]))
-	if more >= pages-pgid {
+	more := uint64(order.Uint32(page[pages.OverflowAt:]))
+	if more >= total-pgid {
 		bad("says that %d pages belong to it", more)
 	}
 	size := (more + 1) * c.pageSize
-	l := treeLevel{page: page[:size:size], count: int32(order.Uint16(page[CountAt:]))}
-	switch Flags(page) {
-	case FlagLeaf:
+	l := treeLevel{page: page[:size:size], count: int32(order.Uint16(page[pages.CountAt:]))}
+	switch pages.Flags(page) {
+	case pages.FlagLeaf:
 		l.leaf = true
-	case FlagBranch:
+	case pages.FlagBranch:
 		if l.count == 0 {
 			bad("is a branch that leads nowhere")
 		}
@@ -97,11 +99,11 @@ func (c *treeCursor) down(pgid uint64) *treeLevel {
 // end returns how many bytes a page has in use: its last element lies last.
 func (l *treeLevel) end() uint64 {
 	if l.count == 0 {
-		return HeaderSize
+		return pages.HeaderSize
 	}
 	order := binary.NativeEndian
-	at := HeaderSize + (int(l.count)-1)*ElementSize
-	e := l.page[at : at+ElementSize]
+	at := pages.HeaderSize + (int(l.count)-1)*pages.ElementSize
+	e := l.page[at : at+pages.ElementSize]
 	end := uint64(at) + uint64(order.Uint32(e[l.fields():])) + uint64(order.Uint32(e[l.fields()+4:]))
 	if l.leaf {
 		end += uint64(order.Uint32(e[12:]))
@@ -115,7 +117,7 @@ func (l *treeLevel) end() uint64 {
 // page, and leaves the old one in the tree, though it counts as free from then on.
 func (c *treeCursor) child() *treeLevel {
 	l := &c.levels[len(c.levels)-1]
-	pgid := binary.NativeEndian.Uint64(l.page[HeaderSize+l.index*ElementSize+8:])
+	pgid := binary.NativeEndian.Uint64(l.page[pages.HeaderSize+l.index*pages.ElementSize+8:])
 	next := c.down(pgid)
 	if next.count == 0 || !bytes.Equal(next.key(0), l.key(l.index)) {
 		panic(fmt.Sprintf("page %d of the file does not begin with the key that leads to it", pgid))
@@ -125,8 +127,8 @@ func (c *treeCursor) child() *treeLevel {
 
 // key returns the key of an element.
 func (l *treeLevel) key(index int) []byte {
-	at := HeaderSize + index*ElementSize
-	e := l.page[at+l.fields() : at+ElementSize]
+	at := pages.HeaderSize + index*pages.ElementSize
+	e := l.page[at+l.fields() : at+pages.ElementSize]
 	at += int(binary.NativeEndian.Uint32(e))
 	return l.page[at : at+int(binary.NativeEndian.Uint32(e[4:]))]
 }
@@ -145,7 +147,7 @@ func (l *treeLevel) search(key []byte) (index int, exact bool) {
 	from, till := 0, int(l.count)
 	for from < till {
 		middle := int(uint(from+till) >> 1)
-		at := HeaderSize + middle*ElementSize
+		at := pages.HeaderSize + middle*pages.ElementSize
 		e := page[at+fields : at+fields+8]
 		at += int(binary.NativeEndian.Uint32(e))
 		order := bytes.Compare(page[at:at+int(binary.NativeEndian.Uint32(e[4:]))], key)
@@ -165,13 +167,13 @@ func (c *treeCursor) row() (key, value []byte) {
 	if l.index < 0 || l.index >= int(l.count) {
 		return nil, nil
 	}
-	at := uint64(HeaderSize + l.index*ElementSize)
+	at := uint64(pages.HeaderSize + l.index*pages.ElementSize)
 	order := binary.NativeEndian
-	e := l.page[at : at+ElementSize]
+	e := l.page[at : at+pages.ElementSize]
 	from := at + uint64(order.Uint32(e[4:]))
 	till := from + uint64(order.Uint32(e[8:]))
 	key = l.page[from:till:till]
-	if order.Uint32(e)&FlagBucket != 0 {
+	if order.Uint32(e)&pages.FlagBucket != 0 {
 		return key, nil
 	}
 	end := till + uint64(order.Uint32(e[12:]))
@@ -315,7 +317,7 @@ func (c *treeCursor) order(l *treeLevel) {
 	if !l.leaf || slices.Contains(c.ordered[:], pgid) {
 		return
 	}
-	if _, fault := RowsFault(l.page, c.next()); fault != "" {
+	if _, fault := pages.RowsFault(l.page, c.next()); fault != "" {
 		panic(fmt.Sprintf("page %d of the file %s", pgid, fault))
 	}
 	c.ordered = [3]uint64{pgid, c.ordered[0], c.ordered[1]}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -104,13 +105,13 @@ func TestTreeCursor(t *testing.T) {
 func circle(file []byte, pageSize, pgid int) []byte {
 	file = bytes.Clone(file)
 	page := file[pgid*pageSize : (pgid+1)*pageSize]
-	clear(page[FlagsAt:])
+	clear(page[pages.FlagsAt:])
 	order := binary.NativeEndian
-	order.PutUint16(page[FlagsAt:], FlagBranch)
-	order.PutUint16(page[CountAt:], 1)
-	order.PutUint32(page[HeaderSize:], ElementSize)
-	order.PutUint32(page[HeaderSize+4:], 8)
-	order.PutUint64(page[HeaderSize+8:], uint64(pgid))
+	order.PutUint16(page[pages.FlagsAt:], pages.FlagBranch)
+	order.PutUint16(page[pages.CountAt:], 1)
+	order.PutUint32(page[pages.HeaderSize:], pages.ElementSize)
+	order.PutUint32(page[pages.HeaderSize+4:], 8)
+	order.PutUint64(page[pages.HeaderSize+8:], uint64(pgid))
 	return file
 }
 
@@ -128,7 +129,7 @@ func TestLeafIsBranch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newest, err := CheckMetas(f, false)
+	newest, err := pages.CheckMetas(f, false)
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func TestLeafIsBranch(t *testing.T) {
 	}
 	refused, live := 0, 0
 	for pgid := 2; pgid < d.pages; pgid += 3 {
-		if Flags(d.page(d.file, pgid)) != FlagLeaf || d.free[pgid] || uint64(pgid) == newest.Root {
+		if pages.Flags(d.page(d.file, pgid)) != pages.FlagLeaf || d.free[pgid] || uint64(pgid) == newest.Root {
 			continue
 		}
 		bad := circle(d.file, testPage, pgid)
@@ -231,7 +232,7 @@ func TestBentBranchKey(t *testing.T) {
 	}
 	refused, live := 0, 0
 	for pgid := 2; pgid < d.pages; pgid++ {
-		if d.free[pgid] || Flags(d.page(d.file, pgid)) != FlagBranch {
+		if d.free[pgid] || pages.Flags(d.page(d.file, pgid)) != pages.FlagBranch {
 			continue
 		}
 		for _, bad := range d.bentKeys(pgid) {
@@ -331,12 +332,12 @@ func TestBesideBent(t *testing.T) {
 				if tt.bent < 0 {
 					return nil
 				}
-				element := branch.page[HeaderSize+tt.bent*ElementSize:]
+				element := branch.page[pages.HeaderSize+tt.bent*pages.ElementSize:]
 				at = int64(uintptr(unsafe.Pointer(&element[0]))-uintptr(unsafe.Pointer(&c.data[0]))) + int64(order.Uint32(element)) + 7
 				child := int64(order.Uint64(element[8:])) * 1024
 				switch {
 				case tt.empty:
-					at = child + CountAt
+					at = child + pages.CountAt
 				case tt.last:
 					branch = &c.levels[len(c.levels)-2]
 					branch.index = tt.bent
@@ -359,7 +360,7 @@ func TestBesideBent(t *testing.T) {
 					to = []byte{0, 0}
 				}
 				_, err = f.WriteAt(to, at)
-				if err := errors.Join(err, CheckFile(f), f.Close()); err != nil {
+				if err := errors.Join(err, pages.CheckFile(f), f.Close()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -406,7 +407,7 @@ func TestBentSmallBuckets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := CheckMetas(f, false)
+	m, err := pages.CheckMetas(f, false)
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -414,12 +415,12 @@ func TestBentSmallBuckets(t *testing.T) {
 	d := &damageLedger{pageSize: 1024}
 	n := d.elements(root)
 	at := []int{}
-	for i := range HeaderSize + n*ElementSize {
+	for i := range pages.HeaderSize + n*pages.ElementSize {
 		at = append(at, i)
 	}
 	for i := range n {
 		_, value := d.element(root, i)
-		for n := range min(value[1], 16+HeaderSize+ElementSize) {
+		for n := range min(value[1], 16+pages.HeaderSize+pages.ElementSize) {
 			at = append(at, value[0]+n)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -146,7 +147,7 @@ func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 		keep()
 	}
 	d.file, d.old = d.old[len(d.old)-1], d.old[:len(d.old)-1]
-	newer := max(binary.NativeEndian.Uint64(d.file[MetaPages:]), binary.NativeEndian.Uint64(d.file[pageSize+MetaPages:]))
+	newer := max(binary.NativeEndian.Uint64(d.file[pages.MetaPages:]), binary.NativeEndian.Uint64(d.file[pageSize+pages.MetaPages:]))
 	d.pages = int(newer)
 	d.file = d.file[:d.pages*pageSize]
 	whole := filepath.Join(t.TempDir(), "whole.db")
@@ -342,15 +343,15 @@ func (d *damageLedger) page(b []byte, n int) []byte { return b[n*d.pageSize : (n
 
 // elements returns how many elements a page says to have that fit into it.
 func (d *damageLedger) elements(page []byte) int {
-	return min(int(binary.NativeEndian.Uint16(page[CountAt:])), (d.pageSize-HeaderSize)/ElementSize)
+	return min(int(binary.NativeEndian.Uint16(page[pages.CountAt:])), (d.pageSize-pages.HeaderSize)/pages.ElementSize)
 }
 
 // element returns where an element's key and value are, or for a branch its key
 // and the number of the page it leads to.
 func (d *damageLedger) element(page []byte, i int) (key, value [2]int) {
-	at := HeaderSize + i*ElementSize
+	at := pages.HeaderSize + i*pages.ElementSize
 	field := func(n int) int { return int(binary.NativeEndian.Uint32(page[at+4*n:])) }
-	if Flags(page)&FlagBranch != 0 {
+	if pages.Flags(page)&pages.FlagBranch != 0 {
 		return [2]int{at + field(0), field(1)}, [2]int{at + 8, 8}
 	}
 	return [2]int{at + field(1), field(2)}, [2]int{at + field(1) + field(2), field(3)}

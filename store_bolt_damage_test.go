@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/capycoin/capycoin/internal/harness"
+	"github.com/capycoin/capycoin/internal/osfile"
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -33,21 +35,21 @@ var damages = []struct {
 	do   func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte
 }{
 	{"a bit of the header", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
-		flipBit(r, b, n*d.pageSize, HeaderSize)
+		flipBit(r, b, n*d.pageSize, pages.HeaderSize)
 		return b
 	}},
 	{"more pages, or fewer", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
-		b[n*d.pageSize+OverflowAt] ^= 1 << r.IntN(4)
+		b[n*d.pageSize+pages.OverflowAt] ^= 1 << r.IntN(4)
 		return b
 	}},
 	{"fewer elements", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
 		if page := d.page(b, n); n > 1 && d.elements(page) > 1 {
-			binary.NativeEndian.PutUint16(page[CountAt:], uint16(1+r.IntN(d.elements(page)-1)))
+			binary.NativeEndian.PutUint16(page[pages.CountAt:], uint16(1+r.IntN(d.elements(page)-1)))
 		}
 		return b
 	}},
 	{"a bit of the elements", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
-		flipBit(r, b, n*d.pageSize+HeaderSize, ElementSize*max(1, d.elements(d.page(b, n))))
+		flipBit(r, b, n*d.pageSize+pages.HeaderSize, pages.ElementSize*max(1, d.elements(d.page(b, n))))
 		return b
 	}},
 	{"a bit of a key", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
@@ -90,7 +92,7 @@ var damages = []struct {
 		return b
 	}},
 	{"random bytes after the header", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
-		for i, page := HeaderSize, d.page(b, n); i < len(page); i++ {
+		for i, page := pages.HeaderSize, d.page(b, n); i < len(page); i++ {
 			page[i] = byte(r.Uint32())
 		}
 		return b
@@ -122,14 +124,14 @@ var damages = []struct {
 		return b
 	}},
 	{"a branch that leads to itself", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
-		if page := d.page(b, n); Flags(page) == FlagBranch {
-			binary.NativeEndian.PutUint64(page[HeaderSize+ElementSize*r.IntN(d.elements(page))+8:], uint64(n))
+		if page := d.page(b, n); pages.Flags(page) == pages.FlagBranch {
+			binary.NativeEndian.PutUint64(page[pages.HeaderSize+pages.ElementSize*r.IntN(d.elements(page))+8:], uint64(n))
 		}
 		return b
 	}},
 	{"a branch that leads elsewhere", func(d *damageLedger, r *rand.Rand, b []byte, n int) []byte {
-		if page := d.page(b, n); Flags(page) == FlagBranch {
-			binary.NativeEndian.PutUint64(page[HeaderSize+ElementSize*r.IntN(d.elements(page))+8:], r.Uint64N(uint64(d.pages)+2))
+		if page := d.page(b, n); pages.Flags(page) == pages.FlagBranch {
+			binary.NativeEndian.PutUint64(page[pages.HeaderSize+pages.ElementSize*r.IntN(d.elements(page))+8:], r.Uint64N(uint64(d.pages)+2))
 		}
 		return b
 	}},
@@ -293,7 +295,7 @@ func pagesFault(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(CheckFile(f), f.Close())
+	return errors.Join(pages.CheckFile(f), f.Close())
 }
 
 // unlocked makes sure that nobody has a file open any more.
@@ -301,7 +303,7 @@ func unlocked(t *testing.T, c damaged, path string) {
 	t.Helper()
 	if f, err := os.Open(path); err != nil {
 		t.Error(err)
-	} else if err := errors.Join(Lock(f, 10*time.Millisecond), f.Close()); err != nil {
+	} else if err := errors.Join(osfile.Lock(f, 10*time.Millisecond), f.Close()); err != nil {
 		t.Errorf("%s: the lock of the file was left: %v", c, err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/capycoin/capycoin/internal/osfile"
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -22,7 +24,7 @@ func (s *boltStore) settle(txid uint64, err error) error {
 	if !failedWrite(err) || !s.withoutMeta(txid) {
 		return fmt.Errorf("committing: %w", err)
 	}
-	if err = MarkFull(err); errors.Is(err, store.ErrDiskFull) {
+	if err = osfile.MarkFull(err); errors.Is(err, store.ErrDiskFull) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
@@ -40,11 +42,11 @@ func failedWrite(err error) bool {
 // withoutMeta reads both meta pages and says whether they are those that were
 // there before a transaction, the one before it and the one before that.
 func (s *boltStore) withoutMeta(txid uint64) bool {
-	first, err := ReadMeta(s.file, 0, 0, false)
+	first, err := pages.ReadMeta(s.file, 0, 0, false)
 	if err != nil || first.Wrong != "" {
 		return false
 	}
-	second, err := ReadMeta(s.file, 1, int64(first.PageSize), false)
+	second, err := pages.ReadMeta(s.file, 1, int64(first.PageSize), false)
 	if err != nil || second.Wrong != "" {
 		return false
 	}

@@ -3,13 +3,15 @@ package capycoin
 import (
 	"bytes"
 	"crypto/sha256"
+
+	"github.com/capycoin/capycoin/internal/pages"
 )
 
 const (
 	// mendRow is more than a row has, with its key.
-	mendRow = 8 + RowBytes + 1024
+	mendRow = 8 + pages.RowBytes + 1024
 	// mendGap is the most records of a gap in a page that may have one wrong bit.
-	mendGap = 4 * RowRecords
+	mendGap = 4 * pages.RowRecords
 )
 
 // mend fills a gap from pages with one wrong bit. Bits rot one by one, and the
@@ -23,7 +25,7 @@ func (s *salvage) mend(gap positions) {
 		}
 		for _, k := range s.keys {
 			// The rows are under the positions of their last records.
-			if k.from <= missing.last+RowRecords && missing.first < k.till && s.mendPage(k.page, missing) {
+			if k.from <= missing.last+pages.RowRecords && missing.first < k.till && s.mendPage(k.page, missing) {
 				break
 			}
 		}
@@ -59,9 +61,9 @@ func (s *salvage) mendPage(page uint64, gap positions) bool {
 		at := cap(window) - cap(data) // where it is in the window
 		switch {
 		case !good:
-		case position < gap.first && gap.first-position <= 2*RowRecords:
+		case position < gap.first && gap.first-position <= 2*pages.RowRecords:
 			from, beside = max(from, at+len(data)), true
-		case position > gap.last && position-gap.last <= 2*RowRecords:
+		case position > gap.last && position-gap.last <= 2*pages.RowRecords:
 			till, beside = min(till, at), true
 		}
 	})

@@ -12,12 +12,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
 // metaAt returns where the newer and the older meta page of a file begin.
 func metaAt(b []byte) (newer, older int) {
-	if binary.NativeEndian.Uint64(b[MetaTxid:]) > binary.NativeEndian.Uint64(b[testPage+MetaTxid:]) {
+	if binary.NativeEndian.Uint64(b[pages.MetaTxid:]) > binary.NativeEndian.Uint64(b[testPage+pages.MetaTxid:]) {
 		return 0, testPage
 	}
 	return testPage, 0
@@ -43,9 +44,9 @@ func TestMetaPages(t *testing.T) {
 	path := newFile(t) // ends at record 5
 	file, seen := readFile(t, path), readFile(t, path+".witness")
 	newer, older := metaAt(file)
-	txid := order.Uint64(file[newer+MetaTxid:])
-	pages := order.Uint64(file[newer+MetaPages:])
-	freelist := order.Uint64(file[newer+MetaFreelist:])
+	txid := order.Uint64(file[newer+pages.MetaTxid:])
+	total := order.Uint64(file[newer+pages.MetaPages:])
+	freelist := order.Uint64(file[newer+pages.MetaFreelist:])
 	put := func(at, field int, value uint64) func([]byte) []byte {
 		return func(b []byte) []byte {
 			order.PutUint64(b[at+field:], value)
@@ -57,52 +58,56 @@ func TestMetaPages(t *testing.T) {
 		return func(b []byte) []byte { b[int(freelist)*testPage+at] = value; return b }
 	}
 	left := func(at int) string {
-		return fmt.Sprintf("meta page %d is of transaction %d, and the commit after it may be lost", at/testPage, order.Uint64(file[at+MetaTxid:]))
+		return fmt.Sprintf("meta page %d is of transaction %d, and the commit after it may be lost", at/testPage, order.Uint64(file[at+pages.MetaTxid:]))
 	}
 	for name, tt := range map[string]struct {
 		change func(b []byte) []byte
 		says   string
 		accept bool
 	}{
-		"newer zeroed":        {func(b []byte) []byte { clear(b[newer : newer+testPage]); return b }, fmt.Sprintf("meta page %d of the file is zeroed; ", newer/testPage) + left(older), true},
-		"older zeroed":        {func(b []byte) []byte { clear(b[older : older+testPage]); return b }, fmt.Sprintf("meta page %d of the file is zeroed; ", older/testPage) + left(newer), true},
-		"newer, its mark":     {func(b []byte) []byte { b[newer+MetaHeader] ^= 1; return b }, "does not begin as one; " + left(older), true},
-		"newer, a bit":        {func(b []byte) []byte { b[newer+MetaTxid] ^= 1; return b }, "does not match its checksum; " + left(older), true},
-		"newer, version":      {func(b []byte) []byte { order.PutUint32(b[newer+MetaHeader+4:], 3); resealMeta(b[newer:]); return b }, "is of version 3 of bbolt's format", true},
+		"newer zeroed":    {func(b []byte) []byte { clear(b[newer : newer+testPage]); return b }, fmt.Sprintf("meta page %d of the file is zeroed; ", newer/testPage) + left(older), true},
+		"older zeroed":    {func(b []byte) []byte { clear(b[older : older+testPage]); return b }, fmt.Sprintf("meta page %d of the file is zeroed; ", older/testPage) + left(newer), true},
+		"newer, its mark": {func(b []byte) []byte { b[newer+pages.MetaHeader] ^= 1; return b }, "does not begin as one; " + left(older), true},
+		"newer, a bit":    {func(b []byte) []byte { b[newer+pages.MetaTxid] ^= 1; return b }, "does not match its checksum; " + left(older), true},
+		"newer, version": {func(b []byte) []byte {
+			order.PutUint32(b[newer+pages.MetaHeader+4:], 3)
+			resealMeta(b[newer:])
+			return b
+		}, "is of version 3 of bbolt's format", true},
 		"both zeroed":         {func(b []byte) []byte { clear(b[:2*testPage]); return b }, "damaged: both meta pages of the file are lost", false},
-		"both, a bit":         {func(b []byte) []byte { b[MetaTxid] ^= 1; b[testPage+MetaTxid] ^= 1; return b }, "both meta pages of the file are damaged: page 0 does not match", false},
-		"transactions equal":  {put(older, MetaTxid, txid), fmt.Sprintf("the meta pages are of transactions %d and %[1]d, which do not follow", txid), true},
-		"a transaction ahead": {put(newer, MetaTxid, txid+2), fmt.Sprintf("of transactions %d and %d, which do not follow", txid-1, txid+2), true},
-		"newer is old":        {put(newer, MetaTxid, txid-4), fmt.Sprintf("of transactions %d and %d, which do not follow", txid-4, txid-1), true},
+		"both, a bit":         {func(b []byte) []byte { b[pages.MetaTxid] ^= 1; b[testPage+pages.MetaTxid] ^= 1; return b }, "both meta pages of the file are damaged: page 0 does not match", false},
+		"transactions equal":  {put(older, pages.MetaTxid, txid), fmt.Sprintf("the meta pages are of transactions %d and %[1]d, which do not follow", txid), true},
+		"a transaction ahead": {put(newer, pages.MetaTxid, txid+2), fmt.Sprintf("of transactions %d and %d, which do not follow", txid-1, txid+2), true},
+		"newer is old":        {put(newer, pages.MetaTxid, txid-4), fmt.Sprintf("of transactions %d and %d, which do not follow", txid-4, txid-1), true},
 		"pages of another size": {func(b []byte) []byte {
-			order.PutUint32(b[testPage+MetaPageSize:], 2*testPage)
+			order.PutUint32(b[testPage+pages.MetaPageSize:], 2*testPage)
 			resealMeta(b[testPage:])
 			return b
 		}, "meta page 1 is of a file with pages of 8192 bytes, and lies where they have 4096", false},
 		"pages of no size": {func(b []byte) []byte {
-			order.PutUint32(b[MetaPageSize:], 0)
+			order.PutUint32(b[pages.MetaPageSize:], 0)
 			resealMeta(b)
 			return b
 		}, "meta page 0 is of a file with pages of 0 bytes", false},
 		"pages of an odd size": {func(b []byte) []byte {
-			order.PutUint32(b[MetaPageSize:], 5000)
+			order.PutUint32(b[pages.MetaPageSize:], 5000)
 			resealMeta(b)
 			return b
 		}, "meta page 0 is of a file with pages of 5000 bytes", false},
-		"root beyond the end":      {put(newer, MetaRoot, pages), fmt.Sprintf("page %d of the file is led to, there are %[1]d", pages), false},
-		"root is a meta page":      {put(newer, MetaRoot, 1), "page 1 of the file is led to", false},
-		"root is the free list":    {put(newer, MetaRoot, freelist), "is neither branch nor leaf", false},
-		"free list beyond the end": {put(newer, MetaFreelist, 1<<40), "page 1099511627776 of the file is led to", false},
-		"free list is the root":    {put(newer, MetaFreelist, order.Uint64(file[newer+MetaRoot:])), "is no list of free pages", false},
-		"no free list":             {put(newer, MetaFreelist, NoFreelist), "the file has no list of free pages", false},
-		"more pages than bytes":    {put(newer, MetaPages, 1<<20), fmt.Sprintf("the file has %d bytes, its 1048576 pages need 4294967296", len(file)), false},
-		"more pages than disks":    {put(newer, MetaPages, 1<<60), "pages need", false},
-		"fewer pages":              {put(newer, MetaPages, 4), "is led to, there are 4", false},
-		"shorter":                  {func(b []byte) []byte { return b[:(pages-1)*testPage] }, "pages need", false},
-		"free list, a used page":   {inFreelist(HeaderSize, byte(order.Uint64(file[newer+MetaRoot:]))), "in use twice", false},
-		"free list, too many":      {inFreelist(CountAt+1, 0x80), "has no room for its", false},
-		"free list, far too long":  {inFreelist(OverflowAt+3, 0x01), "says that 16777216 pages belong to it", false},
-		"free list, itself":        {inFreelist(HeaderSize, byte(freelist)), "in use twice", false},
+		"root beyond the end":      {put(newer, pages.MetaRoot, total), fmt.Sprintf("page %d of the file is led to, there are %[1]d", total), false},
+		"root is a meta page":      {put(newer, pages.MetaRoot, 1), "page 1 of the file is led to", false},
+		"root is the free list":    {put(newer, pages.MetaRoot, freelist), "is neither branch nor leaf", false},
+		"free list beyond the end": {put(newer, pages.MetaFreelist, 1<<40), "page 1099511627776 of the file is led to", false},
+		"free list is the root":    {put(newer, pages.MetaFreelist, order.Uint64(file[newer+pages.MetaRoot:])), "is no list of free pages", false},
+		"no free list":             {put(newer, pages.MetaFreelist, pages.NoFreelist), "the file has no list of free pages", false},
+		"more pages than bytes":    {put(newer, pages.MetaPages, 1<<20), fmt.Sprintf("the file has %d bytes, its 1048576 pages need 4294967296", len(file)), false},
+		"more pages than disks":    {put(newer, pages.MetaPages, 1<<60), "pages need", false},
+		"fewer pages":              {put(newer, pages.MetaPages, 4), "is led to, there are 4", false},
+		"shorter":                  {func(b []byte) []byte { return b[:(total-1)*testPage] }, "pages need", false},
+		"free list, a used page":   {inFreelist(pages.HeaderSize, byte(order.Uint64(file[newer+pages.MetaRoot:]))), "in use twice", false},
+		"free list, too many":      {inFreelist(pages.CountAt+1, 0x80), "has no room for its", false},
+		"free list, far too long":  {inFreelist(pages.OverflowAt+3, 0x01), "says that 16777216 pages belong to it", false},
+		"free list, itself":        {inFreelist(pages.HeaderSize, byte(freelist)), "in use twice", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := path + strings.ReplaceAll(name, " ", "-")
@@ -154,16 +159,16 @@ func TestMetaPages(t *testing.T) {
 // file with a hole has: that is refused without the memory for them.
 func TestFreelistBounded(t *testing.T) {
 	path := newFile(t)
-	const pages = 1 << 18
+	const total = 1 << 18
 	patch(t, path, func(b []byte) []byte {
 		newer, _ := metaAt(b)
-		list := b[binary.NativeEndian.Uint64(b[newer+MetaFreelist:])*uint64(os.Getpagesize()):]
-		binary.NativeEndian.PutUint32(list[OverflowAt:], pages-100)
-		binary.NativeEndian.PutUint64(b[newer+MetaPages:], pages)
+		list := b[binary.NativeEndian.Uint64(b[newer+pages.MetaFreelist:])*uint64(os.Getpagesize()):]
+		binary.NativeEndian.PutUint32(list[pages.OverflowAt:], total-100)
+		binary.NativeEndian.PutUint64(b[newer+pages.MetaPages:], total)
 		resealMeta(b[newer:])
 		return b
 	})
-	if err := os.Truncate(path, pages*int64(os.Getpagesize())); err != nil {
+	if err := os.Truncate(path, total*int64(os.Getpagesize())); err != nil {
 		t.Fatal(err)
 	}
 	var before, after runtime.MemStats

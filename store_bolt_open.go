@@ -16,6 +16,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/capycoin/capycoin/internal/osfile"
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -26,7 +28,7 @@ func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) erro
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createBolt(path, begin); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, MarkFull(err)
+			return nil, osfile.MarkFull(err)
 		}
 		info, err = os.Stat(path)
 	}
@@ -34,7 +36,7 @@ func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) erro
 		err = checkFile(info)
 	}
 	if err != nil {
-		return nil, NotWritable(err)
+		return nil, osfile.NotWritable(err)
 	}
 	s, err := openFile(path, lockTimeout)
 	if err != nil {
@@ -56,7 +58,7 @@ func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) erro
 // after which the system takes the page for written. So the page is written again,
 // as it is. The others of the commit were synced before bbolt wrote this one.
 func (s *boltStore) syncNewest() error {
-	m, err := CheckMetas(s.file, false)
+	m, err := pages.CheckMetas(s.file, false)
 	if err != nil {
 		return err
 	}
@@ -66,7 +68,7 @@ func (s *boltStore) syncNewest() error {
 		_, err = s.file.WriteAt(page, at)
 	}
 	// A full disk that has no room even for what it has already is only synced.
-	if err == nil || errors.Is(MarkFull(err), store.ErrDiskFull) {
+	if err == nil || errors.Is(osfile.MarkFull(err), store.ErrDiskFull) {
 		err = s.file.Sync()
 	}
 	if err != nil {
@@ -110,10 +112,10 @@ func checkFile(info fs.FileInfo) error {
 // under another name, synced, and then linked into place, which fails if
 // another process was quicker.
 func createBolt(path string, begin func(store.Log) error) error {
-	temp := NewName(path)
+	temp := osfile.NewName(path)
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
-		return NotWritable(err)
+		return osfile.NotWritable(err)
 	}
 	defer os.Remove(temp)
 	if err := f.Close(); err != nil {
@@ -136,7 +138,7 @@ func createBolt(path string, begin func(store.Log) error) error {
 	if err := os.Link(temp, path); err != nil {
 		return err
 	}
-	return SyncDir(filepath.Dir(path))
+	return osfile.SyncDir(filepath.Dir(path))
 }
 
 // openFile opens an existing file after a look at what bbolt trusts: bbolt
@@ -149,10 +151,10 @@ func openFile(path string, lockTimeout time.Duration) (*boltStore, error) {
 
 func lockAndCheck(path string, timeout time.Duration) func(*os.File) error {
 	return func(f *os.File) error {
-		if err := LockNamed(f, path, timeout); err != nil {
+		if err := osfile.LockNamed(f, path, timeout); err != nil {
 			return err
 		}
-		return CheckFile(f)
+		return pages.CheckFile(f)
 	}
 }
 
@@ -180,7 +182,7 @@ func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(
 		OpenFile: func(name string, flag int, mode fs.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
 			if err != nil {
-				return nil, NotWritable(err)
+				return nil, osfile.NotWritable(err)
 			}
 			if err := look(f); err != nil {
 				return nil, errors.Join(err, f.Close())

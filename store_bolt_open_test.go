@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -80,7 +81,7 @@ func needsTestPage(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	needsTestPage(t)
 	newer := func(b []byte) int { // offset of the newer meta page
-		txid := func(at int) uint64 { return binary.NativeEndian.Uint64(b[at+MetaTxid:]) }
+		txid := func(at int) uint64 { return binary.NativeEndian.Uint64(b[at+pages.MetaTxid:]) }
 		if txid(testPage) > txid(0) {
 			return testPage
 		}
@@ -110,11 +111,11 @@ func TestOpenRefuses(t *testing.T) {
 		"cut within a meta": {bytesOf(func(b []byte) []byte { return b[:testPage+20] }), nil, store.ErrCorrupt},
 		"newer meta zeroed": {bytesOf(func(b []byte) []byte { at := newer(b); clear(b[at : at+testPage]); return b }), nil, store.ErrCorrupt},
 		"older meta zeroed": {bytesOf(func(b []byte) []byte { at := testPage - newer(b); clear(b[at : at+testPage]); return b }), nil, store.ErrCorrupt},
-		"newer meta, a bit": {bytesOf(func(b []byte) []byte { b[newer(b)+MetaPages] ^= 1; return b }), nil, store.ErrCorrupt},
+		"newer meta, a bit": {bytesOf(func(b []byte) []byte { b[newer(b)+pages.MetaPages] ^= 1; return b }), nil, store.ErrCorrupt},
 		"newer meta stale": {bytesOf(func(b []byte) []byte {
 			// What a disk gives that lost the last writes of this page.
 			at := newer(b)
-			binary.NativeEndian.PutUint64(b[at+MetaTxid:], binary.NativeEndian.Uint64(b[at+MetaTxid:])-4)
+			binary.NativeEndian.PutUint64(b[at+pages.MetaTxid:], binary.NativeEndian.Uint64(b[at+pages.MetaTxid:])-4)
 			resealMeta(b[at:])
 			return b
 		}), nil, store.ErrCorrupt},
@@ -202,7 +203,7 @@ func filesLeft(t *testing.T, path string) {
 
 // resealMeta gives a meta page the checksum that it should have.
 func resealMeta(page []byte) {
-	binary.NativeEndian.PutUint64(page[MetaSum:], MetaChecksum(page))
+	binary.NativeEndian.PutUint64(page[pages.MetaSum:], pages.MetaChecksum(page))
 }
 
 // TestLocked opens a file that is open: the second one is told so, in the time

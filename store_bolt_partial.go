@@ -10,6 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -39,17 +40,17 @@ func openPartial(path string) (s *boltStore, tail uint64, err error) {
 		}
 	default:
 		if err := os.Remove(path); err != nil {
-			return nil, 0, NotWritable(err)
+			return nil, 0, osfile.NotWritable(err)
 		}
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, 0, NotWritable(err)
+		return nil, 0, osfile.NotWritable(err)
 	}
 	if err := f.Close(); err != nil {
 		return nil, 0, err
 	}
-	s, err = openBbolt(path, false, time.Second, func(f *os.File) error { return LockNamed(f, path, time.Second) })
+	s, err = openBbolt(path, false, time.Second, func(f *os.File) error { return osfile.LockNamed(f, path, time.Second) })
 	if err != nil {
 		return nil, 0, err
 	}
@@ -106,7 +107,7 @@ func (s *boltStore) publish(temp, path string) error {
 	if err = errors.Join(err, s.remove(temp)); err != nil {
 		return fmt.Errorf("giving %s its name: %w", path, err)
 	}
-	return SyncDir(filepath.Dir(path))
+	return osfile.SyncDir(filepath.Dir(path))
 }
 
 // remove takes away the name of a file that is being made, and closes it.

@@ -6,6 +6,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -51,20 +52,20 @@ func (r *boltReader) Record(pos uint64) ([]byte, error) {
 
 // stepBack is how far back a record may be to be looked for row by row, which
 // is a third of what it costs to seek it: the chain of a busy account.
-const stepBack = 8 * RowRecords
+const stepBack = 8 * pages.RowRecords
 
 // find returns the row that a record is in, if there is one.
-func (r *boltReader) find(pos uint64) (found JournalRow, err error) {
+func (r *boltReader) find(pos uint64) (found pages.JournalRow, err error) {
 	switch {
 	case r.first <= pos && pos <= r.last:
-		return OpenJournalRow(r.key, r.value)
+		return pages.OpenJournalRow(r.key, r.value)
 	case pos < r.first && r.first-pos <= stepBack && r.last > 0:
 		for pos < r.first {
 			if r.key, r.value = r.cursor.Prev(); r.key == nil {
 				break
 			}
 			if found, err = r.open(); err != nil {
-				return JournalRow{}, err
+				return pages.JournalRow{}, err
 			}
 		}
 		if r.key != nil && pos <= r.last {
@@ -75,15 +76,15 @@ func (r *boltReader) find(pos uint64) (found JournalRow, err error) {
 	binary.BigEndian.PutUint64(seek[:], pos)
 	if r.key, r.value = r.cursor.Seek(seek[:]); r.key == nil {
 		r.first, r.last = 1, 0
-		return JournalRow{}, nil
+		return pages.JournalRow{}, nil
 	}
 	return r.open()
 }
 
 // open begins with the row where the cursor is.
-func (r *boltReader) open() (found JournalRow, err error) {
+func (r *boltReader) open() (found pages.JournalRow, err error) {
 	r.first, r.last = 1, 0
-	if found, err = OpenJournalRow(r.key, r.value); err == nil {
+	if found, err = pages.OpenJournalRow(r.key, r.value); err == nil {
 		r.first, r.last = found.First, found.First+uint64(found.Left)-1
 	}
 	return found, err
@@ -105,7 +106,7 @@ func (r *boltReader) Scan(from uint64, fn func(pos uint64, record []byte) bool) 
 			}
 			before = k
 		}
-		run, err := OpenJournalRow(k, v)
+		run, err := pages.OpenJournalRow(k, v)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -39,7 +40,7 @@ type salvage struct {
 	file     *os.File
 	pageSize int64
 	pages    uint64 // that the file has
-	newest   Meta
+	newest   pages.Meta
 	lost     error // what is wrong with the metas: the last commit may be lost
 
 	keys  []salvagedPage // of the journal's pages, by number; found from the newest meta
@@ -93,7 +94,7 @@ func openSalvage(ctx context.Context, f *os.File, progress func(done, total uint
 		return nil, err
 	}
 	s := &salvage{file: f, extra: make(map[uint64][]byte), broken: make(map[uint64][]byte)}
-	s.newest, err = CheckMetas(f, true)
+	s.newest, err = pages.CheckMetas(f, true)
 	if err != nil {
 		if !errors.Is(err, store.ErrRolledBack) {
 			return nil, err
@@ -128,7 +129,7 @@ func (s *salvage) readPages(ctx context.Context, progress func(done, total uint6
 			window := buf[int64(i)*s.pageSize : min(int64(i+1)*s.pageSize+salvageAhead, int64(len(buf)))]
 			pgid, id := first+i, binary.NativeEndian.Uint64(window)
 			if id == pgid {
-				named = pgid + min(MaxOverflow, uint64(binary.NativeEndian.Uint32(window[OverflowAt:])))
+				named = pgid + min(pages.MaxOverflow, uint64(binary.NativeEndian.Uint32(window[pages.OverflowAt:])))
 			}
 			s.readPage(pgid, id, pgid <= named, window)
 		}
@@ -197,11 +198,11 @@ func find(keys []salvagedPage, page uint64) (salvagedPage, bool) {
 func salvageRows(window []byte, pageSize int, fn func(row, position uint64, data []byte, good bool)) {
 	for at := 0; at < pageSize && at+10+recordHeader < len(window); at++ {
 		// The first bytes of a position are zero, and then a small number of records.
-		if window[at] != 0 || window[at+1] != 0 || window[at+8] == 0 || window[at+8] > RowRecords {
+		if window[at] != 0 || window[at+1] != 0 || window[at+8] == 0 || window[at+8] > pages.RowRecords {
 			continue
 		}
 		row := binary.BigEndian.Uint64(window[at:])
-		run, err := OpenJournalRow(window[at:at+8], window[at+8:])
+		run, err := pages.OpenJournalRow(window[at:at+8], window[at+8:])
 		if err != nil || row > wire.MaxPosition {
 			continue
 		}
@@ -296,7 +297,7 @@ func (s *salvage) fill(gap positions) error {
 				continue
 			}
 			if b == believeUnsure && s.lost == nil {
-				s.lost = &LostMetaError{What: "neither a tree nor the list of free pages says which of the records that are found count, and later ones may be lost"}
+				s.lost = &pages.LostMetaError{What: "neither a tree nor the list of free pages says which of the records that are found count, and later ones may be lost"}
 			}
 			if err := s.collect(r, gap, s.extra); err != nil {
 				return err

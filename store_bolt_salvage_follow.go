@@ -5,14 +5,16 @@ import (
 	"encoding/binary"
 	"slices"
 	"sort"
+
+	"github.com/capycoin/capycoin/internal/pages"
 )
 
 // follow finds out which pages the metas lead to.
 func (s *salvage) follow() {
-	c := &Checker{File: s.file, PageSize: s.pageSize, Pages: min(s.pages, s.newest.Pages), Used: make([]uint64, s.pages/64+1)}
+	c := &pages.Checker{File: s.file, PageSize: s.pageSize, Pages: min(s.pages, s.newest.Pages), Used: make([]uint64, s.pages/64+1)}
 	s.sequence, s.keys = s.followMeta(c, s.newest)
 	s.readFree(c)
-	if older, err := ReadMeta(s.file, 1-s.newest.Page, s.pageSize, true); err == nil && older.Wrong == "" && s.lost == nil {
+	if older, err := pages.ReadMeta(s.file, 1-s.newest.Page, s.pageSize, true); err == nil && older.Wrong == "" && s.lost == nil {
 		c.Used = slices.Clone(c.Used)
 		s.before, s.older = s.followMeta(c, older)
 		if s.before == 0 { // its root is used again: what it led to is not known
@@ -23,24 +25,24 @@ func (s *salvage) follow() {
 
 // followMeta returns where the journal of a meta page ends and the pages that it
 // has. What is damaged is left out.
-func (s *salvage) followMeta(c *Checker, m Meta) (sequence uint64, keys []salvagedPage) {
+func (s *salvage) followMeta(c *pages.Checker, m pages.Meta) (sequence uint64, keys []salvagedPage) {
 	root, sequence := s.journal(c, m.Root, 0)
 	if root == 0 {
 		return sequence, append(keys, salvagedPage{m.Root, 0, ^uint64(0)}) // it lies in the root, or nobody knows where
 	}
-	s.branch(c, Child{Page: root}, 0, &keys)
+	s.branch(c, pages.Child{Page: root}, 0, &keys)
 	sort.Slice(keys, func(i, j int) bool { return keys[i].page < keys[j].page })
 	return sequence, keys
 }
 
 // journal looks for the journal's bucket from a page of the root's tree on.
-func (s *salvage) journal(c *Checker, pgid uint64, depth int) (root, sequence uint64) {
-	page, err := c.Read(pgid, MaxOverflow)
-	if err != nil || c.Use(pgid) != nil || depth > MaxDepth {
+func (s *salvage) journal(c *pages.Checker, pgid uint64, depth int) (root, sequence uint64) {
+	page, err := c.Read(pgid, pages.MaxOverflow)
+	if err != nil || c.Use(pgid) != nil || depth > pages.MaxDepth {
 		return 0, 0
 	}
-	if Flags(page) == FlagBranch {
-		next, _ := c.Children(Child{Page: pgid}, page)
+	if pages.Flags(page) == pages.FlagBranch {
+		next, _ := c.Children(pages.Child{Page: pgid}, page)
 		for _, in := range next {
 			if root, sequence = s.journal(c, in.Page, depth+1); root != 0 {
 				return root, sequence
@@ -48,7 +50,7 @@ func (s *salvage) journal(c *Checker, pgid uint64, depth int) (root, sequence ui
 		}
 		return 0, 0
 	}
-	Elements(page, func(key, value []byte) {
+	pages.Elements(page, func(key, value []byte) {
 		if bytes.Equal(key, bucketJournal) && len(value) >= 16 {
 			root, sequence = binary.NativeEndian.Uint64(value), binary.NativeEndian.Uint64(value[8:])
 		}
@@ -57,12 +59,12 @@ func (s *salvage) journal(c *Checker, pgid uint64, depth int) (root, sequence ui
 }
 
 // branch collects the pages below one. Whatever is no good branch may have rows.
-func (s *salvage) branch(c *Checker, in Child, depth int, keys *[]salvagedPage) {
-	if c.Use(in.Page) != nil || depth > MaxDepth {
+func (s *salvage) branch(c *pages.Checker, in pages.Child, depth int, keys *[]salvagedPage) {
+	if c.Use(in.Page) != nil || depth > pages.MaxDepth {
 		return
 	}
-	page, err := c.Read(in.Page, MaxOverflow)
-	if err == nil && Flags(page) == FlagBranch {
+	page, err := c.Read(in.Page, pages.MaxOverflow)
+	if err == nil && pages.Flags(page) == pages.FlagBranch {
 		if next, err := c.Children(in, page); err == nil {
 			for _, in := range next {
 				s.branch(c, in, depth+1, keys)
@@ -84,7 +86,7 @@ func (s *salvage) branch(c *Checker, in Child, depth int, keys *[]salvagedPage) 
 }
 
 // readFree reads the list of free pages, unless it can't be one.
-func (s *salvage) readFree(c *Checker) {
+func (s *salvage) readFree(c *pages.Checker) {
 	_, ids, err := c.Freelist(s.newest.Freelist)
 	if err != nil {
 		return

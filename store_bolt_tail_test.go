@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/capycoin/capycoin/internal/pages"
 )
 
 // TestTail lowers or raises the number of rows that a page claims to have, and
@@ -32,7 +34,7 @@ func TestTail(t *testing.T) {
 	}
 	file, _ := os.ReadFile(path) // as after kill -9
 	led.Close()
-	pages := int(max(binary.NativeEndian.Uint64(file[MetaPages:]), binary.NativeEndian.Uint64(file[testPage+MetaPages:])))
+	total := int(max(binary.NativeEndian.Uint64(file[pages.MetaPages:]), binary.NativeEndian.Uint64(file[testPage+pages.MetaPages:])))
 	try := func(what string, change func(path string, b []byte)) {
 		bad := filepath.Join(t.TempDir(), "bad.db")
 		change(bad, append([]byte(nil), file...))
@@ -47,10 +49,10 @@ func TestTail(t *testing.T) {
 			t.Errorf("%s: Open ok, audit clean, funds %d instead of 290, tail %d", what, acct.Funds, rep.Position)
 		}
 	}
-	for n := 2; n < pages; n++ {
+	for n := 2; n < total; n++ {
 		for bit := range 5 {
 			try(fmt.Sprintf("page %d, count bit %d", n, bit), func(path string, b []byte) {
-				b[n*testPage+CountAt] ^= 1 << bit
+				b[n*testPage+pages.CountAt] ^= 1 << bit
 				os.WriteFile(path, b, 0o600)
 			})
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -157,13 +158,13 @@ func (w *witness) overwrite(f *os.File, old witness, slot int) error {
 	if _, err := f.WriteAt(w.slot(), int64(1-slot)*witnessSlot); err != nil {
 		return err
 	}
-	return DataSync(f)
+	return osfile.DataSync(f)
 }
 
 // replaceWitness makes a witness, durably, in the place of whatever the path
 // names.
 func replaceWitness(path string, w witness) error {
-	temp := NewName(path)
+	temp := osfile.NewName(path)
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err == nil {
 		_, err = f.Write(append(w.slot(), w.slot()...))
@@ -177,7 +178,7 @@ func replaceWitness(path string, w witness) error {
 		if err != nil {
 			os.Remove(temp)
 		} else {
-			err = SyncDir(filepath.Dir(path))
+			err = osfile.SyncDir(filepath.Dir(path))
 		}
 	}
 	if err != nil {

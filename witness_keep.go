@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -65,7 +66,7 @@ func (l *Ledger) openWitness(ctx context.Context, tail uint64) error {
 		return err
 	}
 	k.written.Store(w.position)
-	if err = MarkFull(replaceWitness(k.path, w)); errors.Is(err, store.ErrDiskFull) {
+	if err = osfile.MarkFull(replaceWitness(k.path, w)); errors.Is(err, store.ErrDiskFull) {
 		// What can be read is served on a full disk; it is tried again later.
 		l.logger.Warn("there is no room for the witness; the ledger goes on without", "err", err)
 		k.failed = true

@@ -148,7 +148,7 @@ var defects = []plant{{
 	pkg: "./cmd/capycoind", test: "TestHarnessKillAtCreation", look: "30s", says: `killed after`,
 }, {
 	name: "older-meta-taken", shows: "defect 13",
-	file: "store_bolt_meta.go", edits: []edit{
+	file: "internal/pages/meta.go", edits: []edit{
 		{`return second, oneMeta(first, second)`, `return second, nil`},
 		{`return first, oneMeta(second, first)`, `return first, nil`}},
 	pkg: ".", test: "TestOpenRefuses", says: `FAIL: TestOpenRefuses/(newer|older)_meta`,

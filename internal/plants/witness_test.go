@@ -75,15 +75,15 @@ var witnesses = []plant{{
 	pkg: ".", test: "TestWitnessFullDisk", says: `opening: got <nil>`,
 }, {
 	name: "meta-pages-out-of-step", shows: "the checks before opening",
-	file: "store_bolt_meta.go", edits: []edit{{`if newer.txid-older.txid != 1 {`, `if newer.txid == older.txid {`}},
+	file: "internal/pages/meta.go", edits: []edit{{`if newer.txid-older.txid != 1 {`, `if newer.txid == older.txid {`}},
 	pkg: ".", test: "TestMetaPages", says: `FAIL: TestMetaPages/newer_is_old`,
 }, {
 	name: "file-cut-short", shows: "the checks before opening",
-	file: "store_bolt_check.go", edits: []edit{{`|| uint64(info.Size()) < need {`, `|| need == 0 {`}},
+	file: "internal/pages/check.go", edits: []edit{{`|| uint64(info.Size()) < need {`, `|| need == 0 {`}},
 	pkg: ".", test: "TestMetaPages", says: `FAIL: TestMetaPages/(more_pages_than_bytes|shorter)`,
 }, {
 	name: "memory-for-a-damaged-list", shows: "the checks before opening",
-	file: "store_bolt_check.go", edits: []edit{{`|| more > most {`, `|| more > most|1<<63 {`}},
+	file: "internal/pages/check.go", edits: []edit{{`|| more > most {`, `|| more > most|1<<63 {`}},
 	pkg: ".", test: "TestFreelistBounded", says: `it took \d+ bytes of memory`,
 }, {
 	name: "rows-of-another-journal", shows: "the checks before opening",

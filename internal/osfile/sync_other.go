@@ -1,6 +1,6 @@
 //go:build !linux
 
-package capycoin
+package osfile
 
 import "os"
 

@@ -1,4 +1,11 @@
-package capycoin
+// Package osfile has what a ledger's files need of the system: locks that other
+// processes see, syncs of contents and of names, owners, names that nothing has, and
+// which errors say that the disk is full or that something can't be written.
+//
+// It knows nothing of what is in the files, nor of bbolt, whose lock it takes: any file
+// will do. Stores, the witness and what makes files call it. It has no state and no locks
+// of its own in memory.
+package osfile
 
 import (
 	"crypto/rand"

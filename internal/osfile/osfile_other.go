@@ -1,6 +1,6 @@
 //go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
 
-package capycoin
+package osfile
 
 import (
 	"io/fs"

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package capycoin
+package osfile
 
 import "syscall"
 

@@ -1,4 +1,20 @@
-package capycoin
+// Package pages has bbolt's pages and the rows of a ledger's journal in them, byte by
+// byte, as they are read from a file: [CheckFile] makes sure of what bbolt would trust,
+// [CheckMetas] of the two pages that everything hangs from, a [JournalRow] gives the
+// records of a row.
+//
+// bbolt trusts its pages, which have no checksum. A damaged record or row
+// shows when it is decoded, but a damaged branch page can lead bbolt round in
+// circles until the stack is gone, which no recover can catch, and a damaged
+// list of free pages makes it write over pages in use. So these pages are
+// checked before bbolt sees them: the meta pages, all branch pages, and the
+// free list, about one page in a hundred and fifty. Leaf pages are not read,
+// unless pages are missing in that.
+//
+// It knows neither bbolt's API nor records: a file need not be one that bbolt can open.
+// What opens a store calls it before bbolt does, and a salvage in bbolt's place. It has
+// no state and no locks; the file has to be locked by whoever asks.
+package pages
 
 import (
 	"bytes"
@@ -8,14 +24,6 @@ import (
 
 	"github.com/capycoin/capycoin/store"
 )
-
-// bbolt trusts its pages, which have no checksum. A damaged record or row
-// shows when it is decoded, but a damaged branch page can lead bbolt round in
-// circles until the stack is gone, which no recover can catch, and a damaged
-// list of free pages makes it write over pages in use. So these pages are
-// checked before bbolt sees them: the meta pages, all branch pages, and the
-// free list, about one page in a hundred and fifty. Leaf pages are not read,
-// unless pages are missing in that.
 
 // The layout of pages (bbolt, internal/common/page.go), in the byte order of
 // the machine.

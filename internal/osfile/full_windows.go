@@ -1,4 +1,4 @@
-package capycoin
+package osfile
 
 import "syscall"
 

@@ -1,4 +1,4 @@
-package capycoin
+package pages
 
 import (
 	"encoding/binary"
