@@ -206,9 +206,9 @@ func (a *auditor) run(ctx context.Context) error {
 	a.report.Position = a.books.position
 	a.report.Accounts, a.report.Transactions = a.books.accounts, a.books.transactions
 	for i := range uint32(len(a.rows)) {
-		a.report.Supply += a.accounts.at(i).funds
+		a.report.Supply += Coins(a.accounts.at(i).funds)
 	}
-	if a.report.Supply != l.genesis.supply {
+	if a.report.Supply != Coins(l.genesis.supply) {
 		a.fault(0, uuid.UUID{}, FaultBooks, "the funds add up to %d, the supply is %d", a.report.Supply, l.genesis.supply)
 	}
 	return nil

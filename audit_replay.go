@@ -323,7 +323,7 @@ func (a *auditor) transfer(r *record, hints [2]uint32) (touched [3]uint32) {
 // moved applies a transfer to one of its accounts. Where the record has other
 // funds, the model goes on with the record's: it is one fault, not one for
 // each transfer after it, and the supply tells in the end.
-func (a *auditor) moved(r *record, slot uint32, p *party, change Coins) {
+func (a *auditor) moved(r *record, slot uint32, p *party, change int64) {
 	s := a.accounts.at(slot)
 	if funds := s.funds + change; p.funds != funds {
 		a.fault(r.position, s.id, FaultFunds, "it has %d after it, should have %d", p.funds, funds)

@@ -21,7 +21,7 @@ import (
 type signatureCheck struct {
 	position  uint64
 	account   uuid.UUID
-	key       PublicKey
+	key       [ed25519.PublicKeySize]byte
 	message   [2]int // where it is in the arena
 	signature [ed25519.SignatureSize]byte
 	what      string
@@ -36,7 +36,7 @@ type signatureChecks struct {
 }
 
 // add notes a signature, of the part of the arena from a byte on.
-func (c *signatureChecks) add(r *record, account uuid.UUID, key *PublicKey, from int, signature *[ed25519.SignatureSize]byte, what string) {
+func (c *signatureChecks) add(r *record, account uuid.UUID, key *[ed25519.PublicKeySize]byte, from int, signature *[ed25519.SignatureSize]byte, what string) {
 	c.list = append(c.list, signatureCheck{
 		position: r.position, account: account, key: *key, message: [2]int{from, len(c.arena)}, signature: *signature, what: what,
 	})
@@ -116,11 +116,11 @@ func (a *auditor) key(r *record) (slot uint32) {
 }
 
 // checkKey makes sure that a key is one.
-func (a *auditor) checkKey(r *record, account uuid.UUID, key *PublicKey) {
-	if key.IsZero() {
+func (a *auditor) checkKey(r *record, account uuid.UUID, key *[ed25519.PublicKeySize]byte) {
+	if *key == noKey {
 		return
 	}
-	if err := key.Check(); err != nil {
+	if err := sign.CheckKey(*key); err != nil {
 		a.fault(r.position, account, FaultSignature, "its key: %v", err)
 	}
 }
@@ -152,7 +152,7 @@ func (a *auditor) feePolicy(r *record) {
 // fee checks the fee of a transfer and applies it to the account of the fees.
 func (a *auditor) fee(r *record) (slot uint32) {
 	t := &r.transfer
-	want := a.books.policy.fee(&Transfer{Sender: t.sender, Receiver: t.receiver, Amount: t.amount}, &a.l.genesis.seed)
+	want := a.books.policy.fee(&t.sender, &t.receiver, t.amount, &a.l.genesis.seed)
 	if t.fee != want {
 		a.fault(r.position, t.sender, FaultFee, "it pays a fee of %d, by the policy in force it is %d", t.fee, want)
 	}
@@ -162,7 +162,7 @@ func (a *auditor) fee(r *record) (slot uint32) {
 	slot, ok := a.party(r, feeAccount, a.poolSlot)
 	if ok {
 		a.poolSlot = slot
-		a.report.Fees += t.fee
+		a.report.Fees += Coins(t.fee)
 		a.moved(r, slot, &t.pool, t.fee)
 	}
 	return slot

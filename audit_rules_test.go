@@ -28,7 +28,8 @@ func exampleFile(t *testing.T, records []record) (path string, err error) {
 func resign(t *testing.T, r []record, key ed25519.PrivateKey) {
 	t.Helper()
 	tr := &r[13].transfer
-	pay := Transfer{Sender: tr.sender, Receiver: tr.receiver, Amount: tr.amount, Key: tr.key, MaxFee: &tr.signed.maxFee}
+	maxFee := Coins(tr.signed.maxFee)
+	pay := Transfer{Sender: tr.sender, Receiver: tr.receiver, Amount: Coins(tr.amount), Key: tr.key, MaxFee: &maxFee}
 	s, err := SignTransfer(r[0].genesis.ledger, tr.signed.version, pay, wire.TimeOf(tr.signed.notAfter), key)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package capycoin
 
 import (
+	"crypto/ed25519"
 	"encoding/binary"
 	"slices"
 	"sync/atomic"
@@ -17,7 +18,7 @@ type state struct {
 	id      uuid.UUID
 	created int64 // µs since 1970
 	asOf    uint64
-	funds   Coins
+	funds   int64
 	count   int64 // of its transactions
 	packed  uint8 // how many bytes of room are in use; longRoots: they are elsewhere
 	room    [63]byte
@@ -34,7 +35,7 @@ type account struct {
 // accountKey is an account's public key.
 type accountKey struct {
 	version uint32 // how many it has had, this one included
-	public  PublicKey
+	public  [ed25519.PublicKeySize]byte
 }
 
 // packedRoots returns the roots of an account's chain.
@@ -82,7 +83,7 @@ func (s *state) push(long []byte, position uint64) (chain.Link, []byte) {
 
 // view is what is told of an account with a key, or nil.
 func (s *state) view(key *accountKey) Account {
-	a := Account{ID: s.id, Created: wire.TimeOf(s.created), Funds: s.funds, Transactions: s.count}
+	a := Account{ID: s.id, Created: wire.TimeOf(s.created), Funds: Coins(s.funds), Transactions: s.count}
 	if key != nil {
 		a.PublicKey, a.KeyVersion = key.public, key.version
 	}

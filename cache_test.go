@@ -125,7 +125,7 @@ func TestSlots(t *testing.T) {
 	c := newCache(16)
 	rng := rand.New(rand.NewPCG(7, 8))
 	make1 := func(id byte) *account {
-		a := &account{state: state{id: uuid.UUID{id}, created: rng.Int64N(wire.MaxTime), asOf: rng.Uint64N(1 << 60), funds: Coins(rng.Int64N(int64(MaxSupply)))}}
+		a := &account{state: state{id: uuid.UUID{id}, created: rng.Int64N(wire.MaxTime), asOf: rng.Uint64N(1 << 60), funds: rng.Int64N(maxCoins)}}
 		at := uint64(0)
 		var roots []uint64
 		for range rng.IntN(60) {

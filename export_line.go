@@ -1,6 +1,7 @@
 package capycoin
 
 import (
+	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -133,14 +134,14 @@ func (c *lineCodec) record(r *record) {
 }
 
 // publicKey is there if an account has one.
-func (c *lineCodec) publicKey(key *PublicKey) {
-	if has := c.more(!key.IsZero()); has {
+func (c *lineCodec) publicKey(key *[ed25519.PublicKeySize]byte) {
+	if has := c.more(*key != noKey); has {
 		c.hex("public_key", key[:])
-		if key.IsZero() {
+		if *key == noKey {
 			c.fail("public_key is all zero: an account without one has no such member")
 		}
 	} else {
-		*key = PublicKey{}
+		*key = noKey
 	}
 }
 
@@ -277,8 +278,8 @@ func (c *lineCodec) integer(name string, v, least, most uint64) uint64 {
 	return n
 }
 
-func (c *lineCodec) coins(name string, v *Coins, least uint64) {
-	*v = Coins(c.integer(name, uint64(*v), least, uint64(MaxSupply)))
+func (c *lineCodec) coins(name string, v *int64, least uint64) {
+	*v = int64(c.integer(name, uint64(*v), least, maxCoins))
 }
 
 // quoted is a value that is written between quotes as it is.

@@ -3,8 +3,6 @@ package capycoin
 import (
 	"context"
 	"fmt"
-	"math"
-	"math/bits"
 	"slices"
 	"time"
 
@@ -55,43 +53,25 @@ type FeePolicy struct {
 // Fee returns the fee of an amount of 1 or more between accounts that are not
 // exempt.
 func (p *FeePolicy) Fee(amount Coins) Coins {
-	// 128 bits: an amount and its basis points can have 77.
-	hi, lo := bits.Mul64(uint64(max(amount, 0)), uint64(p.BasisPoints))
-	lo, carry := bits.Add64(lo, maxBasisPoints-1, 0)
-	part, _ := bits.Div64(hi+carry, lo, maxBasisPoints) // at most the amount
-	fee := Coins(min(part+uint64(p.Flat), math.MaxInt64))
-	fee = max(fee, p.Min)
-	if p.Max > 0 {
-		fee = min(fee, p.Max)
-	}
-	return fee
+	t := p.terms()
+	return Coins(t.of(int64(amount)))
 }
 
-// check returns an [*OptionError] for the first field that is out of range.
-func (p *FeePolicy) check(supply Coins) error {
-	upTo := fmt.Sprintf("0 to the supply of %d", supply)
-	switch {
-	case p.Flat < 0 || p.Flat > supply:
-		return &OptionError{"Flat", p.Flat, upTo}
-	case p.BasisPoints < 0 || p.BasisPoints > maxBasisPoints:
-		return &OptionError{"BasisPoints", p.BasisPoints, "0 to 10000"}
-	case p.Min < 0 || p.Min > supply:
-		return &OptionError{"Min", p.Min, upTo}
-	case p.Max < 0 || p.Max > supply:
-		return &OptionError{"Max", p.Max, upTo}
-	case p.Max > 0 && p.Min > p.Max:
-		return &OptionError{"Min", p.Min, fmt.Sprintf("0 to the highest fee, which is %d", p.Max)}
-	case len(p.Exempt) > MaxFeeExempt:
-		return &OptionError{"Exempt", len(p.Exempt), fmt.Sprintf("at most %d accounts", MaxFeeExempt)}
-	}
-	return nil
+// terms returns the policy as a record has it; it shares the list of exempt accounts.
+func (p *FeePolicy) terms() feeTerms {
+	return feeTerms{Flat: int64(p.Flat), BasisPoints: p.BasisPoints, Min: int64(p.Min), Max: int64(p.Max), Exempt: p.Exempt}
+}
+
+// policyOf returns the policy that a record has; it shares the list of exempt accounts.
+func policyOf(t *feeTerms) FeePolicy {
+	return FeePolicy{Flat: Coins(t.Flat), BasisPoints: t.BasisPoints, Min: Coins(t.Min), Max: Coins(t.Max), Exempt: t.Exempt}
 }
 
 // feePolicyAt is a policy and where it was set.
 type feePolicyAt struct {
 	position uint64
 	time     int64
-	FeePolicy
+	feeTerms
 }
 
 func feePolicyOf(r *record) *feePolicyAt { return &feePolicyAt{r.position, r.time, r.policy} }
@@ -103,37 +83,23 @@ func (p *feePolicyAt) at() uint64 {
 	return p.position
 }
 
-// fee returns what a transfer costs in a ledger with a seed account.
-func (p *feePolicyAt) fee(t *Transfer, seed *uuid.UUID) Coins {
-	if p == nil {
-		return 0
-	}
-	for _, id := range [...]*uuid.UUID{&t.Sender, &t.Receiver} {
-		if *id == *seed || *id == feeAccount {
-			return 0
-		}
-		if len(p.Exempt) == 0 {
-			continue
-		}
-		if _, exempt := slices.BinarySearchFunc(p.Exempt, *id, func(a, b uuid.UUID) int { return wire.CompareIDs(&a, &b) }); exempt {
-			return 0
-		}
-	}
-	return p.Fee(t.Amount)
-}
-
 // SetFeePolicy makes a policy the one in force, from its record on, and opens the
 // account of the fees with the first one. It returns an [*OptionError] for a field
 // that is out of range, or [ErrAccountNotFound] if an exempt account is unknown.
 func (l *Ledger) SetFeePolicy(ctx context.Context, p FeePolicy) error {
-	if err := p.check(l.genesis.supply); err != nil {
-		return err
+	terms := p.terms()
+	if bad := terms.check(l.genesis.supply); bad != nil {
+		if coins, ok := bad.Value.(int64); ok {
+			bad.Value = Coins(coins)
+		}
+		return &OptionError{Field: bad.Field, Value: bad.Value, Allowed: bad.Allowed}
 	}
 	p.Exempt = slices.Clone(p.Exempt)
 	slices.SortFunc(p.Exempt, func(a, b uuid.UUID) int { return wire.CompareIDs(&a, &b) })
 	p.Exempt = slices.Compact(p.Exempt)
 	p.Exempt = slices.DeleteFunc(p.Exempt, func(id uuid.UUID) bool { return id == l.genesis.seed || id == feeAccount })
-	o := &op{kind: opFeePolicy, policy: &p, records: 2, bytes: maxOtherRecord + maxPolicyRecord, done: make(chan struct{}, 1)}
+	terms.Exempt = p.Exempt
+	o := &op{kind: opFeePolicy, policy: &terms, records: 2, bytes: maxOtherRecord + maxPolicyRecord, done: make(chan struct{}, 1)}
 	_, err := l.submit(ctx, o)
 	return err
 }
@@ -153,7 +119,7 @@ func (l *Ledger) FeePolicy(ctx context.Context) (p FeePolicy, since time.Time, e
 	if at == nil {
 		return p, since, nil
 	}
-	p = at.FeePolicy
+	p = policyOf(&at.feeTerms)
 	p.Exempt = slices.Clone(p.Exempt)
 	return p, wire.TimeOf(at.time), nil
 }

@@ -249,8 +249,8 @@ func setTransaction(tx *Transaction, r *record, account uuid.UUID) {
 	p := t.of(account)
 	*tx = Transaction{
 		ID: r.id(), Position: r.position, Timestamp: wire.TimeOf(r.time),
-		Sender: t.sender, Receiver: t.receiver, Amount: t.amount, Fee: t.fee, Key: t.key,
-		Account: account, Ordinal: p.Ordinal, FundsAfter: p.funds,
+		Sender: t.sender, Receiver: t.receiver, Amount: Coins(t.amount), Fee: Coins(t.fee), Key: t.key,
+		Account: account, Ordinal: p.Ordinal, FundsAfter: Coins(p.funds),
 	}
 }
 
@@ -265,7 +265,7 @@ func (l *Ledger) FundsAt(ctx context.Context, account uuid.UUID, t time.Time) (C
 	}
 	var funds Coins
 	if account == l.genesis.seed {
-		funds = l.genesis.supply
+		funds = Coins(l.genesis.supply)
 	}
 	err = l.log.View(ctx, func(lr store.LogReader) error {
 		r := reader{log: lr, id: account}

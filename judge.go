@@ -142,13 +142,14 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, v verdict, hint
 	if !ok {
 		return ErrReceiverNotFound, nil
 	}
-	fee := o.books.policy.fee(t, &l.genesis.seed)
-	if t.MaxFee != nil && fee > *t.MaxFee {
-		return &FeeTooHighError{Fee: fee, MaxFee: *t.MaxFee}, nil
+	amount := int64(t.Amount)
+	fee := o.books.policy.fee(&t.Sender, &t.Receiver, amount, &l.genesis.seed)
+	if t.MaxFee != nil && fee > int64(*t.MaxFee) {
+		return &FeeTooHighError{Fee: Coins(fee), MaxFee: *t.MaxFee}, nil
 	}
 	funds := l.fundsOf(from, fromSlot)
-	if required := t.Amount + min(fee, math.MaxInt64-t.Amount); funds < required {
-		return &InsufficientFundsError{Funds: funds, Required: required}, nil
+	if required := amount + min(fee, math.MaxInt64-amount); funds < required {
+		return &InsufficientFundsError{Funds: Coins(funds), Required: Coins(required)}, nil
 	}
 	var pool *touched
 	if fee > 0 {
@@ -165,9 +166,9 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, v verdict, hint
 	}
 	r := &l.scratch
 	o.next(r, kindTransfer)
-	r.transfer = transferRecord{sender: t.Sender, receiver: t.Receiver, amount: t.Amount, fee: fee, key: t.Key}
+	r.transfer = transferRecord{sender: t.Sender, receiver: t.Receiver, amount: int64(t.Amount), fee: fee, key: t.Key}
 	if s := t.Signature; s != nil {
-		r.transfer.signed = signedPart{version: v.version, maxFee: *t.MaxFee, notAfter: s.NotAfter.UnixMicro(), signature: s.Bytes}
+		r.transfer.signed = signedPart{version: v.version, maxFee: int64(*t.MaxFee), notAfter: s.NotAfter.UnixMicro(), signature: s.Bytes}
 	}
 	o.move(r, from, to, pool)
 	if t.Key != "" {
@@ -197,7 +198,7 @@ func (o *overlay) move(r *record, from, to, pool *touched) {
 	o.books.transactions++
 }
 
-func (l *Ledger) fundsOf(t *touched, slot uint32) Coins {
+func (l *Ledger) fundsOf(t *touched, slot uint32) int64 {
 	if t != nil {
 		return t.funds
 	}
@@ -278,7 +279,7 @@ func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool
 // replayKey answers a transfer whose key its sender has used.
 func (l *Ledger) replayKey(t *Transfer, rcpt *Receipt) (refusal error) {
 	was := &l.scratch.transfer
-	if was.receiver != t.Receiver || was.amount != t.Amount {
+	if was.receiver != t.Receiver || was.amount != int64(t.Amount) {
 		return ErrKeyReused
 	}
 	*rcpt = receiptOf(&l.scratch)
@@ -290,7 +291,7 @@ func receiptOf(r *record) Receipt {
 	t := &r.transfer
 	return Receipt{
 		TransactionID: r.id(), Position: r.position, Timestamp: wire.TimeOf(r.time),
-		Sender: t.sender, Receiver: t.receiver, Amount: t.amount, Fee: t.fee, SenderFunds: t.from.funds,
+		Sender: t.sender, Receiver: t.receiver, Amount: Coins(t.amount), Fee: Coins(t.fee), SenderFunds: Coins(t.from.funds),
 	}
 }
 

@@ -172,7 +172,7 @@ func (l *Ledger) verify(ctx context.Context, t *Transfer) (v verdict, err error)
 }
 
 func (l *Ledger) verifyBy(key *accountKey, t *Transfer) verdict {
-	good := verifyTransfer(l.genesis.ledger, key.version, t, &key.public)
+	good := verifyTransfer(l.genesis.ledger, key.version, t, (*PublicKey)(&key.public))
 	if good {
 		l.signatures[1].Add(1)
 	} else {

@@ -507,7 +507,7 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 		b := l.books
 		seed, known := Coins(0), false
 		if i, ok := l.cache.find(&l.genesis.seed); ok {
-			seed, known = l.cache.at(i).funds, true
+			seed, known = Coins(l.cache.at(i).funds), true
 		}
 		l.mu.RUnlock()
 		if err := l.Err(); err != nil {
@@ -524,8 +524,8 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 			seed = s.Funds
 		}
 		return Supply{
-			LedgerID: l.genesis.ledger, SeedAccount: l.genesis.seed, Supply: l.genesis.supply,
-			SeedFunds: seed, Circulating: l.genesis.supply - seed,
+			LedgerID: l.genesis.ledger, SeedAccount: l.genesis.seed, Supply: Coins(l.genesis.supply),
+			SeedFunds: seed, Circulating: Coins(l.genesis.supply) - seed,
 			Accounts: b.accounts, Transactions: b.transactions, Position: b.position, Time: wire.TimeOf(b.time),
 		}, nil
 	}

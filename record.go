@@ -73,6 +73,8 @@ const (
 	// signed: header, two ids, two amounts, three parties of two distances, an
 	// ordinal and funds.
 	maxTransferRecord = recordHeader + 32 + 2*8 + 3*(10+10+9+8) + 1
+	// maxCoins is the most that an amount, funds or a supply can be.
+	maxCoins = 1<<53 - 1
 	// signedLen bounds what a signature adds to it.
 	signedLen = 5 + 8 + 8 + ed25519.SignatureSize
 	// maxOtherRecord bounds every other record, but for a fee policy's.
@@ -86,25 +88,25 @@ const (
 // party is what a transfer did to one of its accounts.
 type party struct {
 	chain.Link
-	funds Coins // afterwards
+	funds int64 // afterwards
 }
 
 type genesisRecord struct {
 	ledger uuid.UUID
-	supply Coins
+	supply int64
 	seed   uuid.UUID
-	key    PublicKey // zero: the seed account has none
+	key    [ed25519.PublicKeySize]byte // zero: the seed account has none
 }
 
 type accountRecord struct {
 	id   uuid.UUID
 	link chain.Link
-	key  PublicKey // zero: none
+	key  [ed25519.PublicKeySize]byte // zero: none
 }
 
 type transferRecord struct {
 	sender, receiver uuid.UUID
-	amount, fee      Coins
+	amount, fee      int64
 	from, to         party
 	key              string
 	pool             party // what the fee did to the fee account; zero without one
@@ -115,7 +117,7 @@ type transferRecord struct {
 // signature.
 type signedPart struct {
 	version   uint32 // of the sender's key; 0: it is not signed
-	maxFee    Coins
+	maxFee    int64
 	notAfter  int64 // µs since 1970
 	signature [ed25519.SignatureSize]byte
 }
@@ -124,7 +126,7 @@ type signedPart struct {
 type keyRecord struct {
 	account  uuid.UUID
 	version  uint32 // of the key that it ends
-	key      PublicKey
+	key      [ed25519.PublicKeySize]byte
 	old, new [ed25519.SignatureSize]byte // signatures of the change
 }
 
@@ -132,10 +134,10 @@ type keyRecord struct {
 type stipendRecord struct {
 	day    int64  // since 1970
 	before uint64 // position of the last record before that day
-	rules  StipendRules
+	rules  stipendTerms
 	payees int64
-	funds  Coins // of the account of the fees, before
-	share  Coins
+	funds  int64 // of the account of the fees, before
+	share  int64
 	hash   [sha256.Size]byte // of the payees
 }
 
@@ -187,7 +189,7 @@ type record struct {
 	invite     inviteRecord
 	inviteEnd  inviteEndRecord
 	key        keyRecord
-	policy     FeePolicy
+	policy     feeTerms
 	stipend    stipendRecord
 }
 
@@ -287,15 +289,15 @@ func appendRecord(b []byte, r *record) []byte {
 // version is the least that has a place for all that is in r.
 func (r *record) version() byte {
 	switch {
-	case r.kind == kindGenesis && !r.genesis.key.IsZero(), r.kind == kindAccount && !r.account.key.IsZero(),
+	case r.kind == kindGenesis && r.genesis.key != noKey, r.kind == kindAccount && r.account.key != noKey,
 		r.kind == kindTransfer && (r.transfer.fee > 0 || r.transfer.signed.version > 0):
 		return 2
 	}
 	return 1
 }
 
-func appendPublicKey(b []byte, key *PublicKey) []byte {
-	if key.IsZero() {
+func appendPublicKey(b []byte, key *[ed25519.PublicKeySize]byte) []byte {
+	if *key == noKey {
 		return b
 	}
 	return append(b, key[:]...)

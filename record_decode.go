@@ -33,7 +33,7 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 	switch r.kind {
 	case kindGenesis:
 		r.genesis.ledger = d.ID()
-		r.genesis.supply = Coins(d.Uint64(uint64(MaxSupply)))
+		r.genesis.supply = int64(d.Uint64(maxCoins))
 		r.genesis.seed = d.ID()
 		r.genesis.key = decodePublicKey(&d, b[1])
 		d.Check(position == 1 && r.genesis.supply > 0 && r.genesis.seed != feeAccount)
@@ -42,17 +42,17 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		r.account.link = chain.DecodeLink(&d, position)
 		r.account.key = decodePublicKey(&d, b[1])
 		// Nobody signs for the account of the fees: with a key it could not pay.
-		d.Check(r.account.id != feeAccount || r.account.key.IsZero())
+		d.Check(r.account.id != feeAccount || r.account.key == noKey)
 	case kindTransfer:
 		t := &r.transfer
 		t.sender = d.ID()
 		t.receiver = d.ID()
-		t.amount = Coins(d.Uvarint(uint64(MaxSupply)))
-		t.fee = Coins(d.Uvarint(uint64(MaxSupply)))
+		t.amount = int64(d.Uvarint(maxCoins))
+		t.fee = int64(d.Uvarint(maxCoins))
 		t.from.Link = chain.DecodeLink(&d, position)
-		t.from.funds = Coins(d.Uvarint(uint64(MaxSupply)))
+		t.from.funds = int64(d.Uvarint(maxCoins))
 		t.to.Link = chain.DecodeLink(&d, position)
-		t.to.funds = Coins(d.Uvarint(uint64(MaxSupply)))
+		t.to.funds = int64(d.Uvarint(maxCoins))
 		t.key = string(d.Bytes(uint64(d.Byte())))
 		t.pool, t.signed = party{}, signedPart{}
 		if b[1] > 1 {
@@ -91,13 +91,13 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		copy(k.key[:], d.Bytes(ed25519.PublicKeySize))
 		copy(k.old[:], d.Bytes(ed25519.SignatureSize))
 		copy(k.new[:], d.Bytes(ed25519.SignatureSize))
-		d.Check(k.version > 0 && !k.key.IsZero())
+		d.Check(k.version > 0 && k.key != noKey)
 	case kindFeePolicy:
 		p := &r.policy
-		p.Flat = Coins(d.Uvarint(uint64(MaxSupply)))
+		p.Flat = int64(d.Uvarint(maxCoins))
 		p.BasisPoints = int(d.Uvarint(maxBasisPoints))
-		p.Min = Coins(d.Uvarint(uint64(MaxSupply)))
-		p.Max = Coins(d.Uvarint(uint64(MaxSupply)))
+		p.Min = int64(d.Uvarint(maxCoins))
+		p.Max = int64(d.Uvarint(maxCoins))
 		n := d.Byte()
 		p.Exempt = nil
 		for range n {
@@ -110,10 +110,10 @@ func decodeRecord(r *record, position uint64, b []byte) error {
 		s.before = d.Back(position)
 		s.rules.Window = int(d.Uvarint(maxStipendDays))
 		s.rules.MinAge = int(d.Uvarint(maxStipendDays))
-		s.rules.Cap = Coins(d.Uvarint(uint64(MaxSupply)))
+		s.rules.Cap = int64(d.Uvarint(maxCoins))
 		s.payees = int64(d.Uvarint(wire.MaxPosition))
-		s.funds = Coins(d.Uvarint(uint64(MaxSupply)))
-		s.share = Coins(d.Uvarint(uint64(MaxSupply)))
+		s.funds = int64(d.Uvarint(maxCoins))
+		s.share = int64(d.Uvarint(maxCoins))
 		copy(s.hash[:], d.Bytes(sha256.Size))
 		d.Check(s.before > 0 && s.rules.Window > 0 && s.rules.MinAge > 0 && s.payees > 0 && s.share > 0 &&
 			s.share == s.rules.share(s.funds, s.payees) && s.day == dayOf(r.time))
@@ -139,12 +139,12 @@ func maxVersion(kind byte) byte {
 func decodeFeeAndSignature(d *wire.Decoder, position uint64, t *transferRecord) {
 	if t.fee > 0 {
 		t.pool.Link = chain.DecodeLink(d, position)
-		t.pool.funds = Coins(d.Uvarint(uint64(MaxSupply)))
+		t.pool.funds = int64(d.Uvarint(maxCoins))
 	}
 	if len(d.B) > 0 {
 		s := &t.signed
 		s.version = uint32(d.Uvarint(maxKeyVersion))
-		s.maxFee = Coins(d.Uvarint(uint64(MaxSupply)))
+		s.maxFee = int64(d.Uvarint(maxCoins))
 		s.notAfter = int64(d.Uint64(wire.MaxTime))
 		copy(s.signature[:], d.Bytes(ed25519.SignatureSize))
 		d.Check(s.version > 0 && t.key != "" && t.fee <= s.maxFee)
@@ -152,10 +152,10 @@ func decodeFeeAndSignature(d *wire.Decoder, position uint64, t *transferRecord) 
 }
 
 // decodePublicKey reads the key that version 2 of a body has.
-func decodePublicKey(d *wire.Decoder, version byte) (key PublicKey) {
+func decodePublicKey(d *wire.Decoder, version byte) (key [ed25519.PublicKeySize]byte) {
 	if version > 1 {
 		copy(key[:], d.Bytes(ed25519.PublicKeySize))
-		d.Check(!key.IsZero())
+		d.Check(key != noKey)
 	}
 	return key
 }

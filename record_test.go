@@ -38,7 +38,7 @@ func exampleRecords() []record {
 	inv.hash, _ = inviteHash("MFRGGZDFMZTWQ2LKNNWG23TPOA")
 	records := []record{
 		{position: 1, kind: kindGenesis, time: at, genesis: genesisRecord{
-			ledger: uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), supply: DefaultSupply, seed: seed}},
+			ledger: uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), supply: int64(DefaultSupply), seed: seed}},
 		{position: 2, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: ann, link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}}},
 		{position: 3, kind: kindTransfer, time: at + 1_500_000, transfer: transferRecord{
 			sender: seed, receiver: ann, amount: 300, key: "welcome-1",
@@ -80,7 +80,7 @@ func exampleRules(before []record) []record {
 	return []record{
 		{position: 10, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: carol, key: firstPublic, link: chain.Link{Prev: 7, Jump: 7, Ordinal: 4}}},
 		{position: 11, kind: kindAccount, time: at + 2_000_000, account: accountRecord{id: feeAccount, link: chain.Link{Prev: 10, Jump: 10, Ordinal: 5}}},
-		{position: 12, kind: kindFeePolicy, time: at + 2_000_000, policy: FeePolicy{Flat: 1, BasisPoints: 25, Max: 20, Exempt: []uuid.UUID{bob}}},
+		{position: 12, kind: kindFeePolicy, time: at + 2_000_000, policy: feeTerms{Flat: 1, BasisPoints: 25, Max: 20, Exempt: []uuid.UUID{bob}}},
 		{position: 13, kind: kindTransfer, time: at + 3_000_000, transfer: transferRecord{
 			sender: seed, receiver: carol, amount: 50,
 			from: party{chain.Link{Prev: 3, Jump: 3, Ordinal: 2}, 99_650}, to: party{chain.Link{Ordinal: 1}, 50}}},
@@ -91,7 +91,7 @@ func exampleRules(before []record) []record {
 			signed: signedPart{version: 1, maxFee: 2, notAfter: at + 60_000_000, signature: signature.Bytes}}},
 		{position: 15, kind: kindKey, time: at + 5_000_000, key: keyRecord{account: carol, version: 1, key: secondPublic, old: old, new: fresh}},
 		{position: 16, kind: kindStipend, time: day * microsPerDay, stipend: stipendRecord{
-			day: day, before: 15, rules: StipendRules{Window: 7, MinAge: 1}, payees: 1, funds: 2, share: 2,
+			day: day, before: 15, rules: stipendTerms{Window: 7, MinAge: 1}, payees: 1, funds: 2, share: 2,
 			hash: hashPayees([]uuid.UUID{carol})}},
 		{position: 17, kind: kindTransfer, time: day*microsPerDay + 200, transfer: transferRecord{
 			sender: feeAccount, receiver: carol, amount: 2,
@@ -173,8 +173,8 @@ func TestRecordsOfOneMeaning(t *testing.T) {
 		want error
 	}{
 		"amount 0":             {change(func(r *record) { r.transfer.amount = 0 }), store.ErrCorrupt},
-		"amount over supply":   {change(func(r *record) { r.transfer.amount = MaxSupply + 1 }), store.ErrCorrupt},
-		"funds over supply":    {change(func(r *record) { r.transfer.to.funds = MaxSupply + 1 }), store.ErrCorrupt},
+		"amount over supply":   {change(func(r *record) { r.transfer.amount = maxCoins + 1 }), store.ErrCorrupt},
+		"funds over supply":    {change(func(r *record) { r.transfer.to.funds = maxCoins + 1 }), store.ErrCorrupt},
 		"sender is receiver":   {change(func(r *record) { r.transfer.receiver = r.transfer.sender }), store.ErrCorrupt},
 		"ordinal 0":            {change(func(r *record) { r.transfer.to.Ordinal = 0 }), store.ErrCorrupt},
 		"ordinal 2, no link":   {change(func(r *record) { r.transfer.to.Ordinal = 2 }), store.ErrCorrupt},

@@ -27,9 +27,9 @@ func writeGenesis(ctx context.Context, log store.Log, o Options) error {
 		return fmt.Errorf("making a ledger id: %w", err)
 	}
 	r := record{kind: kindGenesis, position: 1, time: clockMicros(o.Clock)}
-	r.genesis = genesisRecord{ledger: ledger, supply: o.Supply, seed: o.SeedAccount, key: o.SeedKey}
+	r.genesis = genesisRecord{ledger: ledger, supply: int64(o.Supply), seed: o.SeedAccount, key: o.SeedKey}
 	if r.genesis.supply == 0 {
-		r.genesis.supply = DefaultSupply
+		r.genesis.supply = int64(DefaultSupply)
 	}
 	if r.genesis.seed == [16]byte{} {
 		r.genesis.seed = DefaultSeedAccount()
@@ -64,7 +64,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 		return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, l.scratch.kind)
 	}
 	l.genesis = l.scratch.genesis
-	if o.Supply != 0 && o.Supply != l.genesis.supply {
+	if o.Supply != 0 && int64(o.Supply) != l.genesis.supply {
 		return fmt.Errorf("%w: it has %d coins, not %d", ErrSupplyMismatch, l.genesis.supply, o.Supply)
 	}
 	if o.SeedAccount != [16]byte{} && o.SeedAccount != l.genesis.seed {
@@ -72,8 +72,8 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	}
 	if !o.SeedKey.IsZero() && o.SeedKey != l.genesis.key {
 		has := "none"
-		if !l.genesis.key.IsZero() {
-			has = l.genesis.key.String()
+		if l.genesis.key != noKey {
+			has = PublicKey(l.genesis.key).String()
 		}
 		return fmt.Errorf("%w: it has %s, not %s", ErrSeedKeyMismatch, has, o.SeedKey)
 	}
@@ -448,7 +448,7 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record, hints [2]uint32) 
 }
 
 // follow applies to an account what a transfer's record did to it.
-func (l *Ledger) follow(slot uint32, r *record, p *party, change Coins) error {
+func (l *Ledger) follow(slot uint32, r *record, p *party, change int64) error {
 	if l.cache.at(slot).asOf >= r.position {
 		return nil
 	}

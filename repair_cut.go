@@ -30,7 +30,7 @@ func (r *repairer) cutOff(ctx context.Context, end uint64, temp string, info fs.
 	}
 	err = s.accountRows(ctx, func(a *account) {
 		if f, ok := funds[a.id]; a.asOf > end && (!ok || a.asOf > f.asOf) {
-			funds[a.id] = cutFunds{a.funds, a.asOf}
+			funds[a.id] = cutFunds{Coins(a.funds), a.asOf}
 		}
 	})
 	if err != nil {
@@ -80,10 +80,10 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 			funds[rec.account.id] = cutFunds{0, rec.position}
 		case kindTransfer:
 			t := &rec.transfer
-			funds[t.sender] = cutFunds{t.from.funds, rec.position}
-			funds[t.receiver] = cutFunds{t.to.funds, rec.position}
+			funds[t.sender] = cutFunds{Coins(t.from.funds), rec.position}
+			funds[t.receiver] = cutFunds{Coins(t.to.funds), rec.position}
 			if t.fee > 0 {
-				funds[feeAccount] = cutFunds{t.pool.funds, rec.position}
+				funds[feeAccount] = cutFunds{Coins(t.pool.funds), rec.position}
 			}
 		}
 	}

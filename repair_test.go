@@ -209,8 +209,8 @@ func (d *damageLedger) checkCut(t *testing.T, path string, rep RepairReport, los
 			continue
 		}
 		for id, p := range map[uuid.UUID]party{r.transfer.sender: r.transfer.from, r.transfer.receiver: r.transfer.to} {
-			if before[id] = p.funds; r.position < lost.first {
-				after[id] = p.funds
+			if before[id] = Coins(p.funds); r.position < lost.first {
+				after[id] = Coins(p.funds)
 			} else {
 				touched[id] = true
 			}

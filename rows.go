@@ -138,7 +138,7 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 	a.id = id
 	a.asOf = d.Uvarint(wire.MaxPosition)
 	a.created = int64(d.Uint64(wire.MaxTime))
-	a.funds = Coins(d.Uvarint(uint64(MaxSupply)))
+	a.funds = int64(d.Uvarint(maxCoins))
 	a.count = int64(d.Uvarint(wire.MaxPosition))
 	packed := d.B
 	chain.DecodeRoots(&d, a.count) // in memory they are as they are here
@@ -156,7 +156,7 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 	if len(d.B) > 0 {
 		a.key = &accountKey{version: uint32(d.Uvarint(maxKeyVersion))}
 		copy(a.key.public[:], d.Bytes(ed25519.PublicKeySize))
-		d.Check(a.key.version > 0 && !a.key.public.IsZero())
+		d.Check(a.key.version > 0 && a.key.public != noKey)
 	}
 	if !d.End() {
 		return nil, wire.BadRow(store.TableAccounts, id[:])

@@ -76,16 +76,14 @@ func (r StipendRules) withDefaults(supply Coins) (StipendRules, error) {
 	return r, nil
 }
 
-// share is what each of some payees gets of funds: a whole number of coins.
-func (r *StipendRules) share(funds Coins, payees int64) Coins {
-	if payees == 0 {
-		return 0
-	}
-	share := funds / Coins(payees)
-	if r.Cap > 0 {
-		share = min(share, r.Cap)
-	}
-	return share
+// terms returns the rules as a record has them.
+func (r *StipendRules) terms() stipendTerms {
+	return stipendTerms{Window: r.Window, MinAge: r.MinAge, Cap: int64(r.Cap)}
+}
+
+// rulesOf returns the rules that a record has.
+func rulesOf(t stipendTerms) StipendRules {
+	return StipendRules{Window: t.Window, MinAge: t.MinAge, Cap: Coins(t.Cap)}
 }
 
 // Stipend is the stipend of a day.
@@ -147,8 +145,8 @@ func (b *books) lastStipend() Stipend {
 		return Stipend{}
 	}
 	return Stipend{
-		Day: dayStart(s.day), Rules: s.rules, Before: s.before, Payees: s.payees, Share: s.share,
-		Funds: s.funds, Position: s.position, Paid: b.paid,
+		Day: dayStart(s.day), Rules: rulesOf(s.rules), Before: s.before, Payees: s.payees, Share: Coins(s.share),
+		Funds: Coins(s.funds), Position: s.position, Paid: b.paid,
 	}
 }
 
@@ -166,7 +164,7 @@ type stipendOp struct {
 	payees   []uuid.UUID // and who comes next
 
 	begun bool   // it was; or else the next two say why not
-	funds Coins  // of the account of the fees
+	funds int64  // of the account of the fees
 	moved bool   // another day has begun, or another record before this one
 	last  uint64 // the position of the last stipend,
 	paid  int64  // and how many of its payees have been paid
@@ -189,7 +187,7 @@ func (l *Ledger) LastStipend(ctx context.Context) (Stipend, error) {
 // PlanStipend returns what [Ledger.PayStipend] would begin now, and begins nothing:
 // the stipend of this day as it is if it was begun before.
 func (l *Ledger) PlanStipend(ctx context.Context, rules StipendRules) (Stipend, error) {
-	rules, err := rules.withDefaults(l.genesis.supply)
+	rules, err := rules.withDefaults(Coins(l.genesis.supply))
 	if err != nil {
 		return Stipend{}, err
 	}
@@ -235,7 +233,7 @@ func await(ctx context.Context, turns chan struct{}) error {
 // about 50 bytes of memory for each account that was active. An [*OptionError] names a
 // rule that is out of range.
 func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, error) {
-	rules, err := rules.withDefaults(l.genesis.supply)
+	rules, err := rules.withDefaults(Coins(l.genesis.supply))
 	if err != nil {
 		return Stipend{}, err
 	}
@@ -285,7 +283,7 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 			continue
 		}
 		s := &stipendOp{record: stipendRecord{
-			day: day, before: planned.Before, rules: rules, payees: planned.Payees, hash: hashPayees(found),
+			day: day, before: planned.Before, rules: rules.terms(), payees: planned.Payees, hash: hashPayees(found),
 		}}
 		o := &op{kind: opStipend, stipend: s, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
 		if _, err := l.submit(ctx, o); err != nil {
@@ -295,7 +293,7 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 		case s.begun:
 			payees, of = found, s.last
 		case !s.moved && s.last == 0: // the coins have gone meanwhile, to another day's
-			planned.Funds, planned.Share = s.funds, 0
+			planned.Funds, planned.Share = Coins(s.funds), 0
 			return planned, nil
 		}
 		// Or else somebody has begun one, or the clock was set: look again.
@@ -305,7 +303,7 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 // planStipend finds a day's payees and what they would get now.
 func (l *Ledger) planStipend(ctx context.Context, day int64, rules StipendRules) (s Stipend, payees []uuid.UUID, err error) {
 	s = Stipend{Day: dayStart(day), Rules: rules}
-	if s.Before, payees, err = l.payees(ctx, day, rules); err != nil {
+	if s.Before, payees, err = l.payees(ctx, day, rules.terms()); err != nil {
 		return s, nil, l.failed(err)
 	}
 	s.Payees = int64(len(payees))
@@ -314,7 +312,8 @@ func (l *Ledger) planStipend(ctx context.Context, day int64, rules StipendRules)
 		return s, nil, err
 	}
 	s.Funds = acct.Funds
-	s.Share = rules.share(s.Funds, s.Payees)
+	terms := rules.terms()
+	s.Share = Coins(terms.share(int64(s.Funds), s.Payees))
 	return s, payees, nil
 }
 

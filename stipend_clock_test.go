@@ -44,7 +44,7 @@ func TestStipendClockBack(t *testing.T) {
 	begin := func(planned Stipend, payees []uuid.UUID) *stipendOp {
 		t.Helper()
 		s := &stipendOp{record: stipendRecord{
-			day: dayOf(planned.Day.UnixMicro()), before: planned.Before, rules: planned.Rules, payees: planned.Payees, hash: hashPayees(payees),
+			day: dayOf(planned.Day.UnixMicro()), before: planned.Before, rules: planned.Rules.terms(), payees: planned.Payees, hash: hashPayees(payees),
 		}}
 		o := &op{kind: opStipend, stipend: s, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
 		if _, err := led.submit(ctx, o); err != nil {
@@ -53,7 +53,7 @@ func TestStipendClockBack(t *testing.T) {
 		return s
 	}
 	now = midnight
-	rules, _ := StipendRules{}.withDefaults(led.genesis.supply)
+	rules, _ := StipendRules{}.withDefaults(Coins(led.genesis.supply))
 	planned, payees, err := led.planStipend(ctx, dayOf(now.UnixMicro()), rules)
 	if err != nil || len(payees) != 1 {
 		t.Fatalf("planned are %v, %v", payees, err)

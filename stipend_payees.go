@@ -50,7 +50,7 @@ func hashPayees(payees []uuid.UUID) (sum [sha256.Size]byte) {
 
 // payees returns the accounts that get a share of a day's stipend, in order of
 // opening, and the position of the last record before the day.
-func (l *Ledger) payees(ctx context.Context, day int64, rules StipendRules) (before uint64, payees []uuid.UUID, err error) {
+func (l *Ledger) payees(ctx context.Context, day int64, rules stipendTerms) (before uint64, payees []uuid.UUID, err error) {
 	begin := day * microsPerDay
 	next, err := l.firstSince(ctx, begin)
 	if err != nil {

@@ -23,7 +23,7 @@ var rules = []plant{{
 	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "signature" of record 14: not signed by its key`,
 }, {
 	name: "fee-rounded-down", shows: "fees",
-	file: "fee.go", edits: []edit{{`bits.Add64(lo, maxBasisPoints-1, 0)`, `bits.Add64(lo, 0, 0)`}},
+	file: "record_rules.go", edits: []edit{{`bits.Add64(lo, maxBasisPoints-1, 0)`, `bits.Add64(lo, 0, 0)`}},
 	pkg: ".", test: "TestFeeRounding", says: `the fee of \d+ by`,
 }, {
 	name: "fee-stays-though-refused", shows: "fees",
@@ -32,7 +32,7 @@ var rules = []plant{{
 	pkg: ".", test: "TestHarnessConcurrentCalls", look: "20s", says: `\[rapid\]`,
 }, {
 	name: "higher-fee-than-allowed", shows: "fees",
-	file: "judge.go", edits: []edit{{`t.MaxFee != nil && fee > *t.MaxFee {`, `t.MaxFee != nil && fee > *t.MaxFee+1 {`}},
+	file: "judge.go", edits: []edit{{`t.MaxFee != nil && fee > int64(*t.MaxFee) {`, `t.MaxFee != nil && fee > *t.MaxFee+1 {`}},
 	pkg: ".", test: "TestFees", says: `with a fee of 3 at most: <nil>`,
 }, {
 	name: "audit-takes-any-fee", shows: "fees",

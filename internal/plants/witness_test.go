@@ -75,7 +75,7 @@ var witnesses = []plant{{
 	pkg: ".", test: "TestWitnessFullDisk", says: `opening: got <nil>`,
 }, {
 	name: "meta-pages-out-of-step", shows: "the checks before opening",
-	file: "internal/pages/meta.go", edits: []edit{{`if newer.txid-older.txid != 1 {`, `if newer.txid == older.txid {`}},
+	file: "internal/pages/meta.go", edits: []edit{{`if newer.Txid-older.Txid != 1 {`, `if newer.Txid == older.Txid {`}},
 	pkg: ".", test: "TestMetaPages", says: `FAIL: TestMetaPages/newer_is_old`,
 }, {
 	name: "file-cut-short", shows: "the checks before opening",
