@@ -27,7 +27,7 @@ func TestAuditFindsInvites(t *testing.T) {
 	}
 	end := func(t *testing.T, w *auditWorld, position uint64, change func(e *inviteEndRecord)) {
 		t.Helper()
-		w.record(t, position, func(r *record) { change(&r.inviteEnd) })
+		w.record(t, position, func(r *record) { change(r.body.(*inviteEndRecord)) })
 	}
 	live := func(w *auditWorld) uint64 { return w.invite.position }
 	used := func(w *auditWorld) uint64 { return w.usedEnd }
@@ -45,24 +45,24 @@ func TestAuditFindsInvites(t *testing.T) {
 			end(t, w, used(w), func(e *inviteEndRecord) { e.invite = w.live.position })
 		}, FaultInvite, used, "no invite or had ended before"},
 		"used when it had expired": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.used.position, func(r *record) { r.invite.expires = r.time + 1 })
+			w.record(t, w.used.position, func(r *record) { r.body.(*inviteRecord).expires = r.time + 1 })
 		}, FaultInvite, used, "had expired"},
 		"of an account opened before": {func(t *testing.T, w *auditWorld) {
 			end(t, w, used(w), func(e *inviteEndRecord) { e.account = w.a })
 		}, FaultInvite, used, "opened right before"},
 		"of an account that only got a token": {func(t *testing.T, w *auditWorld) {
-			w.record(t, used(w)-1, func(r *record) { r.token.account = w.a })
+			w.record(t, used(w)-1, func(r *record) { r.body.(*tokenRecord).account = w.a })
 			end(t, w, used(w), func(e *inviteEndRecord) { e.account = w.a })
 		}, FaultInvite, used, "opened right before"},
 		"of an account whose token is another's": {func(t *testing.T, w *auditWorld) {
-			w.record(t, used(w)-1, func(r *record) { r.token.account = w.a })
+			w.record(t, used(w)-1, func(r *record) { r.body.(*tokenRecord).account = w.a })
 		}, FaultInvite, used, "opened right before"},
 		"of an account with two tokens": {func(t *testing.T, w *auditWorld) {
 			var tok tokenRecord
-			w.record(t, used(w)-1, func(r *record) { tok = r.token })
+			w.record(t, used(w)-1, func(r *record) { tok = *r.body.(*tokenRecord) })
 			w.record(t, used(w), func(r *record) {
-				r.kind, r.token = kindToken, tok
-				r.token.selector[0]++
+				r.kind, r.body = kindToken, &tok
+				r.body.(*tokenRecord).selector[0]++
 			})
 			end(t, w, after(w), func(e *inviteEndRecord) { e.account = w.c })
 		}, FaultInvite, after, "opened right before"},
@@ -73,7 +73,7 @@ func TestAuditFindsInvites(t *testing.T) {
 			end(t, w, used(w), func(e *inviteEndRecord) { e.account = uuid.New() })
 		}, FaultAccount, used, "never opened"},
 		"two of one code": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.invite.position, func(r *record) { r.invite.hash = w.revoked.hash })
+			w.record(t, w.invite.position, func(r *record) { r.body.(*inviteRecord).hash = w.revoked.hash })
 		}, FaultInvite, live, "is that of record"},
 		"without a row": {func(t *testing.T, w *auditWorld) { row(t, w, &w.invite, nil) }, FaultInvite, live, "leads nowhere"},
 		"a row that lives longer": {func(t *testing.T, w *auditWorld) {

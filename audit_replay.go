@@ -177,14 +177,16 @@ func (a *auditor) record(ctx context.Context, r *record, hints [2]uint32) {
 	touched := [3]uint32{noSlot, noSlot, noSlot}
 	switch r.kind {
 	case kindGenesis:
-		seed := account{state: state{id: a.l.genesis.seed, created: seedCreated, funds: r.genesis.supply}, key: firstKey(r.genesis.key)}
+		g := r.body.(*genesisRecord)
+		seed := account{state: state{id: a.l.genesis.seed, created: seedCreated, funds: g.supply}, key: firstKey(g.key)}
 		touched[0] = a.open(r, &seed, chain.Link{Ordinal: 1})
-		if r.genesis != a.l.genesis {
+		if *g != a.l.genesis {
 			a.fault(r.position, uuid.UUID{}, FaultBooks, "the genesis is not the one the ledger was opened with")
 		}
 	case kindAccount:
-		acct := account{state: state{id: r.account.id, created: r.time}, key: firstKey(r.account.key)}
-		touched[0] = a.open(r, &acct, r.account.link)
+		o := r.body.(*accountRecord)
+		acct := account{state: state{id: o.id, created: r.time}, key: firstKey(o.key)}
+		touched[0] = a.open(r, &acct, o.link)
 	case kindTransfer:
 		touched = a.transfer(r, hints)
 	case kindToken:
@@ -335,7 +337,7 @@ func (a *auditor) moved(r *record, slot uint32, p *party, change int64) {
 }
 
 func (a *auditor) token(r *record) (slot uint32) {
-	t := &r.token
+	t := r.body.(*tokenRecord)
 	acct, slot, ok := a.partyState(r, t.account)
 	if !ok {
 		return slot
@@ -360,16 +362,17 @@ func (a *auditor) token(r *record) (slot uint32) {
 }
 
 func (a *auditor) invite(r *record) {
-	selector := r.invite.selector()
+	i := r.body.(*inviteRecord)
+	selector := i.selector()
 	if was, ok := a.live[selector]; ok && was.expires > r.time {
 		a.fault(r.position, uuid.UUID{}, FaultInvite, "its selector is that of record %d", was.position)
 	}
-	a.live[selector] = tokenRow{position: r.position, expires: r.invite.expires, invite: true}
+	a.live[selector] = tokenRow{position: r.position, expires: i.expires, invite: true}
 	a.invites[r.position] = selector
 }
 
 func (a *auditor) inviteEnd(r *record) {
-	e := &r.inviteEnd
+	e := r.body.(*inviteEndRecord)
 	selector, ok := a.invites[e.invite]
 	switch row := a.live[selector]; {
 	case !ok:
@@ -392,13 +395,14 @@ func (a *auditor) inviteEnd(r *record) {
 }
 
 func (a *auditor) revocation(r *record) (slot uint32) {
-	acct, slot, ok := a.partyState(r, r.revocation.account)
+	v := r.body.(*revocationRecord)
+	acct, slot, ok := a.partyState(r, v.account)
 	if !ok {
 		return slot
 	}
-	ref, ok := acct.revoked(r.revocation.token, r.position)
+	ref, ok := acct.revoked(v.token, r.position)
 	if !ok || ref.expires <= r.time {
-		a.fault(r.position, acct.id, FaultToken, "it revokes record %d, which is no live token of it", r.revocation.token)
+		a.fault(r.position, acct.id, FaultToken, "it revokes record %d, which is no live token of it", v.token)
 	}
 	acct.asOf = r.position
 	a.accounts.set(slot, acct)

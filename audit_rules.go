@@ -92,7 +92,7 @@ func (a *auditor) signed(r *record, from uint32) {
 
 // key applies a change of a key.
 func (a *auditor) key(r *record) (slot uint32) {
-	k := &r.key
+	k := r.body.(*keyRecord)
 	acct, slot, ok := a.partyState(r, k.account)
 	if !ok {
 		return slot
@@ -100,12 +100,12 @@ func (a *auditor) key(r *record) (slot uint32) {
 	switch old := acct.key; {
 	case old == nil:
 		a.fault(r.position, k.account, FaultSignature, "its key is changed, and it has none")
-	case old.version != k.version:
-		a.fault(r.position, k.account, FaultSignature, "version %d of its key is changed, it has version %d", k.version, old.version)
+	case old.version != k.ends:
+		a.fault(r.position, k.account, FaultSignature, "version %d of its key is changed, it has version %d", k.ends, old.version)
 	default:
 		c := &a.checks
 		start := len(c.arena)
-		c.arena = sign.AppendKeyChange(c.arena, a.l.genesis.ledger, k.account, k.version, k.key)
+		c.arena = sign.AppendKeyChange(c.arena, a.l.genesis.ledger, k.account, k.ends, k.key)
 		c.add(r, k.account, &old.public, start, &k.old, "the change of its key, by the old one,")
 		c.add(r, k.account, &k.key, start, &k.new, "the change of its key, by the new one,")
 	}
@@ -134,10 +134,11 @@ func (a *auditor) begins(r *record) {
 
 // feePolicy applies a policy.
 func (a *auditor) feePolicy(r *record) {
-	if err := r.policy.check(a.l.genesis.supply); err != nil {
+	p := r.body.(*feePolicyRecord)
+	if err := p.check(a.l.genesis.supply); err != nil {
 		a.fault(r.position, uuid.UUID{}, FaultFee, "%v", err)
 	}
-	for _, id := range r.policy.Exempt {
+	for _, id := range p.Exempt {
 		if id == a.l.genesis.seed || id == feeAccount {
 			a.fault(r.position, id, FaultFee, "it is listed as exempt, which it always is")
 		}
@@ -189,7 +190,7 @@ func (s *sentDays) within(day int64, window int) bool {
 
 // stipend makes sure that a stipend is for those who were active.
 func (a *auditor) stipend(r *record) {
-	s, b := &r.stipend, &a.books
+	s, b := r.body.(*stipendRecord), &a.books
 	bad := func(format string, args ...any) {
 		a.fault(r.position, uuid.UUID{}, FaultStipend, format, args...)
 	}

@@ -30,7 +30,7 @@ func resign(t *testing.T, r []record, key ed25519.PrivateKey) {
 	tr := &r[13].transfer
 	maxFee := Coins(tr.signed.maxFee)
 	pay := Transfer{Sender: tr.sender, Receiver: tr.receiver, Amount: Coins(tr.amount), Key: tr.key, MaxFee: &maxFee}
-	s, err := SignTransfer(r[0].genesis.ledger, tr.signed.version, pay, wire.TimeOf(tr.signed.notAfter), key)
+	s, err := SignTransfer(r[0].body.(*genesisRecord).ledger, tr.signed.version, pay, wire.TimeOf(tr.signed.notAfter), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,45 +80,46 @@ func TestAuditFindsForgedRules(t *testing.T) {
 			s := r[13].transfer.signed
 			r[12].transfer.signed, r[12].transfer.key = s, "x"
 		}, FaultSignature, 13, "it has no key"},
-		"a small-order key": {func(t *testing.T, r []record) { r[9].account.key = PublicKey{1} }, FaultSignature, 10, "its key: "},
-		"an account without its key": {func(t *testing.T, r []record) { r[9].account.key = PublicKey{} }, FaultSignature, 14,
+		"a small-order key": {func(t *testing.T, r []record) { r[9].body.(*accountRecord).key = PublicKey{1} }, FaultSignature, 10, "its key: "},
+		"an account without its key": {func(t *testing.T, r []record) { r[9].body.(*accountRecord).key = PublicKey{} }, FaultSignature, 14,
 			"it has no key, and a transfer that is said to be signed"},
-		"a change not by the old key": {func(t *testing.T, r []record) { r[14].key.old[0] ^= 1 }, FaultSignature, 15, "by the old one, is not signed"},
-		"a change not by the new key": {func(t *testing.T, r []record) { r[14].key.new[0] ^= 1 }, FaultSignature, 15, "by the new one, is not signed"},
-		"a change to another's key":   {func(t *testing.T, r []record) { r[14].key.key = malloryPublic }, FaultSignature, 15, "is not signed by its key"},
-		"a change of another version": {func(t *testing.T, r []record) { r[14].key.version = 2 }, FaultSignature, 15, "version 2 of its key is changed, it has version 1"},
-		"a change where there is no key": {func(t *testing.T, r []record) { r[14].key.account = r[1].account.id }, FaultSignature, 15,
+		"a change not by the old key": {func(t *testing.T, r []record) { r[14].body.(*keyRecord).old[0] ^= 1 }, FaultSignature, 15, "by the old one, is not signed"},
+		"a change not by the new key": {func(t *testing.T, r []record) { r[14].body.(*keyRecord).new[0] ^= 1 }, FaultSignature, 15, "by the new one, is not signed"},
+		"a change to another's key":   {func(t *testing.T, r []record) { r[14].body.(*keyRecord).key = malloryPublic }, FaultSignature, 15, "is not signed by its key"},
+		"a change of another version": {func(t *testing.T, r []record) { r[14].body.(*keyRecord).ends = 2 }, FaultSignature, 15, "version 2 of its key is changed, it has version 1"},
+		"a change where there is no key": {func(t *testing.T, r []record) { r[14].body.(*keyRecord).account = r[1].body.(*accountRecord).id }, FaultSignature, 15,
 			"its key is changed, and it has none"},
 
 		"a lower fee": {func(t *testing.T, r []record) {
 			tr := &r[13].transfer
 			tr.fee, tr.from.funds, tr.pool.funds = 1, 39, 1
 		}, FaultFee, 14, "it pays a fee of 1, by the policy in force it is 2"},
-		"a fee of an exempt one":   {func(t *testing.T, r []record) { r[11].policy.Exempt = []uuid.UUID{r[1].account.id} }, FaultFee, 14, "by the policy in force it is 0"},
-		"a fee of another policy":  {func(t *testing.T, r []record) { r[11].policy.Flat = 0 }, FaultFee, 14, "by the policy in force it is 1"},
-		"a policy over the supply": {func(t *testing.T, r []record) { r[11].policy.Max = 100_001 }, FaultFee, 12, "option Max is 100001"},
+		"a fee of an exempt one":   {func(t *testing.T, r []record) { r[11].body.(*feePolicyRecord).Exempt = []uuid.UUID{r[1].body.(*accountRecord).id} }, FaultFee, 14, "by the policy in force it is 0"},
+		"a fee of another policy":  {func(t *testing.T, r []record) { r[11].body.(*feePolicyRecord).Flat = 0 }, FaultFee, 14, "by the policy in force it is 1"},
+		"a policy over the supply": {func(t *testing.T, r []record) { r[11].body.(*feePolicyRecord).Max = 100_001 }, FaultFee, 12, "option Max is 100001"},
 		"an exempt account that is not there": {func(t *testing.T, r []record) {
-			r[11].policy.Exempt = []uuid.UUID{uuid.MustParse("11111111-1111-4111-8111-111111111111")}
+			r[11].body.(*feePolicyRecord).Exempt = []uuid.UUID{uuid.MustParse("11111111-1111-4111-8111-111111111111")}
 		}, FaultAccount, 12, "never opened"},
 		"an account exempt twice over": {func(t *testing.T, r []record) {
-			r[11].policy.Exempt = []uuid.UUID{r[0].genesis.seed, r[6].account.id}
+			r[11].body.(*feePolicyRecord).Exempt = []uuid.UUID{r[0].body.(*genesisRecord).seed, r[6].body.(*accountRecord).id}
 		}, FaultFee, 12, "which it always is"},
-		"no fee account": {func(t *testing.T, r []record) { r[10].account.id[0]++ }, FaultFee, 12, "not opened right before"},
+		"no fee account": {func(t *testing.T, r []record) { r[10].body.(*accountRecord).id[0]++ }, FaultFee, 12, "not opened right before"},
 		"a fee account before its time": {func(t *testing.T, r []record) {
-			r[9].account, r[10].account.id = accountRecord{id: feeAccount, link: r[9].account.link}, r[9].account.id
+			carols, fees := r[9].body.(*accountRecord), r[10].body.(*accountRecord)
+			carols.id, carols.key, fees.id = feeAccount, noKey, carols.id
 		}, FaultFee, 12, "not opened right before the first fee policy"},
 		"a fee that the fee account lacks": {func(t *testing.T, r []record) { r[13].transfer.pool.funds = 1 }, FaultFunds, 14, "it has 1 after it, should have 2"},
 		"a fee outside of the chain": {func(t *testing.T, r []record) { r[13].transfer.pool.Link = chain.Link{Prev: 12, Jump: 12, Ordinal: 2} }, FaultChain, 14,
 			"should be by record 0 and 0 as its 1-th"},
 
-		"other payees":          {func(t *testing.T, r []record) { r[15].stipend.hash[0] ^= 1 }, FaultStipend, 16, "for 1 others"},
-		"more payees":           {func(t *testing.T, r []record) { r[15].stipend.payees, r[15].stipend.share = 2, 1 }, FaultStipend, 16, "for 2 accounts"},
-		"another record":        {func(t *testing.T, r []record) { r[15].stipend.before = 14 }, FaultStipend, 16, "the last one before its day is 15"},
-		"more coins":            {func(t *testing.T, r []record) { r[15].stipend.funds, r[15].stipend.share = 3, 3 }, FaultStipend, 16, "which is not what the fee account has"},
-		"a shorter window":      {func(t *testing.T, r []record) { r[15].stipend.rules.Window = 1 }, FaultStipend, 16, "by the journal it is for 0 others"},
-		"a higher age":          {func(t *testing.T, r []record) { r[15].stipend.rules.MinAge = 2 }, FaultStipend, 16, "by the journal it is for 0 others"},
-		"a cap over the supply": {func(t *testing.T, r []record) { r[15].stipend.rules.Cap = 100_001 }, FaultStipend, 16, "its cap is 100001"},
-		"a payment to another": {func(t *testing.T, r []record) { r[16].transfer.receiver = r[6].account.id }, FaultStipend, 17,
+		"other payees":          {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).hash[0] ^= 1 }, FaultStipend, 16, "for 1 others"},
+		"more payees":           {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).payees, r[15].body.(*stipendRecord).share = 2, 1 }, FaultStipend, 16, "for 2 accounts"},
+		"another record":        {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).before = 14 }, FaultStipend, 16, "the last one before its day is 15"},
+		"more coins":            {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).funds, r[15].body.(*stipendRecord).share = 3, 3 }, FaultStipend, 16, "which is not what the fee account has"},
+		"a shorter window":      {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).rules.Window = 1 }, FaultStipend, 16, "by the journal it is for 0 others"},
+		"a higher age":          {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).rules.MinAge = 2 }, FaultStipend, 16, "by the journal it is for 0 others"},
+		"a cap over the supply": {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).rules.Cap = 100_001 }, FaultStipend, 16, "its cap is 100001"},
+		"a payment to another": {func(t *testing.T, r []record) { r[16].transfer.receiver = r[6].body.(*accountRecord).id }, FaultStipend, 17,
 			"which is not payment 1 of the stipend of record 16"},
 		"a payment under a key":   {func(t *testing.T, r []record) { r[16].transfer.key = "mine" }, FaultStipend, 17, "which is not payment 1"},
 		"a payment of less":       {func(t *testing.T, r []record) { r[16].transfer.amount = 1 }, FaultStipend, 17, "it pays 1 to account"},
@@ -195,14 +196,14 @@ func TestForgedEnds(t *testing.T) {
 		}, "record 16 takes coins from the fee account"},
 		"a stipend before the last is paid": {func(t *testing.T, r []record) []record {
 			again := r[15]
-			again.position, again.time, again.stipend.day, again.stipend.before = 17, again.time+microsPerDay, again.stipend.day+1, 16
+			again.position, again.time, again.body.(*stipendRecord).day, again.body.(*stipendRecord).before = 17, again.time+microsPerDay, again.body.(*stipendRecord).day+1, 16
 			return append(r[:16], again)
 		}, "record 17 begins a stipend that can't be"},
 		"a token of the fee account": {func(t *testing.T, r []record) []record {
 			tok := r[7]
 			tok.position, tok.time = 18, r[16].time
-			tok.token.position, tok.token.time, tok.token.account, tok.token.expires = 18, tok.time, feeAccount, tok.time+1
-			tok.token.selector[0]++
+			tok.body.(*tokenRecord).position, tok.body.(*tokenRecord).time, tok.body.(*tokenRecord).account, tok.body.(*tokenRecord).expires = 18, tok.time, feeAccount, tok.time+1
+			tok.body.(*tokenRecord).selector[0]++
 			return append(r, tok)
 		}, "the fee account is given a token"},
 		"a fee account at the end": {func(t *testing.T, r []record) []record { return r[:11] }, "opened without a first fee policy"},
@@ -231,14 +232,14 @@ func TestForgedEnds(t *testing.T) {
 func TestAuditFindsHiddenReplay(t *testing.T) {
 	const carols, anns = "152b7e9ffd56edaf", "f62445cc8ba69760"
 	r := exampleRecords()[:14]
-	ann, bob, carol := r[1].account.id, r[6].account.id, r[9].account.id
+	ann, bob, carol := r[1].body.(*accountRecord).id, r[6].body.(*accountRecord).id, r[9].body.(*accountRecord).id
 	if hashKey(carol, carols) != hashKey(ann, anns) {
 		t.Fatal("the keys have not one hash")
 	}
 	key, _ := exampleKey("the first key of Carol")
 	r[13].transfer.key = carols
 	resign(t, r, key)
-	between := record{position: 15, kind: kindTransfer, time: r[13].time, transfer: transferRecord{
+	between := record{header: header{15, r[13].time, kindTransfer}, transfer: transferRecord{
 		sender: ann, receiver: bob, amount: 1, key: anns,
 		from: party{chain.Link{Prev: 14, Ordinal: 3}, 309}, to: party{chain.Link{Ordinal: 1}, 1}}}
 	replay := r[13]
@@ -260,8 +261,8 @@ func TestAuditFindsHiddenReplay(t *testing.T) {
 func TestRecordsOfTheFeeAccount(t *testing.T) {
 	_, mallory := exampleKey("Mallory")
 	for name, forge := range map[string]func(r []record) *record{
-		"a key":       func(r []record) *record { r[10].account.key = mallory; return &r[10] },
-		"the genesis": func(r []record) *record { r[0].genesis.seed = feeAccount; return &r[0] },
+		"a key":       func(r []record) *record { r[10].body.(*accountRecord).key = mallory; return &r[10] },
+		"the genesis": func(r []record) *record { r[0].body.(*genesisRecord).seed = feeAccount; return &r[0] },
 	} {
 		r := forge(exampleRecords())
 		if err := decodeRecord(new(record), r.position, appendRecord(nil, r)); !errors.Is(err, store.ErrCorrupt) {

@@ -314,13 +314,13 @@ func TestAuditFinds(t *testing.T) {
 			})
 		}, FaultRecord, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"a token of the seed account": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.live.position, func(r *record) { r.token.account = w.seed })
+			w.record(t, w.live.position, func(r *record) { r.body.(*tokenRecord).account = w.seed })
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
 		"an account opened twice": {func(t *testing.T, w *auditWorld) {
-			w.record(t, 3, func(r *record) { r.account.id = w.a })
+			w.record(t, 3, func(r *record) { r.body.(*accountRecord).id = w.a })
 		}, FaultAccount, func(*auditWorld) uint64 { return 3 }},
 		"an account out of order": {func(t *testing.T, w *auditWorld) {
-			w.record(t, 3, func(r *record) { r.account.link.Prev-- })
+			w.record(t, 3, func(r *record) { r.body.(*accountRecord).link.Prev-- })
 		}, FaultChain, func(*auditWorld) uint64 { return 3 }},
 		"counters": {func(t *testing.T, w *auditWorld) {
 			inBolt(t, w.path, func(tx *bolt.Tx) error {

@@ -138,8 +138,7 @@ func TestBuildGoesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := record{kind: kindAccount, position: tail + 1, time: wire.MaxTime}
-			r.account = accountRecord{id: DefaultSeedAccount(), link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}}
+			r := newRecord(tail+1, wire.MaxTime, &accountRecord{id: DefaultSeedAccount(), link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}})
 			if err := errors.Join(s.Append(ctx, tail, [][]byte{appendRecord(nil, &r)}), s.close()); err != nil {
 				t.Fatal(err)
 			}
@@ -358,7 +357,7 @@ func TestBuildRefuses(t *testing.T) {
 		}, store.ErrCorrupt, "record 8 is missing"},
 		{"made-up funds", forge(kindTransfer, func(r *record) { r.transfer.to.funds += 5 }), store.ErrCorrupt, ""},
 		{"made-up coins", forge(kindTransfer, func(r *record) { r.transfer.amount++; r.transfer.to.funds++ }), store.ErrCorrupt, ""},
-		{"a token of nobody", forge(kindToken, func(r *record) { r.token.account[3]++ }), store.ErrCorrupt, ""},
+		{"a token of nobody", forge(kindToken, func(r *record) { r.body.(*tokenRecord).account[3]++ }), store.ErrCorrupt, ""},
 		{"an early time", forge(kindTransfer, func(r *record) { r.time = 1 }), store.ErrCorrupt, ""},
 	} {
 		dir := t.TempDir()

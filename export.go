@@ -56,7 +56,7 @@ func Export(ctx context.Context, w io.Writer, from JournalSource) error {
 					return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.kind)
 				}
 				end.records = page.End
-				c.header(&exportHeader{exportVersion, r.genesis.ledger, end.records})
+				c.header(&exportHeader{exportVersion, r.body.(*genesisRecord).ledger, end.records})
 			}
 			c.record(&r)
 			sum.Write(data.Data)
@@ -140,8 +140,8 @@ func (e *exportReader) record() ([]byte, error) {
 	if (r.kind == kindGenesis) != (r.position == 1) {
 		return nil, e.bad("record 1 is the genesis, and no other one is")
 	}
-	if r.kind == kindGenesis && r.genesis.ledger != e.header.ledger {
-		return nil, e.bad("it is of ledger %s, the header says %s", r.genesis.ledger, e.header.ledger)
+	if r.kind == kindGenesis && r.body.(*genesisRecord).ledger != e.header.ledger {
+		return nil, e.bad("it is of ledger %s, the header says %s", r.body.(*genesisRecord).ledger, e.header.ledger)
 	}
 	data := appendRecord(nil, r)
 	if err := decodeRecord(&e.decoded, r.position, data); err != nil {

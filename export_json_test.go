@@ -74,8 +74,8 @@ func TestExportImport(t *testing.T) {
 			}
 			if v.Kind == "token" {
 				c := lineCodec{b: append(line, '\n'), reading: true}
-				if c.record(&r); c.err != nil || r.token.label != v.Label {
-					t.Fatalf("line %d has the label %q, as JSON %q, %v", n+1, r.token.label, v.Label, c.err)
+				if c.record(&r); c.err != nil || r.body.(*tokenRecord).label != v.Label {
+					t.Fatalf("line %d has the label %q, as JSON %q, %v", n+1, r.body.(*tokenRecord).label, v.Label, c.err)
 				}
 			}
 		}

@@ -11,12 +11,8 @@ import (
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
-const (
-	// MaxFeeExempt is how many accounts a [FeePolicy] can exempt.
-	MaxFeeExempt = 64
-
-	maxBasisPoints = 10_000
-)
+// MaxFeeExempt is how many accounts a [FeePolicy] can exempt.
+const MaxFeeExempt = 64
 
 // feeAccount is what FeeAccount returns. It has the form of a version-4 UUID, as
 // all ids of accounts have.
@@ -74,7 +70,9 @@ type feePolicyAt struct {
 	feeTerms
 }
 
-func feePolicyOf(r *record) *feePolicyAt { return &feePolicyAt{r.position, r.time, r.policy} }
+func feePolicyOf(r *record) *feePolicyAt {
+	return &feePolicyAt{r.position, r.time, r.body.(*feePolicyRecord).feeTerms}
+}
 
 func (p *feePolicyAt) at() uint64 {
 	if p == nil {
@@ -157,7 +155,7 @@ func (l *Ledger) judgeFeePolicy(ctx context.Context, o *op) error {
 		l.open(feeAccount, PublicKey{})
 	}
 	ov.next(r, kindFeePolicy)
-	r.policy = *o.policy
+	r.body = &feePolicyRecord{*o.policy}
 	ov.append(r)
 	ov.books.policy = feePolicyOf(r)
 	return nil

@@ -36,7 +36,7 @@ func (r *reader) at(position uint64) (chain.Link, error) {
 	}
 	switch {
 	case r.id == uuid.UUID{} && r.rec.kind == kindAccount:
-		return r.rec.account.link, nil
+		return r.rec.body.(*accountRecord).link, nil
 	case r.id == uuid.UUID{} && r.rec.kind == kindGenesis:
 		return chain.Link{Ordinal: 1}, nil
 	case r.rec.kind == kindTransfer:
@@ -168,9 +168,9 @@ func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (id
 	}
 	err = l.walk(ctx, uuid.UUID{}, from, last, func(r *record, ordinal int64) bool {
 		if r.kind == kindGenesis {
-			ids = append(ids, r.genesis.seed)
+			ids = append(ids, r.body.(*genesisRecord).seed)
 		} else {
-			ids = append(ids, r.account.id)
+			ids = append(ids, r.body.(*accountRecord).id)
 		}
 		return ordinal > first
 	})
@@ -227,20 +227,6 @@ func (l *Ledger) transferByID(ctx context.Context, id uuid.UUID) (*record, error
 func transactionOf(r *record, account uuid.UUID) (tx Transaction) {
 	setTransaction(&tx, r, account)
 	return tx
-}
-
-// of returns what a transfer did to one of its accounts, nil if it is none of
-// them.
-func (t *transferRecord) of(account uuid.UUID) *party {
-	switch {
-	case account == t.sender:
-		return &t.from
-	case account == t.receiver:
-		return &t.to
-	case t.fee > 0 && account == feeAccount:
-		return &t.pool
-	}
-	return nil
 }
 
 // setTransaction is transactionOf in place.

@@ -43,7 +43,7 @@ func (l *Ledger) revokeInvite(ctx context.Context, id uuid.UUID) error {
 	if r.kind != kindInvite || r.time != micros {
 		return ErrInviteNotFound
 	}
-	o := &op{kind: opRevokeInvite, invite: &r.invite, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+	o := &op{kind: opRevokeInvite, invite: r.body.(*inviteRecord), records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
 	_, err := l.submit(ctx, o)
 	return err
 }
@@ -74,10 +74,10 @@ func (l *Ledger) inviteByHash(ctx context.Context, hash [inviteHashLen]byte) (in
 	if !row.leadsTo(hash[:selectorLen], &r) {
 		return inviteRecord{}, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is not its", store.ErrCorrupt, row.position))
 	}
-	if subtle.ConstantTimeCompare(hash[:], r.invite.hash[:]) != 1 {
+	if subtle.ConstantTimeCompare(hash[:], r.body.(*inviteRecord).hash[:]) != 1 {
 		return inviteRecord{}, ErrInvalidInvite
 	}
-	return r.invite, nil
+	return *r.body.(*inviteRecord), nil
 }
 
 // liveInvites returns up to limit invites that are neither used, revoked nor
@@ -128,7 +128,7 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 		if r.kind != kindInvite {
 			return nil, false, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is none", store.ErrCorrupt, position))
 		}
-		live = append(live, r.invite)
+		live = append(live, *r.body.(*inviteRecord))
 	}
 	return live, false, nil
 }
@@ -159,7 +159,7 @@ func (l *Ledger) inviteLives(ctx context.Context, inv *inviteRecord) (bool, erro
 func (l *Ledger) endInvite(inv *inviteRecord, account uuid.UUID) {
 	ov, r := l.overlay, &l.scratch
 	ov.next(r, kindInviteEnd)
-	r.inviteEnd = inviteEndRecord{invite: inv.position, account: account}
+	r.body = &inviteEndRecord{invite: inv.position, account: account}
 	ov.append(r)
 	ov.tokens[inv.selector()] = tokenRow{}
 }
@@ -174,7 +174,8 @@ func (l *Ledger) judgeInvite(ctx context.Context, o *op) error {
 	ov, r := l.overlay, &l.scratch
 	ov.next(r, kindInvite)
 	inv.position, inv.time = r.position, r.time
-	r.invite = *inv
+	made := *inv
+	r.body = &made
 	ov.append(r)
 	ov.tokens[inv.selector()] = tokenRow{position: inv.position, expires: inv.expires, invite: true}
 	return nil
@@ -196,19 +197,20 @@ func (l *Ledger) applyInvite(r *record) error {
 	if err := l.count(r); err != nil {
 		return err
 	}
-	l.freshTokens.cur[r.invite.selector()] = tokenRow{position: r.position, expires: r.invite.expires, invite: true}
+	i := r.body.(*inviteRecord)
+	l.freshTokens.cur[i.selector()] = tokenRow{position: r.position, expires: i.expires, invite: true}
 	return nil
 }
 
 func (l *Ledger) applyInviteEnd(ctx context.Context, r *record) error {
 	var inv record
-	if err := l.readRecord(ctx, r.inviteEnd.invite, &inv); err != nil {
+	if err := l.readRecord(ctx, r.body.(*inviteEndRecord).invite, &inv); err != nil {
 		return err
 	}
-	if inv.kind != kindInvite || inv.invite.expires <= r.time {
+	if inv.kind != kindInvite || inv.body.(*inviteRecord).expires <= r.time {
 		return fmt.Errorf("%w: record %d ends record %d, which is no live invite", store.ErrCorrupt, r.position, inv.position)
 	}
-	selector := inv.invite.selector()
+	selector := inv.body.(*inviteRecord).selector()
 	row, err := l.tokenRow(ctx, selector)
 	if err != nil {
 		return err

@@ -335,10 +335,10 @@ func TestInvitesAreSwept(t *testing.T) {
 // records before them, and has the rows made again: the ledger is damaged.
 func TestReplayRefusesInvites(t *testing.T) {
 	for name, plant := range map[string]func(*auditWorld, *record){
-		"used and revoked": func(w *auditWorld, r *record) { r.inviteEnd.invite = w.used.position },
-		"of no invite":     func(w *auditWorld, r *record) { r.inviteEnd.invite = w.live.position },
+		"used and revoked": func(w *auditWorld, r *record) { r.body.(*inviteEndRecord).invite = w.used.position },
+		"of no invite":     func(w *auditWorld, r *record) { r.body.(*inviteEndRecord).invite = w.live.position },
 		"of an expired one": func(w *auditWorld, r *record) {
-			r.inviteEnd.invite = w.invite.position + 1
+			r.body.(*inviteEndRecord).invite = w.invite.position + 1
 			r.time += time.Minute.Microseconds()
 		},
 	} {

@@ -335,8 +335,9 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 func (l *Ledger) open(id uuid.UUID, key PublicKey) *touched {
 	ov, r := l.overlay, &l.scratch
 	ov.next(r, kindAccount)
-	r.account.id, r.account.key = id, key
-	r.account.link, ov.books.opened = chain.Push(ov.books.opened, ov.books.accounts, r.position)
+	a := &accountRecord{id: id, key: key}
+	a.link, ov.books.opened = chain.Push(ov.books.opened, ov.books.accounts, r.position)
+	r.body = a
 	ov.append(r)
 	ov.books.accounts++
 	n := ov.newTouched()
@@ -410,7 +411,8 @@ func (l *Ledger) issue(t *touched, tok *tokenRecord) {
 	ov, r := l.overlay, &l.scratch
 	ov.next(r, kindToken)
 	tok.position, tok.time = r.position, r.time
-	r.token = *tok
+	issued := *tok
+	r.body = &issued
 	ov.append(r)
 	for _, ref := range t.issued(tok) {
 		ov.tokens[ref.selector] = tokenRow{}
@@ -448,7 +450,7 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 		return err
 	}
 	ov.next(r, kindRevocation)
-	r.revocation = revocationRecord{account: t.id, token: position}
+	r.body = &revocationRecord{account: t.id, token: position}
 	ref, _ := t.revoked(position, r.position)
 	ov.append(r)
 	ov.tokens[ref.selector] = tokenRow{}

@@ -16,9 +16,6 @@ import (
 // What public keys are to a ledger. The writer compares versions, which costs
 // nothing; signatures are verified before, by those who ask, beside each other.
 
-// maxKeyVersion is the highest version of a key.
-const maxKeyVersion = 1<<32 - 1
-
 // firstKey is the key of a new account, nil for the zero one.
 func firstKey(key PublicKey) *accountKey {
 	if key.IsZero() {
@@ -98,8 +95,8 @@ func (l *Ledger) judgeKey(ctx context.Context, o *op) error {
 	}
 	ov, r := l.overlay, &l.scratch
 	ov.next(r, kindKey)
-	r.key = keyRecord{
-		account: t.id, version: o.change.Version, key: o.change.NewKey,
+	r.body = &keyRecord{
+		account: t.id, ends: o.change.Version, key: o.change.NewKey,
 		old: o.change.OldSignature, new: o.change.NewSignature,
 	}
 	ov.append(r)
@@ -110,13 +107,15 @@ func (l *Ledger) judgeKey(ctx context.Context, o *op) error {
 
 // changeKey applies the record of a change.
 func (a *account) changeKey(r *record) {
-	a.key = &accountKey{version: r.key.version + 1, public: r.key.key}
+	k := r.body.(*keyRecord)
+	a.key = &accountKey{version: k.ends + 1, public: k.key}
 	a.asOf = r.position
 }
 
 // applyKey brings a change of a key into the committed state.
 func (l *Ledger) applyKey(ctx context.Context, r *record) error {
-	slot, err := l.party(ctx, r, r.key.account, noSlot)
+	k := r.body.(*keyRecord)
+	slot, err := l.party(ctx, r, k.account, noSlot)
 	if err != nil {
 		return err
 	}
@@ -126,9 +125,9 @@ func (l *Ledger) applyKey(ctx context.Context, r *record) error {
 		return err
 	}
 	return l.change(slot, r, func(a *account) error {
-		if a.key == nil || a.key.version != r.key.version {
+		if a.key == nil || a.key.version != k.ends {
 			return fmt.Errorf("%w: record %d changes version %d of the key of account %s, which has not that", store.ErrCorrupt,
-				r.position, r.key.version, a.id)
+				r.position, k.ends, a.id)
 		}
 		a.changeKey(r)
 		return nil

@@ -2,15 +2,15 @@ package capycoin
 
 import (
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 
 	"github.com/google/uuid"
 
-	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/wire"
+	"github.com/capycoin/capycoin/store"
 )
 
 // A record is one change of the books. All integers are big-endian; a uvarint
@@ -80,227 +80,95 @@ const (
 	// maxOtherRecord bounds every other record, but for a fee policy's.
 	maxOtherRecord = recordHeader + 16 + 16 + 8 + 60 + 8 + 2 + 4*maxLabelRunes + 32
 	// maxPolicyRecord bounds that.
-	maxPolicyRecord = recordHeader + 4*8 + 1 + 16*MaxFeeExempt
+	maxPolicyRecord = recordHeader + 4*8 + 1 + 16*maxFeeExempt
 
 	bcryptLen = 60
 )
 
-// party is what a transfer did to one of its accounts.
-type party struct {
-	chain.Link
-	funds int64 // afterwards
-}
-
-type genesisRecord struct {
-	ledger uuid.UUID
-	supply int64
-	seed   uuid.UUID
-	key    [ed25519.PublicKeySize]byte // zero: the seed account has none
-}
-
-type accountRecord struct {
-	id   uuid.UUID
-	link chain.Link
-	key  [ed25519.PublicKeySize]byte // zero: none
-}
-
-type transferRecord struct {
-	sender, receiver uuid.UUID
-	amount, fee      int64
-	from, to         party
-	key              string
-	pool             party // what the fee did to the fee account; zero without one
-	signed           signedPart
-}
-
-// signedPart is what a transfer's sender signed beside the transfer, and the
-// signature.
-type signedPart struct {
-	version   uint32 // of the sender's key; 0: it is not signed
-	maxFee    int64
-	notAfter  int64 // µs since 1970
-	signature [ed25519.SignatureSize]byte
-}
-
-// keyRecord is a change of an account's key.
-type keyRecord struct {
-	account  uuid.UUID
-	version  uint32 // of the key that it ends
-	key      [ed25519.PublicKeySize]byte
-	old, new [ed25519.SignatureSize]byte // signatures of the change
-}
-
-// stipendRecord begins the payment of a day's stipend; see stipend.go.
-type stipendRecord struct {
-	day    int64  // since 1970
-	before uint64 // position of the last record before that day
-	rules  stipendTerms
-	payees int64
-	funds  int64 // of the account of the fees, before
-	share  int64
-	hash   [sha256.Size]byte // of the payees
-}
-
-// tokenRecord is a token that was issued. The token itself is nowhere: see
-// token.go for how selector, tag and hash are made from it.
-type tokenRecord struct {
+// header is what all records have.
+type header struct {
 	position uint64
-	time     int64
-	account  uuid.UUID
-	selector [16]byte
-	tag      [8]byte
-	hash     [bcryptLen]byte
-	expires  int64 // µs since 1970
-	label    string
+	time     int64 // µs since 1970
+	kind     byte
 }
 
-type revocationRecord struct {
-	account uuid.UUID
-	token   uint64 // position of the token's record
-}
-
-// inviteRecord is an invite that was made. Its code is nowhere: see invite.go.
-type inviteRecord struct {
-	position uint64
-	time     int64
-	hash     [inviteHashLen]byte
-	expires  int64 // µs since 1970
-	label    string
-}
-
-func (i *inviteRecord) selector() [selectorLen]byte { return [selectorLen]byte(i.hash[:]) }
-
-// inviteEndRecord says that an invite opened an account, or was revoked.
-type inviteEndRecord struct {
-	invite  uint64    // position of the invite's record
-	account uuid.UUID // the account; zero: it was revoked
-}
-
-// record is a decoded record: the field of its kind is set.
+// record is a decoded record. What a transfer says lies in place, as most records are
+// transfers; of any other kind it is in body.
 type record struct {
-	position   uint64
-	time       int64 // µs since 1970
-	kind       byte
-	genesis    genesisRecord
-	account    accountRecord
-	transfer   transferRecord
-	token      tokenRecord
-	revocation revocationRecord
-	invite     inviteRecord
-	inviteEnd  inviteEndRecord
-	key        keyRecord
-	policy     feeTerms
-	stipend    stipendRecord
+	header
+	transfer transferRecord
+	body     body
+	spare    body // of an earlier record, to be used again
 }
 
 // id returns the id of a transfer's, a token's or an invite's record.
-func (r *record) id() uuid.UUID { return idAt(r.time, r.position) }
+func (h *header) id() uuid.UUID { return idAt(h.time, h.position) }
+
+// newRecord makes a record of a body.
+func newRecord(position uint64, time int64, b body) record {
+	return record{header: header{position, time, b.kind()}, body: b}
+}
 
 // appendRecord appends the encoding of r to b. What r holds must be in range.
 func appendRecord(b []byte, r *record) []byte {
 	start := len(b)
-	b = append(b, r.kind, r.version(), 0, 0, 0, 0)
+	b = append(b, r.kind, 0, 0, 0, 0, 0)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.time))
-	switch r.kind {
-	case kindGenesis:
-		b = append(b, r.genesis.ledger[:]...)
-		b = binary.BigEndian.AppendUint64(b, uint64(r.genesis.supply))
-		b = append(b, r.genesis.seed[:]...)
-		b = appendPublicKey(b, &r.genesis.key)
-	case kindAccount:
-		b = append(b, r.account.id[:]...)
-		b = chain.AppendLink(b, r.position, r.account.link)
-		b = appendPublicKey(b, &r.account.key)
-	case kindTransfer:
-		t := &r.transfer
-		b = append(b, t.sender[:]...)
-		b = append(b, t.receiver[:]...)
-		b = binary.AppendUvarint(b, uint64(t.amount))
-		b = binary.AppendUvarint(b, uint64(t.fee))
-		b = chain.AppendLink(b, r.position, t.from.Link)
-		b = binary.AppendUvarint(b, uint64(t.from.funds))
-		b = chain.AppendLink(b, r.position, t.to.Link)
-		b = binary.AppendUvarint(b, uint64(t.to.funds))
-		b = append(b, byte(len(t.key)))
-		b = append(b, t.key...)
-		if t.fee > 0 {
-			b = chain.AppendLink(b, r.position, t.pool.Link)
-			b = binary.AppendUvarint(b, uint64(t.pool.funds))
-		}
-		if s := &t.signed; s.version > 0 {
-			b = binary.AppendUvarint(b, uint64(s.version))
-			b = binary.AppendUvarint(b, uint64(s.maxFee))
-			b = binary.BigEndian.AppendUint64(b, uint64(s.notAfter))
-			b = append(b, s.signature[:]...)
-		}
-	case kindToken:
-		t := &r.token
-		b = append(b, t.account[:]...)
-		b = append(b, t.selector[:]...)
-		b = append(b, t.tag[:]...)
-		b = append(b, t.hash[:]...)
-		b = binary.BigEndian.AppendUint64(b, uint64(t.expires))
-		b = binary.AppendUvarint(b, uint64(len(t.label)))
-		b = append(b, t.label...)
-	case kindRevocation:
-		b = append(b, r.revocation.account[:]...)
-		b = binary.AppendUvarint(b, r.position-r.revocation.token)
-	case kindInvite:
-		b = append(b, r.invite.hash[:]...)
-		b = binary.BigEndian.AppendUint64(b, uint64(r.invite.expires))
-		b = binary.AppendUvarint(b, uint64(len(r.invite.label)))
-		b = append(b, r.invite.label...)
-	case kindInviteEnd:
-		b = binary.AppendUvarint(b, r.position-r.inviteEnd.invite)
-		b = append(b, r.inviteEnd.account[:]...)
-	case kindKey:
-		k := &r.key
-		b = append(b, k.account[:]...)
-		b = binary.AppendUvarint(b, uint64(k.version))
-		b = append(b, k.key[:]...)
-		b = append(b, k.old[:]...)
-		b = append(b, k.new[:]...)
-	case kindFeePolicy:
-		p := &r.policy
-		b = binary.AppendUvarint(b, uint64(p.Flat))
-		b = binary.AppendUvarint(b, uint64(p.BasisPoints))
-		b = binary.AppendUvarint(b, uint64(p.Min))
-		b = binary.AppendUvarint(b, uint64(p.Max))
-		b = append(b, byte(len(p.Exempt)))
-		for i := range p.Exempt {
-			b = append(b, p.Exempt[i][:]...)
-		}
-	case kindStipend:
-		s := &r.stipend
-		b = binary.AppendUvarint(b, uint64(s.day))
-		b = wire.AppendBack(b, r.position, s.before)
-		b = binary.AppendUvarint(b, uint64(s.rules.Window))
-		b = binary.AppendUvarint(b, uint64(s.rules.MinAge))
-		b = binary.AppendUvarint(b, uint64(s.rules.Cap))
-		b = binary.AppendUvarint(b, uint64(s.payees))
-		b = binary.AppendUvarint(b, uint64(s.funds))
-		b = binary.AppendUvarint(b, uint64(s.share))
-		b = append(b, s.hash[:]...)
+	if r.kind == kindTransfer {
+		b[start+1] = r.transfer.version()
+		b = r.transfer.append(b, r.position)
+	} else {
+		b[start+1] = r.body.version()
+		b = r.body.append(b, r.position)
 	}
 	binary.BigEndian.PutUint32(b[start+crcOffset:], recordCRC(r.position, b[start:]))
 	return b
 }
 
-// version is the least that has a place for all that is in r.
-func (r *record) version() byte {
-	switch {
-	case r.kind == kindGenesis && r.genesis.key != noKey, r.kind == kindAccount && r.account.key != noKey,
-		r.kind == kindTransfer && (r.transfer.fee > 0 || r.transfer.signed.version > 0):
-		return 2
+var errRecord = errors.New("not a record")
+
+// decodeRecord decodes the record at a position into r. It keeps no part of b.
+func decodeRecord(r *record, position uint64, b []byte) error {
+	if len(b) < recordHeader {
+		return fmt.Errorf("%w: record %d has %d bytes, fewer than a header", store.ErrCorrupt, position, len(b))
 	}
-	return 1
+	if got, want := recordCRC(position, b), binary.BigEndian.Uint32(b[crcOffset:]); got != want {
+		return fmt.Errorf("%w: record %d has checksum %08x, its bytes make %08x", store.ErrCorrupt, position, want, got)
+	}
+	kind, version := b[0], b[1]
+	if int(kind) >= len(kinds) || version < 1 || version > kinds[kind].versions {
+		return fmt.Errorf("%w: record %d is of kind %d, version %d", store.ErrNewerFormat, position, kind, version)
+	}
+	r.position, r.kind = position, kind
+	if r.body != nil {
+		r.body, r.spare = nil, r.body
+	}
+	good := false
+	if kind == kindTransfer {
+		d := wire.Decoder{B: b[6:]}
+		r.time = int64(d.Uint64(wire.MaxTime))
+		r.transfer.decode(&d, position, version)
+		good = d.End()
+	} else {
+		good = r.decodeBody(b[6:], version)
+	}
+	if !good {
+		return fmt.Errorf("%w: record %d: %w of kind %d", store.ErrCorrupt, position, errRecord, kind)
+	}
+	return nil
 }
 
-func appendPublicKey(b []byte, key *[ed25519.PublicKeySize]byte) []byte {
-	if *key == noKey {
-		return b
+// decodeBody decodes what is not a transfer. It stands apart since what is called by an
+// interface costs a Decoder on the heap.
+func (r *record) decodeBody(b []byte, version byte) bool {
+	d := wire.Decoder{B: b}
+	r.time = int64(d.Uint64(wire.MaxTime))
+	if r.body = r.spare; r.body == nil || r.body.kind() != r.kind {
+		r.body = kinds[r.kind].body()
 	}
-	return append(b, key[:]...)
+	r.spare = nil
+	r.body.decode(&d, &r.header, version)
+	return d.End()
 }
 
 func recordCRC(position uint64, b []byte) uint32 {

@@ -37,18 +37,18 @@ func exampleRecords() []record {
 	inv := inviteRecord{position: 6, time: at + 4_000_000, expires: at + 2_592_004_000_000, label: "Bob"}
 	inv.hash, _ = inviteHash("MFRGGZDFMZTWQ2LKNNWG23TPOA")
 	records := []record{
-		{position: 1, kind: kindGenesis, time: at, genesis: genesisRecord{
+		{header: header{1, at, kindGenesis}, body: &genesisRecord{
 			ledger: uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), supply: int64(DefaultSupply), seed: seed}},
-		{position: 2, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: ann, link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}}},
-		{position: 3, kind: kindTransfer, time: at + 1_500_000, transfer: transferRecord{
+		{header: header{2, at + 1_000_000, kindAccount}, body: &accountRecord{id: ann, link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}}},
+		{header: header{3, at + 1_500_000, kindTransfer}, transfer: transferRecord{
 			sender: seed, receiver: ann, amount: 300, key: "welcome-1",
 			from: party{chain.Link{Ordinal: 1}, 99_700}, to: party{chain.Link{Ordinal: 1}, 300}}},
-		{position: 4, kind: kindToken, time: at + 2_000_000, token: tok},
-		{position: 5, kind: kindRevocation, time: at + 3_000_000, revocation: revocationRecord{account: ann, token: 4}},
-		{position: 6, kind: kindInvite, time: at + 4_000_000, invite: inv},
-		{position: 7, kind: kindAccount, time: at + 5_000_000, account: accountRecord{id: bob, link: chain.Link{Prev: 2, Ordinal: 3}}},
-		{position: 8, kind: kindToken, time: at + 5_000_000, token: bobs},
-		{position: 9, kind: kindInviteEnd, time: at + 5_000_000, inviteEnd: inviteEndRecord{invite: 6, account: bob}},
+		{header: header{4, at + 2_000_000, kindToken}, body: &tok},
+		{header: header{5, at + 3_000_000, kindRevocation}, body: &revocationRecord{account: ann, token: 4}},
+		{header: header{6, at + 4_000_000, kindInvite}, body: &inv},
+		{header: header{7, at + 5_000_000, kindAccount}, body: &accountRecord{id: bob, link: chain.Link{Prev: 2, Ordinal: 3}}},
+		{header: header{8, at + 5_000_000, kindToken}, body: &bobs},
+		{header: header{9, at + 5_000_000, kindInviteEnd}, body: &inviteEndRecord{invite: 6, account: bob}},
 	}
 	return append(records, exampleRules(records)...)
 }
@@ -63,7 +63,7 @@ func exampleKey(name string) (ed25519.PrivateKey, PublicKey) {
 // exampleRules are the records that follow: an account with a key, a fee, and the
 // stipend that it comes back as.
 func exampleRules(before []record) []record {
-	ledger, seed, ann, bob := before[0].genesis.ledger, before[0].genesis.seed, before[1].account.id, before[6].account.id
+	ledger, seed, ann, bob := before[0].body.(*genesisRecord).ledger, before[0].body.(*genesisRecord).seed, before[1].body.(*accountRecord).id, before[6].body.(*accountRecord).id
 	carol := uuid.MustParse("c3a1e0d4-9b6f-4f28-8f57-1d2b3c4e5f60")
 	first, firstPublic := exampleKey("the first key of Carol")
 	second, secondPublic := exampleKey("the second key of Carol")
@@ -78,22 +78,22 @@ func exampleRules(before []record) []record {
 	}
 	day := dayOf(at) + 2
 	return []record{
-		{position: 10, kind: kindAccount, time: at + 1_000_000, account: accountRecord{id: carol, key: firstPublic, link: chain.Link{Prev: 7, Jump: 7, Ordinal: 4}}},
-		{position: 11, kind: kindAccount, time: at + 2_000_000, account: accountRecord{id: feeAccount, link: chain.Link{Prev: 10, Jump: 10, Ordinal: 5}}},
-		{position: 12, kind: kindFeePolicy, time: at + 2_000_000, policy: feeTerms{Flat: 1, BasisPoints: 25, Max: 20, Exempt: []uuid.UUID{bob}}},
-		{position: 13, kind: kindTransfer, time: at + 3_000_000, transfer: transferRecord{
+		{header: header{10, at + 1_000_000, kindAccount}, body: &accountRecord{id: carol, key: firstPublic, link: chain.Link{Prev: 7, Jump: 7, Ordinal: 4}}},
+		{header: header{11, at + 2_000_000, kindAccount}, body: &accountRecord{id: feeAccount, link: chain.Link{Prev: 10, Jump: 10, Ordinal: 5}}},
+		{header: header{12, at + 2_000_000, kindFeePolicy}, body: &feePolicyRecord{feeTerms{Flat: 1, BasisPoints: 25, Max: 20, Exempt: []uuid.UUID{bob}}}},
+		{header: header{13, at + 3_000_000, kindTransfer}, transfer: transferRecord{
 			sender: seed, receiver: carol, amount: 50,
 			from: party{chain.Link{Prev: 3, Jump: 3, Ordinal: 2}, 99_650}, to: party{chain.Link{Ordinal: 1}, 50}}},
-		{position: 14, kind: kindTransfer, time: at + 4_000_000, transfer: transferRecord{
+		{header: header{14, at + 4_000_000, kindTransfer}, transfer: transferRecord{
 			sender: carol, receiver: ann, amount: 10, fee: 2, key: "lunch",
 			from: party{chain.Link{Prev: 13, Jump: 13, Ordinal: 2}, 38}, to: party{chain.Link{Prev: 3, Jump: 3, Ordinal: 2}, 310},
 			pool:   party{chain.Link{Ordinal: 1}, 2},
 			signed: signedPart{version: 1, maxFee: 2, notAfter: at + 60_000_000, signature: signature.Bytes}}},
-		{position: 15, kind: kindKey, time: at + 5_000_000, key: keyRecord{account: carol, version: 1, key: secondPublic, old: old, new: fresh}},
-		{position: 16, kind: kindStipend, time: day * microsPerDay, stipend: stipendRecord{
+		{header: header{15, at + 5_000_000, kindKey}, body: &keyRecord{account: carol, ends: 1, key: secondPublic, old: old, new: fresh}},
+		{header: header{16, day * microsPerDay, kindStipend}, body: &stipendRecord{
 			day: day, before: 15, rules: stipendTerms{Window: 7, MinAge: 1}, payees: 1, funds: 2, share: 2,
 			hash: hashPayees([]uuid.UUID{carol})}},
-		{position: 17, kind: kindTransfer, time: day*microsPerDay + 200, transfer: transferRecord{
+		{header: header{17, day*microsPerDay + 200, kindTransfer}, transfer: transferRecord{
 			sender: feeAccount, receiver: carol, amount: 2,
 			from: party{chain.Link{Prev: 14, Jump: 14, Ordinal: 2}, 0}, to: party{chain.Link{Prev: 14, Jump: 0, Ordinal: 3}, 40}}},
 	}

@@ -26,14 +26,14 @@ func writeGenesis(ctx context.Context, log store.Log, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making a ledger id: %w", err)
 	}
-	r := record{kind: kindGenesis, position: 1, time: clockMicros(o.Clock)}
-	r.genesis = genesisRecord{ledger: ledger, supply: int64(o.Supply), seed: o.SeedAccount, key: o.SeedKey}
-	if r.genesis.supply == 0 {
-		r.genesis.supply = int64(DefaultSupply)
+	g := &genesisRecord{ledger: ledger, supply: int64(o.Supply), seed: o.SeedAccount, key: o.SeedKey}
+	if g.supply == 0 {
+		g.supply = int64(DefaultSupply)
 	}
-	if r.genesis.seed == [16]byte{} {
-		r.genesis.seed = DefaultSeedAccount()
+	if g.seed == [16]byte{} {
+		g.seed = DefaultSeedAccount()
 	}
+	r := newRecord(1, clockMicros(o.Clock), g)
 	return log.Append(ctx, 0, [][]byte{appendRecord(nil, &r)})
 }
 
@@ -63,7 +63,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	if l.scratch.kind != kindGenesis {
 		return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, l.scratch.kind)
 	}
-	l.genesis = l.scratch.genesis
+	l.genesis = *l.scratch.body.(*genesisRecord)
 	if o.Supply != 0 && int64(o.Supply) != l.genesis.supply {
 		return fmt.Errorf("%w: it has %d coins, not %d", ErrSupplyMismatch, l.genesis.supply, o.Supply)
 	}
@@ -166,7 +166,14 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 	if err := l.readRecord(ctx, head, r); err != nil {
 		return err
 	}
-	if ordinal := r.account.link.Ordinal; r.kind != kindGenesis && (r.kind != kindAccount || ordinal != b.accounts) || r.kind == kindGenesis && b.accounts != 1 {
+	ordinal := int64(0)
+	switch r.kind {
+	case kindGenesis:
+		ordinal = 1
+	case kindAccount:
+		ordinal = r.body.(*accountRecord).link.Ordinal
+	}
+	if ordinal != b.accounts {
 		return fmt.Errorf("%w: the rows are not of this journal: record %d does not open account %d", store.ErrCorrupt, head, b.accounts)
 	}
 	return nil
@@ -315,9 +322,10 @@ func (l *Ledger) apply(ctx context.Context, r *record, hints [2]uint32) error {
 	var err error
 	switch r.kind {
 	case kindGenesis:
-		err = l.applyAccount(ctx, r, l.genesis.seed, r.genesis.key)
+		err = l.applyAccount(ctx, r, l.genesis.seed, r.body.(*genesisRecord).key)
 	case kindAccount:
-		err = l.applyAccount(ctx, r, r.account.id, r.account.key)
+		a := r.body.(*accountRecord)
+		err = l.applyAccount(ctx, r, a.id, a.key)
 	case kindTransfer:
 		err = l.applyTransfer(ctx, r, hints)
 	case kindToken:
@@ -351,9 +359,9 @@ func (l *Ledger) count(r *record) error {
 	}
 	switch r.kind {
 	case kindGenesis, kindAccount:
-		got := r.account.link
-		if r.kind == kindGenesis {
-			got = chain.Link{Ordinal: 1}
+		got := chain.Link{Ordinal: 1}
+		if r.kind == kindAccount {
+			got = r.body.(*accountRecord).link
 		}
 		want, opened := chain.Push(b.opened, b.accounts, r.position)
 		if got != want {
@@ -371,7 +379,7 @@ func (l *Ledger) count(r *record) error {
 	case kindFeePolicy:
 		b.policy = feePolicyOf(r)
 	case kindStipend:
-		if b.policy == nil || b.unpaid() > 0 || b.stipend != nil && b.stipend.day >= r.stipend.day {
+		if b.policy == nil || b.unpaid() > 0 || b.stipend != nil && b.stipend.day >= r.body.(*stipendRecord).day {
 			return fmt.Errorf("%w: record %d begins a stipend that can't be", store.ErrCorrupt, r.position)
 		}
 		b.stipend, b.paid = stipendOf(r), 0
@@ -483,7 +491,7 @@ func (l *Ledger) change(slot uint32, r *record, fn func(*account) error) error {
 }
 
 func (l *Ledger) applyToken(ctx context.Context, r *record) error {
-	t := &r.token
+	t := r.body.(*tokenRecord)
 	slot, err := l.party(ctx, r, t.account, noSlot)
 	if err != nil {
 		return err
@@ -507,18 +515,20 @@ func (l *Ledger) applyToken(ctx context.Context, r *record) error {
 }
 
 func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
-	slot, err := l.party(ctx, r, r.revocation.account, noSlot)
+	v := r.body.(*revocationRecord)
+	slot, err := l.party(ctx, r, v.account, noSlot)
 	if err != nil {
 		return err
 	}
 	// The row of the account may be without the token already.
 	var revoked record
-	if err := l.readRecord(ctx, r.revocation.token, &revoked); err != nil {
+	if err := l.readRecord(ctx, v.token, &revoked); err != nil {
 		return err
 	}
-	if revoked.kind != kindToken || revoked.token.account != r.revocation.account {
+	token, ok := revoked.body.(*tokenRecord)
+	if !ok || token.account != v.account {
 		return fmt.Errorf("%w: record %d revokes record %d, which is no token of account %s", store.ErrCorrupt,
-			r.position, r.revocation.token, r.revocation.account)
+			r.position, v.token, v.account)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -526,14 +536,14 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
 		return err
 	}
 	err = l.change(slot, r, func(a *account) error {
-		if _, ok := a.revoked(r.revocation.token, r.position); !ok {
-			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", store.ErrCorrupt, r.position, r.revocation.token)
+		if _, ok := a.revoked(v.token, r.position); !ok {
+			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", store.ErrCorrupt, r.position, v.token)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	l.freshTokens.cur[revoked.token.selector] = tokenRow{}
+	l.freshTokens.cur[token.selector] = tokenRow{}
 	return nil
 }

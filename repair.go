@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -218,10 +220,19 @@ func (r *repairer) seenBeyond(ctx context.Context) (witness, bool) {
 	}
 	page, err := r.salvage.source(1)(ctx, 0)
 	var first record
-	if err == nil && len(page.Records) > 0 && decodeRecord(&first, 1, page.Records[0].Data) == nil && first.genesis.ledger != w.ledger {
+	if err == nil && len(page.Records) > 0 && decodeRecord(&first, 1, page.Records[0].Data) == nil && ledgerOf(&first) != w.ledger {
 		return w, false
 	}
 	return w, true
+}
+
+// ledgerOf returns the id of the ledger whose first record this is, zero if it is no
+// genesis.
+func ledgerOf(first *record) (id uuid.UUID) {
+	if g, ok := first.body.(*genesisRecord); ok {
+		id = g.ledger
+	}
+	return id
 }
 
 // checkWitness makes sure that what the witness saw is there, unless it need not
@@ -252,7 +263,7 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 		}
 		data := page.Records[0].Data
 		if at.r == nil {
-			if w.ledger == first.genesis.ledger && w.sum == sha256.Sum256(data) {
+			if w.ledger == ledgerOf(&first) && w.sum == sha256.Sum256(data) {
 				return nil
 			}
 		} else if err := decodeRecord(at.r, at.position, data); err != nil {
@@ -260,13 +271,13 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 		}
 	}
 	// What was cut off is missing now, what the journal never had was missing before.
-	cut := r.opts.Cut && w.ledger == first.genesis.ledger && w.position > end && w.position <= r.salvage.end
+	cut := r.opts.Cut && w.ledger == ledgerOf(&first) && w.position > end && w.position <= r.salvage.end
 	if r.rep.Witness = r.witness; r.opts.AcceptRollback || cut {
 		return nil
 	}
 	r.rep.Witness, r.rep.RolledBack = "", true
 	return &RolledBackError{
-		Ledger: first.genesis.ledger, Position: end, Time: wire.TimeOf(last.time),
+		Ledger: ledgerOf(&first), Position: end, Time: wire.TimeOf(last.time),
 		Witness: r.witness, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: wire.TimeOf(w.time),
 	}
 }

@@ -77,7 +77,7 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 		err = errors.Join(err, c.err)
 		switch rec.kind {
 		case kindAccount:
-			funds[rec.account.id] = cutFunds{0, rec.position}
+			funds[rec.body.(*accountRecord).id] = cutFunds{0, rec.position}
 		case kindTransfer:
 			t := &rec.transfer
 			funds[t.sender] = cutFunds{Coins(t.from.funds), rec.position}

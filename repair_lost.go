@@ -97,7 +97,8 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 				tell(l.Jump, id, false, "record %d leads back to it", r.position)
 			}
 		case kindRevocation:
-			tell(r.revocation.token, r.revocation.account, false, "record %d revokes it, a token", r.position)
+			v := r.body.(*revocationRecord)
+			tell(v.token, v.account, false, "record %d revokes it, a token", r.position)
 		}
 	})
 	if err != nil {

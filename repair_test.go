@@ -159,9 +159,9 @@ func TestRepairLostPage(t *testing.T) {
 			touched[p] = []uuid.UUID{r.transfer.sender, r.transfer.receiver}
 			missing[r.transfer.sender], missing[r.transfer.receiver] = true, true
 		case kindToken:
-			touched[p] = []uuid.UUID{r.token.account}
+			touched[p] = []uuid.UUID{r.body.(*tokenRecord).account}
 		case kindRevocation:
-			touched[p] = []uuid.UUID{r.revocation.account}
+			touched[p] = []uuid.UUID{r.body.(*revocationRecord).account}
 		}
 	}
 	for _, a := range rep.Lost[0].Accounts {
@@ -503,7 +503,7 @@ func TestRepairSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := uint64(len(d.records) + 1000)
-	if err := replaceWitness(path+".witness", witness{ledger: genesis.genesis.ledger, position: seen, time: genesis.time}); err != nil {
+	if err := replaceWitness(path+".witness", witness{ledger: genesis.body.(*genesisRecord).ledger, position: seen, time: genesis.time}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

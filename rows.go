@@ -182,12 +182,14 @@ func (l *Ledger) accountRow(ctx context.Context, id uuid.UUID) (a *account, err 
 
 // leadsTo says whether a row is that of a record.
 func (t tokenRow) leadsTo(key []byte, r *record) bool {
-	selector, expires := r.token.selector, r.token.expires
-	kind := kindToken
-	if t.invite {
-		selector, expires, kind = r.invite.selector(), r.invite.expires, kindInvite
+	switch b := r.body.(type) {
+	case *tokenRecord:
+		return !t.invite && string(key) == string(b.selector[:]) && t.expires == b.expires
+	case *inviteRecord:
+		selector := b.selector()
+		return t.invite && string(key) == string(selector[:]) && t.expires == b.expires
 	}
-	return r.kind == kind && string(key) == string(selector[:]) && t.expires == expires
+	return false
 }
 
 // appendTokenRow encodes a row without its checksum.
@@ -277,7 +279,7 @@ func (l *Ledger) readRules(ctx context.Context) error {
 	if err := l.readRecord(ctx, b.stipend.position, r); err != nil {
 		return err
 	}
-	if r.kind != kindStipend || b.paid > r.stipend.payees {
+	if r.kind != kindStipend || b.paid > r.body.(*stipendRecord).payees {
 		return fmt.Errorf("%w: the rows name record %d with %d payments, which is no such stipend", store.ErrCorrupt, r.position, b.paid)
 	}
 	b.stipend = stipendOf(r)

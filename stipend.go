@@ -27,10 +27,6 @@ const (
 	// MaxStipendDays is the most that either can be.
 	MaxStipendDays = 365
 
-	maxStipendDays = MaxStipendDays
-	microsPerDay   = int64(24 * time.Hour / time.Microsecond)
-	maxDay         = wire.MaxTime / uint64(microsPerDay)
-
 	// stipendDomain is what the hash of payees begins with.
 	stipendDomain = "capycoin/stipend/v1\n"
 	// payAtOnce is how many payments are made in one commit: fewer than a caller's
@@ -121,7 +117,7 @@ type stipendAt struct {
 	stipendRecord
 }
 
-func stipendOf(r *record) *stipendAt { return &stipendAt{r.position, r.stipend} }
+func stipendOf(r *record) *stipendAt { return &stipendAt{r.position, *r.body.(*stipendRecord)} }
 
 func (s *stipendAt) at() uint64 {
 	if s == nil {
@@ -149,8 +145,6 @@ func (b *books) lastStipend() Stipend {
 		Funds: Coins(s.funds), Position: s.position, Paid: b.paid,
 	}
 }
-
-func dayOf(micros int64) int64 { return micros / microsPerDay }
 
 func dayStart(day int64) time.Time { return wire.TimeOf(day * microsPerDay) }
 

@@ -38,8 +38,9 @@ func (l *Ledger) judgeStipend(ctx context.Context, o *op) error {
 	}
 	r := &l.scratch
 	ov.next(r, kindStipend)
-	r.stipend = s.record
-	r.stipend.funds, r.stipend.share = s.funds, share
+	begun := s.record
+	begun.funds, begun.share = s.funds, share
+	r.body = &begun
 	ov.append(r)
 	b.stipend, b.paid = stipendOf(r), 0
 	s.begun, s.last = true, r.position

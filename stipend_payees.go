@@ -84,8 +84,8 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules stipendTerms) (bef
 	// The chain leads from the last of them back to the seed account.
 	work := startWork()
 	err = l.walkPaced(ctx, uuid.UUID{}, position, ordinal, func(r *record, _ int64) bool {
-		if r.kind == kindAccount && active[r.account.id] {
-			payees = append(payees, r.account.id)
+		if r.kind == kindAccount && active[r.body.(*accountRecord).id] {
+			payees = append(payees, r.body.(*accountRecord).id)
 		}
 		return r.kind == kindAccount
 	}, func() error { return work.rest(ctx) })

@@ -66,10 +66,11 @@ func (l *Ledger) tokenBySelector(ctx context.Context, selector [16]byte) (t toke
 	if err := l.readRecord(ctx, row.position, &r); err != nil {
 		return tokenRecord{}, false, l.failed(err)
 	}
-	if r.kind != kindToken || r.token.selector != selector {
+	token, ok := r.body.(*tokenRecord)
+	if !ok || token.selector != selector {
 		return tokenRecord{}, false, l.failed(fmt.Errorf("%w: a token's row names record %d, which is not its", store.ErrCorrupt, row.position))
 	}
-	return r.token, true, nil
+	return *token, true, nil
 }
 
 // tokenAlive says whether the token with a selector and position is still
@@ -103,10 +104,11 @@ func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]tokenReco
 			if err := recordAt(lr, ref.position, &r); err != nil {
 				return err
 			}
-			if r.kind != kindToken || r.token.account != account {
+			token, ok := r.body.(*tokenRecord)
+			if !ok || token.account != account {
 				return fmt.Errorf("%w: account %s names record %d as its token", store.ErrCorrupt, account, ref.position)
 			}
-			live = append(live, r.token)
+			live = append(live, *token)
 		}
 		return nil
 	})

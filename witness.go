@@ -223,7 +223,7 @@ func witnessAt(ctx context.Context, log store.Log, position uint64) (w witness, 
 		if r.kind != kindGenesis {
 			return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.kind)
 		}
-		w.ledger = r.genesis.ledger
+		w.ledger = r.body.(*genesisRecord).ledger
 		if err := recordAt(lr, position, &r); err != nil {
 			return err
 		}

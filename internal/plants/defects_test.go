@@ -110,14 +110,14 @@ var defects = []plant{{
 	pkg: ".", test: "TestSlowListing", says: `the file grew`,
 }, {
 	name: "key-is-a-view", shows: "defect 10",
-	file: "record_decode.go", edits: []edit{
-		{`	"fmt"
-`, `	"fmt"
+	file: "record_transfer.go", edits: []edit{
+		{`	"encoding/binary"
+`, `	"encoding/binary"
 	"unsafe"
 `},
-		{`		t.key = string(d.Bytes(uint64(d.Byte())))
-`, `		key := d.Bytes(uint64(d.Byte()))
-		t.key = unsafe.String(unsafe.SliceData(key), len(key))
+		{`	t.key = string(d.Bytes(uint64(d.Byte())))
+`, `	key := d.Bytes(uint64(d.Byte()))
+	t.key = unsafe.String(unsafe.SliceData(key), len(key))
 `}},
 	pkg: ".", test: "TestValuesOutliveTheFile", says: `unexpected fault address|got key`,
 }, {

@@ -32,7 +32,7 @@ var rules = []plant{{
 	pkg: ".", test: "TestHarnessConcurrentCalls", look: "20s", says: `\[rapid\]`,
 }, {
 	name: "higher-fee-than-allowed", shows: "fees",
-	file: "judge.go", edits: []edit{{`t.MaxFee != nil && fee > int64(*t.MaxFee) {`, `t.MaxFee != nil && fee > *t.MaxFee+1 {`}},
+	file: "judge.go", edits: []edit{{`t.MaxFee != nil && fee > int64(*t.MaxFee) {`, `t.MaxFee != nil && fee > int64(*t.MaxFee)+1 {`}},
 	pkg: ".", test: "TestFees", says: `with a fee of 3 at most: <nil>`,
 }, {
 	name: "audit-takes-any-fee", shows: "fees",

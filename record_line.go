@@ -25,14 +25,6 @@ type lineCodec struct {
 	err     error // the first one, when reading
 }
 
-// kindNames are the kinds of records in an export.
-var kindNames = [...]string{
-	kindGenesis: "genesis", kindAccount: "account", kindTransfer: "transfer",
-	kindToken: "token", kindRevocation: "revocation",
-	kindInvite: "invite", kindInviteEnd: "invite_end",
-	kindKey: "key", kindFeePolicy: "fee_policy", kindStipend: "stipend",
-}
-
 func (c *lineCodec) header(h *exportHeader) {
 	c.constant("format", exportFormat)
 	h.version = c.integer("version", h.version, 1, 1<<31)
@@ -50,85 +42,20 @@ func (c *lineCodec) trailer(e *exportEnd) {
 	c.end()
 }
 
-// record is the line of a record. Each kind has its fields here.
+// record is the line of a record. The fields of each kind are with the kind.
 func (c *lineCodec) record(r *record) {
 	r.position = c.integer("position", r.position, 1, wire.MaxPosition)
 	c.kind(&r.kind)
 	c.time("time", &r.time)
-	switch r.kind {
-	case kindGenesis:
-		c.id("ledger_id", &r.genesis.ledger)
-		c.coins("supply", &r.genesis.supply, 1)
-		c.id("seed_account_id", &r.genesis.seed)
-		c.publicKey(&r.genesis.key)
-	case kindAccount:
-		c.id("account_id", &r.account.id)
-		c.link(&accountLink, r.position, &r.account.link)
-		c.publicKey(&r.account.key)
-	case kindTransfer:
-		t := &r.transfer
-		c.id("sender_account_id", &t.sender)
-		c.id("receiver_account_id", &t.receiver)
-		if t.sender == t.receiver {
-			c.fail("the sender is the receiver")
-		}
-		c.coins("amount", &t.amount, 1)
-		c.coins("fee", &t.fee, 0)
-		c.link(&senderLink, r.position, &t.from.Link)
-		c.coins("sender_funds", &t.from.funds, 0)
-		c.link(&receiverLink, r.position, &t.to.Link)
-		c.coins("receiver_funds", &t.to.funds, 0)
-		c.text("key", &t.key)
-		if t.key != "" && !ValidKey(t.key) {
-			c.fail("key is %q, which can't be one", t.key)
-		}
-		c.feeAndSignature(r.position, t)
-	case kindToken:
-		t := &r.token
-		t.position, t.time = r.position, r.time
-		c.id("account_id", &t.account)
-		c.hex("selector", t.selector[:])
-		c.hex("tag", t.tag[:])
-		c.hex("bcrypt", t.hash[:])
-		c.lifeAndLabel(t.time, &t.expires, &t.label)
-	case kindRevocation:
-		c.id("account_id", &r.revocation.account)
-		r.revocation.token = c.integer("token_position", r.revocation.token, 1, r.position-1)
-	case kindInvite:
-		i := &r.invite
-		i.position, i.time = r.position, r.time
-		c.hex("hash", i.hash[:])
-		c.lifeAndLabel(i.time, &i.expires, &i.label)
-	case kindInviteEnd:
-		r.inviteEnd.invite = c.integer("invite_position", r.inviteEnd.invite, 1, r.position-1)
-		c.id("account_id", &r.inviteEnd.account)
-	case kindKey:
-		k := &r.key
-		c.id("account_id", &k.account)
-		k.version = uint32(c.integer("key_version", uint64(k.version), 1, maxKeyVersion-1))
-		c.hex("public_key", k.key[:])
-		c.hex("old_signature", k.old[:])
-		c.hex("new_signature", k.new[:])
-	case kindFeePolicy:
-		p := &r.policy
-		c.coins("flat", &p.Flat, 0)
-		p.BasisPoints = int(c.integer("basis_points", uint64(p.BasisPoints), 0, maxBasisPoints))
-		c.coins("min", &p.Min, 0)
-		c.coins("max", &p.Max, 0)
-		c.ids("exempt", &p.Exempt, MaxFeeExempt)
-	case kindStipend:
-		s := &r.stipend
-		s.day = int64(c.integer("day", uint64(s.day), 0, maxDay))
-		s.before = c.integer("before", s.before, 1, r.position-1)
-		s.rules.Window = int(c.integer("window", uint64(s.rules.Window), 1, maxStipendDays))
-		s.rules.MinAge = int(c.integer("min_age", uint64(s.rules.MinAge), 1, maxStipendDays))
-		c.coins("cap", &s.rules.Cap, 0)
-		s.payees = int64(c.integer("payees", uint64(s.payees), 1, wire.MaxPosition))
-		c.coins("funds", &s.funds, 0)
-		c.coins("share", &s.share, 1)
-		c.hex("payees_sha256", s.hash[:])
+	switch {
+	case c.err != nil:
+	case r.kind == kindTransfer:
+		r.transfer.line(c, &r.header)
 	default:
-		c.fail("no field is known of kind %d", r.kind)
+		if c.reading && (r.body == nil || r.body.kind() != r.kind) {
+			r.body = kinds[r.kind].body()
+		}
+		r.body.line(c, &r.header)
 	}
 	c.end()
 }
@@ -142,28 +69,6 @@ func (c *lineCodec) publicKey(key *[ed25519.PublicKeySize]byte) {
 		}
 	} else {
 		*key = noKey
-	}
-}
-
-// feeAndSignature is there if a transfer has them.
-func (c *lineCodec) feeAndSignature(position uint64, t *transferRecord) {
-	if t.fee > 0 {
-		c.link(&feeLink, position, &t.pool.Link)
-		c.coins("fee_account_funds", &t.pool.funds, 0)
-	} else {
-		t.pool = party{}
-	}
-	s := &t.signed
-	if !c.more(s.version > 0) {
-		*s = signedPart{}
-		return
-	}
-	s.version = uint32(c.integer("key_version", uint64(s.version), 1, maxKeyVersion))
-	c.coins("max_fee", &s.maxFee, 0)
-	c.time("not_after", &s.notAfter)
-	c.hex("signature", s.signature[:])
-	if t.key == "" || s.maxFee < t.fee {
-		c.fail("it is signed, without a key or for a lower fee")
 	}
 }
 
@@ -308,20 +213,23 @@ func (c *lineCodec) constant(name, want string) {
 
 func (c *lineCodec) kind(v *byte) {
 	s := ""
-	if !c.reading && int(*v) < len(kindNames) {
-		s = kindNames[*v]
+	if !c.reading {
+		s = kinds[*v].name
 	}
 	s = c.quoted("kind", s)
 	if !c.reading || c.err != nil {
 		return
 	}
-	for kind, name := range kindNames {
-		if name == s && name != "" {
-			*v = byte(kind)
+	var names []string
+	for kind := range kinds[1:] {
+		name := kinds[kind+1].name
+		if name == s {
+			*v = byte(kind + 1)
 			return
 		}
+		names = append(names, name)
 	}
-	c.fail("kind is %.40q; there are %q", s, kindNames[1:])
+	c.fail("kind is %.40q; there are %q", s, names)
 }
 
 func (c *lineCodec) id(name string, v *uuid.UUID) {
