@@ -168,7 +168,7 @@ func (a *auditor) checkAlike(ctx context.Context, positions []uint64) error {
 		if err != nil {
 			return err
 		}
-		if _, ok := r.keyEntry(); !ok {
+		if _, ok := keyEntryOf(&r); !ok {
 			continue
 		}
 		k := senderKey{r.transfer.sender, r.transfer.key}
@@ -216,7 +216,7 @@ func (a *auditor) lookUpKeys(ctx context.Context) error {
 }
 
 func (a *auditor) lookUpKey(ctx context.Context, r *record) error {
-	e, ok := r.keyEntry()
+	e, ok := keyEntryOf(r)
 	if !ok {
 		return nil
 	}
@@ -245,7 +245,7 @@ func (a *auditor) checkKeyRows(ctx context.Context) error {
 		return a.l.log.View(ctx, func(lr store.LogReader) error {
 			for _, e := range entries {
 				err := recordAt(lr, e.position, &r)
-				got, ok := r.keyEntry()
+				got, ok := keyEntryOf(&r)
 				switch {
 				case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
 					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)

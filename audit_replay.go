@@ -120,7 +120,7 @@ func sumPages(ctx context.Context, read, full chan *journalPage, seed [2]uint64)
 		}
 		p.keys, p.keySum = 0, keySum{seed: seed}
 		for i := range p.records {
-			if e, ok := p.records[i].keyEntry(); ok {
+			if e, ok := keyEntryOf(&p.records[i]); ok {
 				p.keys++
 				p.keySum.add(e)
 			}

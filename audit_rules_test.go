@@ -94,7 +94,9 @@ func TestAuditFindsForgedRules(t *testing.T) {
 			tr := &r[13].transfer
 			tr.fee, tr.from.funds, tr.pool.funds = 1, 39, 1
 		}, FaultFee, 14, "it pays a fee of 1, by the policy in force it is 2"},
-		"a fee of an exempt one":   {func(t *testing.T, r []record) { r[11].body.(*feePolicyRecord).Exempt = []uuid.UUID{r[1].body.(*accountRecord).id} }, FaultFee, 14, "by the policy in force it is 0"},
+		"a fee of an exempt one": {func(t *testing.T, r []record) {
+			r[11].body.(*feePolicyRecord).Exempt = []uuid.UUID{r[1].body.(*accountRecord).id}
+		}, FaultFee, 14, "by the policy in force it is 0"},
 		"a fee of another policy":  {func(t *testing.T, r []record) { r[11].body.(*feePolicyRecord).Flat = 0 }, FaultFee, 14, "by the policy in force it is 1"},
 		"a policy over the supply": {func(t *testing.T, r []record) { r[11].body.(*feePolicyRecord).Max = 100_001 }, FaultFee, 12, "option Max is 100001"},
 		"an exempt account that is not there": {func(t *testing.T, r []record) {
@@ -112,10 +114,14 @@ func TestAuditFindsForgedRules(t *testing.T) {
 		"a fee outside of the chain": {func(t *testing.T, r []record) { r[13].transfer.pool.Link = chain.Link{Prev: 12, Jump: 12, Ordinal: 2} }, FaultChain, 14,
 			"should be by record 0 and 0 as its 1-th"},
 
-		"other payees":          {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).hash[0] ^= 1 }, FaultStipend, 16, "for 1 others"},
-		"more payees":           {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).payees, r[15].body.(*stipendRecord).share = 2, 1 }, FaultStipend, 16, "for 2 accounts"},
-		"another record":        {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).before = 14 }, FaultStipend, 16, "the last one before its day is 15"},
-		"more coins":            {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).funds, r[15].body.(*stipendRecord).share = 3, 3 }, FaultStipend, 16, "which is not what the fee account has"},
+		"other payees": {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).hash[0] ^= 1 }, FaultStipend, 16, "for 1 others"},
+		"more payees": {func(t *testing.T, r []record) {
+			r[15].body.(*stipendRecord).payees, r[15].body.(*stipendRecord).share = 2, 1
+		}, FaultStipend, 16, "for 2 accounts"},
+		"another record": {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).before = 14 }, FaultStipend, 16, "the last one before its day is 15"},
+		"more coins": {func(t *testing.T, r []record) {
+			r[15].body.(*stipendRecord).funds, r[15].body.(*stipendRecord).share = 3, 3
+		}, FaultStipend, 16, "which is not what the fee account has"},
 		"a shorter window":      {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).rules.Window = 1 }, FaultStipend, 16, "by the journal it is for 0 others"},
 		"a higher age":          {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).rules.MinAge = 2 }, FaultStipend, 16, "by the journal it is for 0 others"},
 		"a cap over the supply": {func(t *testing.T, r []record) { r[15].body.(*stipendRecord).rules.Cap = 100_001 }, FaultStipend, 16, "its cap is 100001"},

@@ -125,10 +125,6 @@ func DefaultSeedAccount() uuid.UUID {
 	return uuid.UUID{0x4e, 0x9b, 0x61, 0x6a, 0xf1, 0x1e, 0x48, 0xb6, 0x8c, 0x2f, 0x95, 0x34, 0xd4, 0x82, 0xe4, 0x8e}
 }
 
-// seedCreated is when every seed account says it was created:
-// 2000-01-01T00:00:00Z, in microseconds since 1970.
-const seedCreated = 946_684_800_000_000
-
 // Options are the settings of [Open] and [OpenStore]. A nil *Options is the
 // same as a zero one; the zero value of each field is a sensible default.
 // Open copies what it needs; a value out of range is an [*OptionError].
@@ -222,17 +218,7 @@ type Signature struct {
 const MaxSignatureLife = 24 * time.Hour
 
 // ValidKey says whether a string can be a [Transfer]'s Key.
-func ValidKey(key string) bool {
-	if len(key) == 0 || len(key) > MaxKeyLen {
-		return false
-	}
-	for i := range len(key) {
-		if c := key[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}
+func ValidKey(key string) bool { return validKey(key) }
 
 // Receipt says that a transfer is on the disk.
 type Receipt struct {

@@ -51,7 +51,7 @@ type op struct {
 	revoke    revocation    // opRevoke
 	invite    *inviteRecord // to be made, used (opAccount, or nil) or revoked
 	change    *KeyChange    // opKey
-	policy    *feeTerms     // opFeePolicy
+	policy    *feePolicyRecord     // opFeePolicy
 	stipend   *stipendOp    // opStipend, opPayees
 	err       error
 	records   int // at most so many records,

@@ -151,7 +151,7 @@ var (
 	ErrTooManyTokens = errors.New("capycoin: an account has at most 10 live tokens")
 	// ErrBadLabel: the label is not UTF-8, has a control character, or more
 	// than 64 characters.
-	ErrBadLabel = errors.New("capycoin: a label has at most 64 characters, none of them a control character")
+	ErrBadLabel = errBadLabel
 	// ErrBadExpiry: the expiry is not after now, or further off than a token's
 	// life or [MaxInviteLife].
 	ErrBadExpiry = errors.New("capycoin: bad expiry")

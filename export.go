@@ -10,28 +10,21 @@ import (
 	"hash"
 	"io"
 
-	"github.com/google/uuid"
-
 	"github.com/capycoin/capycoin/store"
 )
 
 // An export is a journal as lines of JSON (docs/export.md): a header, a line for
 // each record, and a trailer. There is one way only to write a journal, so what
 // Import takes Export would write again.
-const (
-	exportFormat  = "capycoin journal"
-	exportVersion = 1
-
-	// maxLine is more than a line can have: a label takes 4 bytes a character,
-	// a key two where it is escaped.
-	maxLine = 4096
-)
+// maxLine is more than a line can have: a label takes 4 bytes a character,
+// a key two where it is escaped.
+const maxLine = 4096
 
 // Export writes a journal as lines of JSON: all that it has when it is first
 // asked. [Import] makes the same journal of them.
 func Export(ctx context.Context, w io.Writer, from JournalSource) error {
 	var r record
-	c := lineCodec{}
+	var lines []byte
 	sum := sha256.New()
 	var end exportEnd
 	for position := uint64(0); position == 0 || position < end.records; {
@@ -42,7 +35,7 @@ func Export(ctx context.Context, w io.Writer, from JournalSource) error {
 		if len(page.Records) == 0 {
 			return fmt.Errorf("%w: record %d is missing", store.ErrCorrupt, position+1)
 		}
-		c.b = c.b[:0]
+		lines = lines[:0]
 		for _, data := range page.Records {
 			if position > 0 && position == end.records {
 				break // it came later
@@ -56,19 +49,16 @@ func Export(ctx context.Context, w io.Writer, from JournalSource) error {
 					return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.kind)
 				}
 				end.records = page.End
-				c.header(&exportHeader{exportVersion, r.body.(*genesisRecord).ledger, end.records})
+				lines = appendHeaderLine(lines, exportHeader{r.body.(*genesisRecord).ledger, end.records})
 			}
-			c.record(&r)
+			lines = appendLine(lines, &r)
 			sum.Write(data.Data)
 		}
 		if position == end.records {
 			sum.Sum(end.sum[:0])
-			c.trailer(&end)
+			lines = appendTrailerLine(lines, end)
 		}
-		if c.err != nil {
-			return fmt.Errorf("record %d: %w", position, c.err)
-		}
-		if _, err := w.Write(c.b); err != nil {
+		if _, err := w.Write(lines); err != nil {
 			return fmt.Errorf("writing the export: %w", err)
 		}
 	}
@@ -107,9 +97,12 @@ func (e *exportReader) page(ctx context.Context, after uint64) (page JournalPage
 		return page, err
 	}
 	if e.line == 0 {
-		err := e.read(func(c *lineCodec) { c.header(&e.header) })
+		line, err := e.read()
 		if err != nil {
 			return page, err
+		}
+		if e.header, err = readHeaderLine(line); err != nil {
+			return page, e.bad("%v", err)
 		}
 	}
 	page.End = e.header.records
@@ -131,8 +124,12 @@ func (e *exportReader) page(ctx context.Context, after uint64) (page JournalPage
 // record reads the line of the next record.
 func (e *exportReader) record() ([]byte, error) {
 	r := &e.scratch
-	if err := e.read(func(c *lineCodec) { c.record(r) }); err != nil {
+	line, err := e.read()
+	if err != nil {
 		return nil, err
+	}
+	if err := readLine(line, r); err != nil {
+		return nil, e.bad("%v", err)
 	}
 	if r.position != e.next {
 		return nil, e.bad("it has record %d, record %d comes next", r.position, e.next)
@@ -153,9 +150,13 @@ func (e *exportReader) record() ([]byte, error) {
 
 // end reads the trailer, after which there is nothing.
 func (e *exportReader) end() error {
-	var end exportEnd
-	if err := e.read(func(c *lineCodec) { c.trailer(&end) }); err != nil {
+	line, err := e.read()
+	if err != nil {
 		return err
+	}
+	end, err := readTrailerLine(line)
+	if err != nil {
+		return e.bad("%v", err)
 	}
 	if end.records != e.header.records {
 		return e.bad("it counts %d records, the header %d", end.records, e.header.records)
@@ -172,40 +173,23 @@ func (e *exportReader) end() error {
 	return nil
 }
 
-// read reads a line.
-func (e *exportReader) read(fn func(*lineCodec)) error {
+// read reads a line, which is there until the next one is read.
+func (e *exportReader) read() ([]byte, error) {
 	e.line++
 	line, err := e.lines.ReadSlice('\n')
 	switch {
 	case errors.Is(err, io.EOF) && len(line) == 0:
-		return e.bad("it is missing: the export is cut off")
+		return nil, e.bad("it is missing: the export is cut off")
 	case errors.Is(err, io.EOF):
-		return e.bad("it does not end: the export is cut off")
+		return nil, e.bad("it does not end: the export is cut off")
 	case errors.Is(err, bufio.ErrBufferFull):
-		return e.bad("it has more than %d bytes", maxLine)
+		return nil, e.bad("it has more than %d bytes", maxLine)
 	case err != nil:
-		return fmt.Errorf("reading line %d: %w", e.line, err)
+		return nil, fmt.Errorf("reading line %d: %w", e.line, err)
 	}
-	c := lineCodec{b: line, reading: true, length: len(line)}
-	if fn(&c); c.err != nil {
-		return e.bad("%v", c.err)
-	}
-	return nil
+	return line, nil
 }
 
 func (e *exportReader) bad(format string, args ...any) error {
 	return fmt.Errorf("%w: line %d: %s", ErrBadExport, e.line, fmt.Sprintf(format, args...))
-}
-
-// exportHeader is the first line.
-type exportHeader struct {
-	version uint64
-	ledger  uuid.UUID
-	records uint64
-}
-
-// exportEnd is the last line.
-type exportEnd struct {
-	records uint64
-	sum     [32]byte // SHA-256 of all records
 }

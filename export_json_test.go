@@ -73,9 +73,8 @@ func TestExportImport(t *testing.T) {
 				t.Fatalf("line %d: %v: %s", n+1, err, line)
 			}
 			if v.Kind == "token" {
-				c := lineCodec{b: append(line, '\n'), reading: true}
-				if c.record(&r); c.err != nil || r.body.(*tokenRecord).label != v.Label {
-					t.Fatalf("line %d has the label %q, as JSON %q, %v", n+1, r.body.(*tokenRecord).label, v.Label, c.err)
+				if err := readLine(append(line, '\n'), &r); err != nil || r.body.(*tokenRecord).label != v.Label {
+					t.Fatalf("line %d has the label %q, as JSON %q, %v", n+1, r.body.(*tokenRecord).label, v.Label, err)
 				}
 			}
 		}
@@ -134,15 +133,9 @@ func TestExportEveryKind(t *testing.T) {
 			t.Errorf("kind %d: exampleRecords has none of it", kind)
 			continue
 		}
-		w := lineCodec{}
-		if w.record(&want); w.err != nil {
-			t.Errorf("kind %d can't be exported: %v", kind, w.err)
-			continue
-		}
-		line := string(w.b)
-		c := lineCodec{b: w.b, reading: true, length: len(w.b)}
-		if c.record(&r); c.err != nil {
-			t.Errorf("kind %d can't be imported: %v\n%s", kind, c.err, line)
+		line := appendLine(nil, &want)
+		if err := readLine(line, &r); err != nil {
+			t.Errorf("kind %d can't be imported: %v\n%s", kind, err, line)
 			continue
 		}
 		if got, want := appendRecord(nil, &r), appendRecord(nil, &want); !bytes.Equal(got, want) {

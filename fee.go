@@ -14,10 +14,6 @@ import (
 // MaxFeeExempt is how many accounts a [FeePolicy] can exempt.
 const MaxFeeExempt = 64
 
-// feeAccount is what FeeAccount returns. It has the form of a version-4 UUID, as
-// all ids of accounts have.
-var feeAccount = uuid.UUID{0xfe, 0xef, 0xee, 0xfe, 0xef, 0xee, 0x4f, 0xee, 0x8f, 0xee, 0xfe, 0xef, 0xee, 0xfe, 0xef, 0xee}
-
 // FeeAccount is the id of the account that fees go to, in every ledger:
 // feefeefe-efee-4fee-8fee-feefeefeefee. It is opened when the first [FeePolicy] is
 // set, has no token and no key, and only stipends ([Ledger.PayStipend]) take coins
@@ -50,16 +46,16 @@ type FeePolicy struct {
 // exempt.
 func (p *FeePolicy) Fee(amount Coins) Coins {
 	t := p.terms()
-	return Coins(t.of(int64(amount)))
+	return Coins(feeOf(&t, int64(amount)))
 }
 
 // terms returns the policy as a record has it; it shares the list of exempt accounts.
-func (p *FeePolicy) terms() feeTerms {
-	return feeTerms{Flat: int64(p.Flat), BasisPoints: p.BasisPoints, Min: int64(p.Min), Max: int64(p.Max), Exempt: p.Exempt}
+func (p *FeePolicy) terms() feePolicyRecord {
+	return feePolicyRecord{Flat: int64(p.Flat), BasisPoints: p.BasisPoints, Min: int64(p.Min), Max: int64(p.Max), Exempt: p.Exempt}
 }
 
 // policyOf returns the policy that a record has; it shares the list of exempt accounts.
-func policyOf(t *feeTerms) FeePolicy {
+func policyOf(t *feePolicyRecord) FeePolicy {
 	return FeePolicy{Flat: Coins(t.Flat), BasisPoints: t.BasisPoints, Min: Coins(t.Min), Max: Coins(t.Max), Exempt: t.Exempt}
 }
 
@@ -67,11 +63,11 @@ func policyOf(t *feeTerms) FeePolicy {
 type feePolicyAt struct {
 	position uint64
 	time     int64
-	feeTerms
+	feePolicyRecord
 }
 
 func feePolicyOf(r *record) *feePolicyAt {
-	return &feePolicyAt{r.position, r.time, r.body.(*feePolicyRecord).feeTerms}
+	return &feePolicyAt{r.position, r.time, *r.body.(*feePolicyRecord)}
 }
 
 func (p *feePolicyAt) at() uint64 {
@@ -117,7 +113,7 @@ func (l *Ledger) FeePolicy(ctx context.Context) (p FeePolicy, since time.Time, e
 	if at == nil {
 		return p, since, nil
 	}
-	p = policyOf(&at.feeTerms)
+	p = policyOf(&at.feePolicyRecord)
 	p.Exempt = slices.Clone(p.Exempt)
 	return p, wire.TimeOf(at.time), nil
 }
@@ -155,7 +151,8 @@ func (l *Ledger) judgeFeePolicy(ctx context.Context, o *op) error {
 		l.open(feeAccount, PublicKey{})
 	}
 	ov.next(r, kindFeePolicy)
-	r.body = &feePolicyRecord{*o.policy}
+	policy := *o.policy
+	r.body = &policy
 	ov.append(r)
 	ov.books.policy = feePolicyOf(r)
 	return nil

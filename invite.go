@@ -21,9 +21,8 @@ import (
 // which the first 16 bytes are its selector, among those of tokens. No bcrypt:
 // nobody can try 2^128 codes, whatever the hash costs.
 const (
-	inviteDomain  = "capycoin invite v1\x00"
-	inviteHashLen = sha256.Size
-	inviteRandom  = 16 // bytes
+	inviteDomain = "capycoin invite v1\x00"
+	inviteRandom = 16 // bytes
 )
 
 var inviteEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)

@@ -266,7 +266,7 @@ func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool
 		if err != nil {
 			return false, err
 		}
-		if e, ok := r.keyEntry(); !ok || e.hash != h {
+		if e, ok := keyEntryOf(r); !ok || e.hash != h {
 			return false, fmt.Errorf("%w: the index of keys names record %d, which has not that key", store.ErrCorrupt, position)
 		}
 		if r.transfer.sender == t.Sender && r.transfer.key == t.Key {

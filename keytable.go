@@ -20,8 +20,8 @@ func hashKey(sender uuid.UUID, key string) keyHash {
 	return keyHash(binary.BigEndian.Uint64(sum[:]))
 }
 
-// keyEntry returns that of a transfer with a key; ok is false of any other record.
-func (r *record) keyEntry() (e keyEntry, ok bool) {
+// keyEntryOf returns that of a transfer with a key; ok is false of any other record.
+func keyEntryOf(r *record) (e keyEntry, ok bool) {
 	if r.kind != kindTransfer || r.transfer.key == "" {
 		return keyEntry{}, false
 	}

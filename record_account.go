@@ -12,6 +12,15 @@ import (
 // noKey is in the place of the public key of an account that has none.
 var noKey [ed25519.PublicKeySize]byte
 
+// feeAccount is the id of the account that fees go to, in every ledger:
+// feefeefe-efee-4fee-8fee-feefeefeefee. It has the form of a version-4 UUID, as
+// all ids of accounts have.
+var feeAccount = uuid.UUID{0xfe, 0xef, 0xee, 0xfe, 0xef, 0xee, 0x4f, 0xee, 0x8f, 0xee, 0xfe, 0xef, 0xee, 0xfe, 0xef, 0xee}
+
+// seedCreated is when every seed account says it was created:
+// 2000-01-01T00:00:00Z, in microseconds since 1970.
+const seedCreated = 946_684_800_000_000
+
 // accountRecord opens an account.
 type accountRecord struct {
 	id   uuid.UUID

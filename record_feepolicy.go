@@ -15,17 +15,13 @@ const (
 	maxBasisPoints = 10_000
 )
 
-// feeTerms are a fee policy as its record has it: exempt accounts ascend, each is there
-// once.
-type feeTerms struct {
+// feePolicyRecord sets a fee policy: exempt accounts ascend, each is there once.
+type feePolicyRecord struct {
 	Flat        int64
 	BasisPoints int
 	Min, Max    int64 // Max 0: there is none
 	Exempt      []uuid.UUID
 }
-
-// feePolicyRecord sets a fee policy.
-type feePolicyRecord struct{ feeTerms }
 
 func (p *feePolicyRecord) kind() byte    { return kindFeePolicy }
 func (p *feePolicyRecord) version() byte { return 1 }
@@ -85,7 +81,7 @@ func (e *outOfRange) Error() string {
 }
 
 // check returns the first field that is out of range in a ledger with a supply, or nil.
-func (p *feeTerms) check(supply int64) *outOfRange {
+func (p *feePolicyRecord) check(supply int64) *outOfRange {
 	upTo := fmt.Sprintf("0 to the supply of %d", supply)
 	switch {
 	case p.Flat < 0 || p.Flat > supply:

@@ -14,6 +14,78 @@ import (
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
+// An export of a journal is lines of JSON (docs/export.md): a header, a line for each
+// record, and a trailer. There is one way only to write a record, so what is read would
+// be written again.
+
+const (
+	exportFormat  = "capycoin journal"
+	exportVersion = 1
+)
+
+// exportHeader is the first line.
+type exportHeader struct {
+	ledger  uuid.UUID
+	records uint64
+}
+
+// exportEnd is the last line.
+type exportEnd struct {
+	records uint64
+	sum     [32]byte // SHA-256 of all records
+}
+
+// appendLine appends the line of a record.
+func appendLine(b []byte, r *record) []byte {
+	return writeLine(b, func(c *lineCodec) { c.record(r) })
+}
+
+// readLine reads the line of a record into r. The error says which member is wrong.
+func readLine(line []byte, r *record) error {
+	return parseLine(line, func(c *lineCodec) { c.record(r) })
+}
+
+// appendHeaderLine appends the first line.
+func appendHeaderLine(b []byte, h exportHeader) []byte { return writeLine(b, h.line) }
+
+// readHeaderLine reads the first line.
+func readHeaderLine(line []byte) (h exportHeader, err error) { return h, parseLine(line, h.line) }
+
+// appendTrailerLine appends the last line.
+func appendTrailerLine(b []byte, e exportEnd) []byte { return writeLine(b, e.line) }
+
+// readTrailerLine reads the last line.
+func readTrailerLine(line []byte) (e exportEnd, err error) { return e, parseLine(line, e.line) }
+
+func (h *exportHeader) line(c *lineCodec) {
+	c.constant("format", exportFormat)
+	version := c.integer("version", exportVersion, 1, 1<<31)
+	if version != exportVersion {
+		c.fail("version is %d, this program knows %d", version, exportVersion)
+	}
+	c.id("ledger_id", &h.ledger)
+	h.records = c.integer("records", h.records, 1, wire.MaxPosition)
+	c.end()
+}
+
+func (e *exportEnd) line(c *lineCodec) {
+	e.records = c.integer("records", e.records, 1, wire.MaxPosition)
+	c.hex("sha256", e.sum[:])
+	c.end()
+}
+
+func writeLine(b []byte, fn func(*lineCodec)) []byte {
+	c := lineCodec{b: b}
+	fn(&c)
+	return c.b
+}
+
+func parseLine(line []byte, fn func(*lineCodec)) error {
+	c := lineCodec{b: line, reading: true, length: len(line)}
+	fn(&c)
+	return c.err
+}
+
 // lineCodec writes a line of an export, or reads one: the same calls do both, so
 // that the two can't differ. A line has the members that are asked for, in that
 // order, and nothing else, no space either.
@@ -23,23 +95,6 @@ type lineCodec struct {
 	length  int // of the line that is read
 	within  bool
 	err     error // the first one, when reading
-}
-
-func (c *lineCodec) header(h *exportHeader) {
-	c.constant("format", exportFormat)
-	h.version = c.integer("version", h.version, 1, 1<<31)
-	if h.version != exportVersion {
-		c.fail("version is %d, this program knows %d", h.version, exportVersion)
-	}
-	c.id("ledger_id", &h.ledger)
-	h.records = c.integer("records", h.records, 1, wire.MaxPosition)
-	c.end()
-}
-
-func (c *lineCodec) trailer(e *exportEnd) {
-	e.records = c.integer("records", e.records, 1, wire.MaxPosition)
-	c.hex("sha256", e.sum[:])
-	c.end()
 }
 
 // record is the line of a record. The fields of each kind are with the kind.

@@ -10,8 +10,8 @@ import (
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
-// of returns the fee of an amount of 1 or more between accounts that are not exempt.
-func (p *feeTerms) of(amount int64) int64 {
+// feeOf returns the fee of an amount of 1 or more between accounts that are not exempt.
+func feeOf(p *feePolicyRecord, amount int64) int64 {
 	// 128 bits: an amount and its basis points can have 77.
 	hi, lo := bits.Mul64(uint64(max(amount, 0)), uint64(p.BasisPoints))
 	lo, carry := bits.Add64(lo, maxBasisPoints-1, 0)
@@ -40,5 +40,5 @@ func (p *feePolicyAt) fee(sender, receiver *uuid.UUID, amount int64, seed *uuid.
 			return 0
 		}
 	}
-	return p.of(amount)
+	return feeOf(&p.feePolicyRecord, amount)
 }

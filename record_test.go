@@ -80,7 +80,7 @@ func exampleRules(before []record) []record {
 	return []record{
 		{header: header{10, at + 1_000_000, kindAccount}, body: &accountRecord{id: carol, key: firstPublic, link: chain.Link{Prev: 7, Jump: 7, Ordinal: 4}}},
 		{header: header{11, at + 2_000_000, kindAccount}, body: &accountRecord{id: feeAccount, link: chain.Link{Prev: 10, Jump: 10, Ordinal: 5}}},
-		{header: header{12, at + 2_000_000, kindFeePolicy}, body: &feePolicyRecord{feeTerms{Flat: 1, BasisPoints: 25, Max: 20, Exempt: []uuid.UUID{bob}}}},
+		{header: header{12, at + 2_000_000, kindFeePolicy}, body: &feePolicyRecord{Flat: 1, BasisPoints: 25, Max: 20, Exempt: []uuid.UUID{bob}}},
 		{header: header{13, at + 3_000_000, kindTransfer}, transfer: transferRecord{
 			sender: seed, receiver: carol, amount: 50,
 			from: party{chain.Link{Prev: 3, Jump: 3, Ordinal: 2}, 99_650}, to: party{chain.Link{Ordinal: 1}, 50}}},

@@ -1,11 +1,18 @@
 package capycoin
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/wire"
+)
+
+// Of what tokens and invites are found by.
+const (
+	selectorLen   = 16
+	inviteHashLen = sha256.Size
 )
 
 // tokenRecord is a token that was issued. The token itself is nowhere: its selector, tag

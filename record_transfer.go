@@ -95,7 +95,7 @@ func (t *transferRecord) decode(d *wire.Decoder, position uint64, version byte) 
 	if version > 1 {
 		t.decodeFeeAndSignature(d, position)
 	}
-	d.Check(t.amount > 0 && t.sender != t.receiver && (t.key == "" || ValidKey(t.key)) && t.version() == version)
+	d.Check(t.amount > 0 && t.sender != t.receiver && (t.key == "" || validKey(t.key)) && t.version() == version)
 }
 
 // decodeFeeAndSignature takes what version 2 adds.
@@ -127,7 +127,7 @@ func (t *transferRecord) line(c *lineCodec, h *header) {
 	c.link(&receiverLink, h.position, &t.to.Link)
 	c.coins("receiver_funds", &t.to.funds, 0)
 	c.text("key", &t.key)
-	if t.key != "" && !ValidKey(t.key) {
+	if t.key != "" && !validKey(t.key) {
 		c.fail("key is %q, which can't be one", t.key)
 	}
 	if t.fee > 0 {
@@ -153,4 +153,21 @@ func (t *transferRecord) signatureLine(c *lineCodec) {
 	if t.key == "" || s.maxFee < t.fee {
 		c.fail("it is signed, without a key or for a lower fee")
 	}
+}
+
+// maxKeyLen is the longest idempotency key, in bytes.
+const maxKeyLen = 255
+
+// validKey says whether a string can be an idempotency key: 1 to maxKeyLen bytes 0x21 to
+// 0x7E without '"' and '\'.
+func validKey(key string) bool {
+	if len(key) == 0 || len(key) > maxKeyLen {
+		return false
+	}
+	for i := range len(key) {
+		if c := key[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

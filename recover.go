@@ -449,7 +449,7 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record, hints [2]uint32) 
 			return err
 		}
 	}
-	if e, ok := r.keyEntry(); ok {
+	if e, ok := keyEntryOf(r); ok {
 		l.keys.fresh.put(e)
 	}
 	return nil

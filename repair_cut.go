@@ -69,12 +69,8 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 	w := bufio.NewWriterSize(f, 1<<20)
 	line := func(rec *record) {
 		r.rep.CutRecords++
-		c := lineCodec{}
-		c.record(rec)
-		if c.err == nil {
-			_, c.err = w.Write(c.b)
-		}
-		err = errors.Join(err, c.err)
+		_, bad := w.Write(appendLine(nil, rec))
+		err = errors.Join(err, bad)
 		switch rec.kind {
 		case kindAccount:
 			funds[rec.body.(*accountRecord).id] = cutFunds{0, rec.position}

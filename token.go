@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -38,7 +36,6 @@ const (
 	defaultTokenCache = 65_536
 	maxTokenCache     = 10_000_000
 	maxHashingLimit   = 1_024
-	maxLabelRunes     = 64
 	// maxDraws is how often a token is drawn whose selector is taken. With 128
 	// random bits a second draw is never seen outside a test; a fourth would
 	// mean that the source of randomness is broken.
@@ -369,22 +366,6 @@ func tokenOf(rec tokenRecord) Token {
 		Created: time.UnixMicro(rec.time).UTC(),
 		Expires: time.UnixMicro(rec.expires).UTC(),
 	}
-}
-
-// checkLabel returns an error that wraps ErrBadLabel and says what is wrong.
-func checkLabel(label string) error {
-	if !utf8.ValidString(label) {
-		return fmt.Errorf("%w: it is not UTF-8", ErrBadLabel)
-	}
-	if n := utf8.RuneCountInString(label); n > maxLabelRunes {
-		return fmt.Errorf("%w: it has %d", ErrBadLabel, n)
-	}
-	for at, r := range label {
-		if unicode.IsControl(r) {
-			return fmt.Errorf("%w: it has %U at byte %d", ErrBadLabel, r, at)
-		}
-	}
-	return nil
 }
 
 // checkExpiry cuts an expiry to microseconds and returns an error that wraps

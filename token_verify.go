@@ -27,7 +27,6 @@ import (
 // tells nobody the 112 bytes behind the selector: 2^832 of them share a tag.
 const (
 	wireTokenLen = 128
-	selectorLen  = 16
 	tagDomain    = "capycoin token tag v1\x00"
 	hashDomain   = "capycoin token hash v1\x00"
 	cacheKeyLen  = 64
