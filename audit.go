@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -208,8 +209,8 @@ func (a *auditor) run(ctx context.Context) error {
 	for i := range uint32(len(a.rows)) {
 		a.report.Supply += Coins(a.accounts.at(i).funds)
 	}
-	if a.report.Supply != Coins(l.genesis.supply) {
-		a.fault(0, uuid.UUID{}, FaultBooks, "the funds add up to %d, the supply is %d", a.report.Supply, l.genesis.supply)
+	if a.report.Supply != Coins(l.genesis.Supply) {
+		a.fault(0, uuid.UUID{}, FaultBooks, "the funds add up to %d, the supply is %d", a.report.Supply, l.genesis.Supply)
 	}
 	return nil
 }
@@ -217,7 +218,7 @@ func (a *auditor) run(ctx context.Context) error {
 // settle is about what has not turned out right by the end of the journal.
 func (a *auditor) settle() {
 	if a.poolAt > 0 && a.books.policy == nil {
-		a.fault(a.poolAt, feeAccount, FaultFee, "it is opened without a first fee policy")
+		a.fault(a.poolAt, record.FeeAccount, FaultFee, "it is opened without a first fee policy")
 	}
 	for id, copies := range a.waiting {
 		for _, c := range copies {

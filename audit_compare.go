@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -224,7 +225,7 @@ func (a *auditor) checkTokens(ctx context.Context) error {
 // checkTokenRows makes sure that each row of a token or an invite leads to its
 // record.
 func (a *auditor) checkTokenRows(ctx context.Context) error {
-	var r record
+	var r record.Record
 	return a.scan(ctx, "tokens", store.TableTokens, uint64(len(a.live)), func(key, value []byte) error {
 		row, err := decodeTokenRow(key, value)
 		if err == nil && len(key) != 16 {
@@ -244,7 +245,7 @@ func (a *auditor) checkTokenRows(ctx context.Context) error {
 			return nil
 		}
 		// Ended or dropped already, if a newer row says so in memory.
-		selector := [selectorLen]byte(key)
+		selector := [record.SelectorLen]byte(key)
 		if got, err := a.l.tokenRow(ctx, selector); err != nil {
 			return err
 		} else if got == row && a.live[selector] != row {

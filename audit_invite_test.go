@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -16,20 +17,20 @@ import (
 // rows. What is planted may be at odds with more than one thing, so each has to
 // be told in its own words.
 func TestAuditFindsInvites(t *testing.T) {
-	row := func(t *testing.T, w *auditWorld, inv *inviteRecord, row *tokenRow) {
+	row := func(t *testing.T, w *auditWorld, inv *record.Invite, row *tokenRow) {
 		t.Helper()
-		s := inv.selector()
+		s := inv.Selector()
 		var value []byte
 		if row != nil {
 			value = wire.AppendRow(nil, s[:], appendTokenRow(nil, *row))
 		}
 		w.put(t, store.TableTokens, s[:], value)
 	}
-	end := func(t *testing.T, w *auditWorld, position uint64, change func(e *inviteEndRecord)) {
+	end := func(t *testing.T, w *auditWorld, position uint64, change func(e *record.InviteEnd)) {
 		t.Helper()
-		w.record(t, position, func(r *record) { change(r.body.(*inviteEndRecord)) })
+		w.record(t, position, func(r *record.Record) { change(r.Body.(*record.InviteEnd)) })
 	}
-	live := func(w *auditWorld) uint64 { return w.invite.position }
+	live := func(w *auditWorld) uint64 { return w.invite.Position }
 	used := func(w *auditWorld) uint64 { return w.usedEnd }
 	after := func(w *auditWorld) uint64 { return w.usedEnd + 1 }
 	for name, tt := range map[string]struct {
@@ -39,52 +40,52 @@ func TestAuditFindsInvites(t *testing.T) {
 		says     string
 	}{
 		"used twice": {func(t *testing.T, w *auditWorld) {
-			end(t, w, after(w), func(e *inviteEndRecord) { e.invite = w.used.position })
+			end(t, w, after(w), func(e *record.InviteEnd) { e.Invite = w.used.Position })
 		}, FaultInvite, after, "no invite or had ended before"},
 		"used, that nobody made": {func(t *testing.T, w *auditWorld) {
-			end(t, w, used(w), func(e *inviteEndRecord) { e.invite = w.live.position })
+			end(t, w, used(w), func(e *record.InviteEnd) { e.Invite = w.live.Position })
 		}, FaultInvite, used, "no invite or had ended before"},
 		"used when it had expired": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.used.position, func(r *record) { r.body.(*inviteRecord).expires = r.time + 1 })
+			w.record(t, w.used.Position, func(r *record.Record) { r.Body.(*record.Invite).Expires = r.Time + 1 })
 		}, FaultInvite, used, "had expired"},
 		"of an account opened before": {func(t *testing.T, w *auditWorld) {
-			end(t, w, used(w), func(e *inviteEndRecord) { e.account = w.a })
+			end(t, w, used(w), func(e *record.InviteEnd) { e.Account = w.a })
 		}, FaultInvite, used, "opened right before"},
 		"of an account that only got a token": {func(t *testing.T, w *auditWorld) {
-			w.record(t, used(w)-1, func(r *record) { r.body.(*tokenRecord).account = w.a })
-			end(t, w, used(w), func(e *inviteEndRecord) { e.account = w.a })
+			w.record(t, used(w)-1, func(r *record.Record) { r.Body.(*record.Token).Account = w.a })
+			end(t, w, used(w), func(e *record.InviteEnd) { e.Account = w.a })
 		}, FaultInvite, used, "opened right before"},
 		"of an account whose token is another's": {func(t *testing.T, w *auditWorld) {
-			w.record(t, used(w)-1, func(r *record) { r.body.(*tokenRecord).account = w.a })
+			w.record(t, used(w)-1, func(r *record.Record) { r.Body.(*record.Token).Account = w.a })
 		}, FaultInvite, used, "opened right before"},
 		"of an account with two tokens": {func(t *testing.T, w *auditWorld) {
-			var tok tokenRecord
-			w.record(t, used(w)-1, func(r *record) { tok = *r.body.(*tokenRecord) })
-			w.record(t, used(w), func(r *record) {
-				r.kind, r.body = kindToken, &tok
-				r.body.(*tokenRecord).selector[0]++
+			var tok record.Token
+			w.record(t, used(w)-1, func(r *record.Record) { tok = *r.Body.(*record.Token) })
+			w.record(t, used(w), func(r *record.Record) {
+				r.Kind, r.Body = record.KindToken, &tok
+				r.Body.(*record.Token).Selector[0]++
 			})
-			end(t, w, after(w), func(e *inviteEndRecord) { e.account = w.c })
+			end(t, w, after(w), func(e *record.InviteEnd) { e.Account = w.c })
 		}, FaultInvite, after, "opened right before"},
 		"of an account opened by another": {func(t *testing.T, w *auditWorld) {
-			end(t, w, after(w), func(e *inviteEndRecord) { e.account = w.c })
+			end(t, w, after(w), func(e *record.InviteEnd) { e.Account = w.c })
 		}, FaultInvite, after, "opened right before"},
 		"of an account that is not there": {func(t *testing.T, w *auditWorld) {
-			end(t, w, used(w), func(e *inviteEndRecord) { e.account = uuid.New() })
+			end(t, w, used(w), func(e *record.InviteEnd) { e.Account = uuid.New() })
 		}, FaultAccount, used, "never opened"},
 		"two of one code": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.invite.position, func(r *record) { r.body.(*inviteRecord).hash = w.revoked.hash })
+			w.record(t, w.invite.Position, func(r *record.Record) { r.Body.(*record.Invite).Hash = w.revoked.Hash })
 		}, FaultInvite, live, "is that of record"},
 		"without a row": {func(t *testing.T, w *auditWorld) { row(t, w, &w.invite, nil) }, FaultInvite, live, "leads nowhere"},
 		"a row that lives longer": {func(t *testing.T, w *auditWorld) {
-			row(t, w, &w.invite, &tokenRow{position: w.invite.position, expires: w.invite.expires + 1, invite: true})
+			row(t, w, &w.invite, &tokenRow{position: w.invite.Position, expires: w.invite.Expires + 1, invite: true})
 		}, FaultInvite, live, "not that invite"},
 		"a row of a token": {func(t *testing.T, w *auditWorld) {
-			row(t, w, &w.invite, &tokenRow{position: w.invite.position, expires: w.invite.expires})
+			row(t, w, &w.invite, &tokenRow{position: w.invite.Position, expires: w.invite.Expires})
 		}, FaultToken, live, "not that token"},
 		"a row of one that was used": {func(t *testing.T, w *auditWorld) {
-			row(t, w, &w.used, &tokenRow{position: w.used.position, expires: w.used.expires, invite: true})
-		}, FaultInvite, func(w *auditWorld) uint64 { return w.used.position }, "by the journal to 0"},
+			row(t, w, &w.used, &tokenRow{position: w.used.Position, expires: w.used.Expires, invite: true})
+		}, FaultInvite, func(w *auditWorld) uint64 { return w.used.Position }, "by the journal to 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newAuditWorld(t)

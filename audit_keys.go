@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -159,7 +160,7 @@ func (a *auditor) checkAlike(ctx context.Context, positions []uint64) error {
 		key    string
 	}
 	used := make(map[senderKey]uint64, len(positions))
-	var r record
+	var r record.Record
 	for _, position := range positions {
 		err := a.l.readRecord(ctx, position, &r)
 		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNewerFormat) {
@@ -171,7 +172,7 @@ func (a *auditor) checkAlike(ctx context.Context, positions []uint64) error {
 		if _, ok := keyEntryOf(&r); !ok {
 			continue
 		}
-		k := senderKey{r.transfer.sender, r.transfer.key}
+		k := senderKey{r.Transfer.Sender, r.Transfer.Key}
 		first, again := used[k]
 		if !again {
 			used[k] = position
@@ -187,13 +188,13 @@ func (a *auditor) checkAlike(ctx context.Context, positions []uint64) error {
 // Records that can't be read were told of before.
 func (a *auditor) lookUpKeys(ctx context.Context) error {
 	upTo := a.liveBooks.position
-	page := make([]record, auditPage)
+	page := make([]record.Record, auditPage)
 	for from := uint64(1); from <= upTo; {
 		n, next := 0, from+1
 		err := a.l.log.View(ctx, func(r store.LogReader) error {
 			return r.Scan(from, func(position uint64, b []byte) bool {
 				next = position + 1
-				if decodeRecord(&page[n], position, b) == nil {
+				if record.Decode(&page[n], position, b) == nil {
 					n++
 				}
 				return n < len(page) && position < upTo
@@ -215,27 +216,27 @@ func (a *auditor) lookUpKeys(ctx context.Context) error {
 	return nil
 }
 
-func (a *auditor) lookUpKey(ctx context.Context, r *record) error {
+func (a *auditor) lookUpKey(ctx context.Context, r *record.Record) error {
 	e, ok := keyEntryOf(r)
 	if !ok {
 		return nil
 	}
-	t := &r.transfer
-	positions, err := a.l.keys.look(ctx, a.l, e.hash, r.position)
+	t := &r.Transfer
+	positions, err := a.l.keys.look(ctx, a.l, e.hash, r.Position)
 	switch {
 	case errors.Is(err, store.ErrCorrupt):
-		a.fault(r.position, t.sender, FaultKey, "%v", err)
+		a.fault(r.Position, t.Sender, FaultKey, "%v", err)
 	case err != nil:
 		return err
-	case !slices.Contains(positions, r.position):
-		a.fault(r.position, t.sender, FaultKey, "its key %q leads to records %d", t.key, positions)
+	case !slices.Contains(positions, r.Position):
+		a.fault(r.Position, t.Sender, FaultKey, "its key %q leads to records %d", t.Key, positions)
 	}
 	return nil
 }
 
 // checkKeyRows makes sure that each key in a row leads to a transfer with it.
 func (a *auditor) checkKeyRows(ctx context.Context) error {
-	var r record
+	var r record.Record
 	var entries []keyEntry
 	return a.scan(ctx, "keys", store.TableKeys, 0, func(key, value []byte) (err error) {
 		if entries, err = decodeKeys(key, value, entries[:0]); err != nil {

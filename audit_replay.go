@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -16,9 +17,9 @@ import (
 // journalPage is a part of the journal that was read.
 type journalPage struct {
 	from    uint64
-	records []record // those that can't be read have kind 0
-	keys    int64    // of the records,
-	keySum  keySum   // and their sum
+	records []record.Record // those that can't be read have kind 0
+	keys    int64           // of the records,
+	keySum  keySum          // and their sum
 	faults  []AuditFault
 	err     error
 }
@@ -35,7 +36,7 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 	defer readers.Wait()
 	defer cancel()
 	for range cap(free) {
-		free <- &journalPage{records: make([]record, auditPage)}
+		free <- &journalPage{records: make([]record.Record, auditPage)}
 	}
 	for a.books.position < upTo {
 		var p *journalPage
@@ -56,7 +57,7 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 				some := p.records[i:min(i+readAhead, len(p.records))]
 				a.warmth += a.accounts.prefetch(some, &hints) + a.warmRows(hints[:len(some)])
 			}
-			if r := &p.records[i]; r.kind != 0 {
+			if r := &p.records[i]; r.Kind != 0 {
 				a.record(ctx, r, hints[i%readAhead])
 			}
 		}
@@ -141,7 +142,7 @@ func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 			b.strictly()
 		}
 		return r.Scan(p.from, func(position uint64, b []byte) bool {
-			if position != p.from+uint64(n) || decodeRecord(&p.records[n], position, b) != nil {
+			if position != p.from+uint64(n) || record.Decode(&p.records[n], position, b) != nil {
 				return false // read again, one by one
 			}
 			n++
@@ -157,7 +158,7 @@ func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 		switch {
 		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
 			p.faults = append(p.faults, AuditFault{Position: position, Kind: FaultRecord, Detail: err.Error()})
-			p.records[n].kind = 0
+			p.records[n].Kind = 0
 		case err != nil:
 			return err
 		}
@@ -166,54 +167,54 @@ func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 }
 
 // record checks a record against the model and applies it there.
-func (a *auditor) record(ctx context.Context, r *record, hints [2]uint32) {
+func (a *auditor) record(ctx context.Context, r *record.Record, hints [2]uint32) {
 	b := &a.books
 	a.begins(r)
-	if r.time < b.time {
-		a.fault(r.position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", wire.TimeOf(r.time), wire.TimeOf(b.time))
+	if r.Time < b.time {
+		a.fault(r.Position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", wire.TimeOf(r.Time), wire.TimeOf(b.time))
 	}
-	b.time = max(b.time, r.time)
-	b.position = r.position
+	b.time = max(b.time, r.Time)
+	b.position = r.Position
 	touched := [3]uint32{noSlot, noSlot, noSlot}
-	switch r.kind {
-	case kindGenesis:
-		g := r.body.(*genesisRecord)
-		seed := account{state: state{id: a.l.genesis.seed, created: seedCreated, funds: g.supply}, key: firstKey(g.key)}
+	switch r.Kind {
+	case record.KindGenesis:
+		g := r.Body.(*record.Genesis)
+		seed := account{state: state{id: a.l.genesis.Seed, created: record.SeedCreated, funds: g.Supply}, key: firstKey(g.Key)}
 		touched[0] = a.open(r, &seed, chain.Link{Ordinal: 1})
 		if *g != a.l.genesis {
-			a.fault(r.position, uuid.UUID{}, FaultBooks, "the genesis is not the one the ledger was opened with")
+			a.fault(r.Position, uuid.UUID{}, FaultBooks, "the genesis is not the one the ledger was opened with")
 		}
-	case kindAccount:
-		o := r.body.(*accountRecord)
-		acct := account{state: state{id: o.id, created: r.time}, key: firstKey(o.key)}
-		touched[0] = a.open(r, &acct, o.link)
-	case kindTransfer:
+	case record.KindAccount:
+		o := r.Body.(*record.Account)
+		acct := account{state: state{id: o.ID, created: r.Time}, key: firstKey(o.Key)}
+		touched[0] = a.open(r, &acct, o.Link)
+	case record.KindTransfer:
 		touched = a.transfer(r, hints)
-	case kindToken:
+	case record.KindToken:
 		touched[0] = a.token(r)
-	case kindRevocation:
+	case record.KindRevocation:
 		touched[0] = a.revocation(r)
-	case kindInvite:
+	case record.KindInvite:
 		a.invite(r)
-	case kindInviteEnd:
+	case record.KindInviteEnd:
 		a.inviteEnd(r)
-	case kindKey:
+	case record.KindKeyChange:
 		touched[0] = a.key(r)
-	case kindFeePolicy:
+	case record.KindFeePolicy:
 		a.feePolicy(r)
-	case kindStipend:
+	case record.KindStipend:
 		a.stipend(r)
 	}
 	for _, slot := range touched {
 		if slot == noSlot {
 			continue
 		}
-		a.passRow(ctx, slot, r.position)
+		a.passRow(ctx, slot, r.Position)
 		if len(a.waiting) > 0 {
 			a.arrived(slot)
 		}
 	}
-	if r.position == a.liveBooks.position {
+	if r.Position == a.liveBooks.position {
 		a.compareBooks()
 	}
 }
@@ -243,20 +244,20 @@ func (a *auditor) compareBooks() {
 	}
 }
 
-func (a *auditor) open(r *record, acct *account, l chain.Link) (slot uint32) {
+func (a *auditor) open(r *record.Record, acct *account, l chain.Link) (slot uint32) {
 	b := &a.books
 	slot, listed := a.accounts.find(&acct.id)
 	if listed && a.accounts.at(slot).asOf != 0 {
-		a.fault(r.position, acct.id, FaultAccount, "it is opened again")
+		a.fault(r.Position, acct.id, FaultAccount, "it is opened again")
 		return noSlot
 	}
 	var want chain.Link
-	want, b.opened = chain.Push(b.opened, b.accounts, r.position)
+	want, b.opened = chain.Push(b.opened, b.accounts, r.Position)
 	b.accounts++
 	if l != want {
-		a.fault(r.position, acct.id, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)
+		a.fault(r.Position, acct.id, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)
 	}
-	acct.asOf = r.position
+	acct.asOf = r.Position
 	if acct.key != nil {
 		a.checkKey(r, acct.id, &acct.key.public)
 	}
@@ -267,8 +268,8 @@ func (a *auditor) open(r *record, acct *account, l chain.Link) (slot uint32) {
 	}
 	a.newest = slot
 	a.opened = append(a.opened, slot)
-	if acct.id == feeAccount {
-		a.poolAt = r.position
+	if acct.id == record.FeeAccount {
+		a.poolAt = r.Position
 	}
 	return slot
 }
@@ -281,16 +282,16 @@ func (a *auditor) list(acct *account, row rowMark) (slot uint32) {
 }
 
 // party returns an account that a record names.
-func (a *auditor) party(r *record, id uuid.UUID, hint uint32) (slot uint32, ok bool) {
+func (a *auditor) party(r *record.Record, id uuid.UUID, hint uint32) (slot uint32, ok bool) {
 	if slot, ok = a.accounts.findAt(hint, &id); !ok || a.accounts.at(slot).asOf == 0 {
-		a.fault(r.position, id, FaultAccount, "it was never opened")
+		a.fault(r.Position, id, FaultAccount, "it was never opened")
 		return noSlot, false
 	}
 	return slot, true
 }
 
 // partyState is party with a copy of what the account is, to be changed and set.
-func (a *auditor) partyState(r *record, id uuid.UUID) (acct *account, slot uint32, ok bool) {
+func (a *auditor) partyState(r *record.Record, id uuid.UUID) (acct *account, slot uint32, ok bool) {
 	if slot, ok = a.party(r, id, noSlot); ok {
 		acct = &a.work
 		a.accounts.account(slot, acct)
@@ -298,26 +299,26 @@ func (a *auditor) partyState(r *record, id uuid.UUID) (acct *account, slot uint3
 	return acct, slot, ok
 }
 
-func (a *auditor) transfer(r *record, hints [2]uint32) (touched [3]uint32) {
-	t := &r.transfer
-	from, isFrom := a.party(r, t.sender, hints[0])
-	to, isTo := a.party(r, t.receiver, hints[1])
+func (a *auditor) transfer(r *record.Record, hints [2]uint32) (touched [3]uint32) {
+	t := &r.Transfer
+	from, isFrom := a.party(r, t.Sender, hints[0])
+	to, isTo := a.party(r, t.Receiver, hints[1])
 	a.books.transactions++
 	pool := a.fee(r)
 	if isFrom {
-		if t.sender == feeAccount {
+		if t.Sender == record.FeeAccount {
 			a.payment(r, to)
 		} else {
 			a.rows[from].sent.note(a.day)
 		}
 		a.signed(r, from)
-		if funds := a.accounts.at(from).funds; funds < t.amount+t.fee {
-			a.fault(r.position, t.sender, FaultFunds, "it pays %d out of %d", t.amount+t.fee, funds)
+		if funds := a.accounts.at(from).funds; funds < t.Amount+t.Fee {
+			a.fault(r.Position, t.Sender, FaultFunds, "it pays %d out of %d", t.Amount+t.Fee, funds)
 		}
-		a.moved(r, from, &t.from, -t.amount-t.fee)
+		a.moved(r, from, &t.From, -t.Amount-t.Fee)
 	}
 	if isTo {
-		a.moved(r, to, &t.to, t.amount)
+		a.moved(r, to, &t.To, t.Amount)
 	}
 	return [3]uint32{from, to, pool}
 }
@@ -325,20 +326,20 @@ func (a *auditor) transfer(r *record, hints [2]uint32) (touched [3]uint32) {
 // moved applies a transfer to one of its accounts. Where the record has other
 // funds, the model goes on with the record's: it is one fault, not one for
 // each transfer after it, and the supply tells in the end.
-func (a *auditor) moved(r *record, slot uint32, p *party, change int64) {
+func (a *auditor) moved(r *record.Record, slot uint32, p *record.Party, change int64) {
 	s := a.accounts.at(slot)
-	if funds := s.funds + change; p.funds != funds {
-		a.fault(r.position, s.id, FaultFunds, "it has %d after it, should have %d", p.funds, funds)
+	if funds := s.funds + change; p.Funds != funds {
+		a.fault(r.Position, s.id, FaultFunds, "it has %d after it, should have %d", p.Funds, funds)
 	}
-	s.funds = p.funds
-	if want := a.accounts.push(slot, r.position); p.Link != want {
-		a.fault(r.position, s.id, FaultChain, "it is linked by %s, should be by %s", p.Link, want)
+	s.funds = p.Funds
+	if want := a.accounts.push(slot, r.Position); p.Link != want {
+		a.fault(r.Position, s.id, FaultChain, "it is linked by %s, should be by %s", p.Link, want)
 	}
 }
 
-func (a *auditor) token(r *record) (slot uint32) {
-	t := r.body.(*tokenRecord)
-	acct, slot, ok := a.partyState(r, t.account)
+func (a *auditor) token(r *record.Record) (slot uint32) {
+	t := r.Body.(*record.Token)
+	acct, slot, ok := a.partyState(r, t.Account)
 	if !ok {
 		return slot
 	}
@@ -347,64 +348,64 @@ func (a *auditor) token(r *record) (slot uint32) {
 	}
 	a.accounts.set(slot, acct)
 	switch {
-	case t.account == a.l.genesis.seed:
-		a.fault(r.position, t.account, FaultToken, "the seed account is given a token")
-	case t.account == feeAccount:
-		a.fault(r.position, t.account, FaultToken, "the fee account is given a token")
+	case t.Account == a.l.genesis.Seed:
+		a.fault(r.Position, t.Account, FaultToken, "the seed account is given a token")
+	case t.Account == record.FeeAccount:
+		a.fault(r.Position, t.Account, FaultToken, "the fee account is given a token")
 	case len(acct.tokens) > MaxTokens:
-		a.fault(r.position, t.account, FaultToken, "it has %d live tokens", len(acct.tokens))
+		a.fault(r.Position, t.Account, FaultToken, "it has %d live tokens", len(acct.tokens))
 	}
-	if was, ok := a.live[t.selector]; ok && was.expires > r.time {
-		a.fault(r.position, t.account, FaultToken, "its selector is that of record %d", was.position)
+	if was, ok := a.live[t.Selector]; ok && was.expires > r.Time {
+		a.fault(r.Position, t.Account, FaultToken, "its selector is that of record %d", was.position)
 	}
-	a.live[t.selector] = tokenRow{position: t.position, expires: t.expires}
+	a.live[t.Selector] = tokenRow{position: t.Position, expires: t.Expires}
 	return slot
 }
 
-func (a *auditor) invite(r *record) {
-	i := r.body.(*inviteRecord)
-	selector := i.selector()
-	if was, ok := a.live[selector]; ok && was.expires > r.time {
-		a.fault(r.position, uuid.UUID{}, FaultInvite, "its selector is that of record %d", was.position)
+func (a *auditor) invite(r *record.Record) {
+	i := r.Body.(*record.Invite)
+	selector := i.Selector()
+	if was, ok := a.live[selector]; ok && was.expires > r.Time {
+		a.fault(r.Position, uuid.UUID{}, FaultInvite, "its selector is that of record %d", was.position)
 	}
-	a.live[selector] = tokenRow{position: r.position, expires: i.expires, invite: true}
-	a.invites[r.position] = selector
+	a.live[selector] = tokenRow{position: r.Position, expires: i.Expires, invite: true}
+	a.invites[r.Position] = selector
 }
 
-func (a *auditor) inviteEnd(r *record) {
-	e := r.body.(*inviteEndRecord)
-	selector, ok := a.invites[e.invite]
+func (a *auditor) inviteEnd(r *record.Record) {
+	e := r.Body.(*record.InviteEnd)
+	selector, ok := a.invites[e.Invite]
 	switch row := a.live[selector]; {
 	case !ok:
-		a.fault(r.position, e.account, FaultInvite, "it ends record %d, which is no invite or had ended before", e.invite)
-	case row.expires <= r.time:
-		a.fault(r.position, e.account, FaultInvite, "it ends the invite of record %d, which had expired", e.invite)
+		a.fault(r.Position, e.Account, FaultInvite, "it ends record %d, which is no invite or had ended before", e.Invite)
+	case row.expires <= r.Time:
+		a.fault(r.Position, e.Account, FaultInvite, "it ends the invite of record %d, which had expired", e.Invite)
 	}
 	if ok {
 		delete(a.live, selector)
-		delete(a.invites, e.invite)
+		delete(a.invites, e.Invite)
 	}
-	if e.account == (uuid.UUID{}) {
+	if e.Account == (uuid.UUID{}) {
 		return
 	}
 	// The records of the account and its token are the two before.
-	slot, ok := a.party(r, e.account, noSlot)
-	if ok && (slot != a.newest || a.books.opened[len(a.books.opened)-1] != r.position-2 || a.accounts.at(slot).asOf != r.position-1) {
-		a.fault(r.position, e.account, FaultInvite, "the account is not the one opened right before it")
+	slot, ok := a.party(r, e.Account, noSlot)
+	if ok && (slot != a.newest || a.books.opened[len(a.books.opened)-1] != r.Position-2 || a.accounts.at(slot).asOf != r.Position-1) {
+		a.fault(r.Position, e.Account, FaultInvite, "the account is not the one opened right before it")
 	}
 }
 
-func (a *auditor) revocation(r *record) (slot uint32) {
-	v := r.body.(*revocationRecord)
-	acct, slot, ok := a.partyState(r, v.account)
+func (a *auditor) revocation(r *record.Record) (slot uint32) {
+	v := r.Body.(*record.Revocation)
+	acct, slot, ok := a.partyState(r, v.Account)
 	if !ok {
 		return slot
 	}
-	ref, ok := acct.revoked(v.token, r.position)
-	if !ok || ref.expires <= r.time {
-		a.fault(r.position, acct.id, FaultToken, "it revokes record %d, which is no live token of it", v.token)
+	ref, ok := acct.revoked(v.Token, r.Position)
+	if !ok || ref.expires <= r.Time {
+		a.fault(r.Position, acct.id, FaultToken, "it revokes record %d, which is no live token of it", v.Token)
 	}
-	acct.asOf = r.position
+	acct.asOf = r.Position
 	a.accounts.set(slot, acct)
 	if ok {
 		delete(a.live, ref.selector)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
 )
@@ -36,9 +37,9 @@ type signatureChecks struct {
 }
 
 // add notes a signature, of the part of the arena from a byte on.
-func (c *signatureChecks) add(r *record, account uuid.UUID, key *[ed25519.PublicKeySize]byte, from int, signature *[ed25519.SignatureSize]byte, what string) {
+func (c *signatureChecks) add(r *record.Record, account uuid.UUID, key *[ed25519.PublicKeySize]byte, from int, signature *[ed25519.SignatureSize]byte, what string) {
 	c.list = append(c.list, signatureCheck{
-		position: r.position, account: account, key: *key, message: [2]int{from, len(c.arena)}, signature: *signature, what: what,
+		position: r.Position, account: account, key: *key, message: [2]int{from, len(c.arena)}, signature: *signature, what: what,
 	})
 }
 
@@ -69,102 +70,102 @@ func (a *auditor) checkSignatures() {
 }
 
 // signed checks what a transfer says of its sender's consent.
-func (a *auditor) signed(r *record, from uint32) {
-	t, key := &r.transfer, a.accounts.key(from)
-	s := &t.signed
+func (a *auditor) signed(r *record.Record, from uint32) {
+	t, key := &r.Transfer, a.accounts.key(from)
+	s := &t.Signed
 	switch {
-	case key == nil && s.version == 0:
+	case key == nil && s.Version == 0:
 		return
 	case key == nil:
-		a.fault(r.position, t.sender, FaultSignature, "it has no key, and a transfer that is said to be signed")
+		a.fault(r.Position, t.Sender, FaultSignature, "it has no key, and a transfer that is said to be signed")
 		return
-	case s.version != key.version:
-		a.fault(r.position, t.sender, FaultSignature, "the transfer is by version %d of its key (0: not signed), it has version %d", s.version, key.version)
+	case s.Version != key.version:
+		a.fault(r.Position, t.Sender, FaultSignature, "the transfer is by version %d of its key (0: not signed), it has version %d", s.Version, key.version)
 		return
-	case s.notAfter < r.time || s.notAfter > r.time+MaxSignatureLife.Microseconds():
-		a.fault(r.position, t.sender, FaultSignature, "the transfer of %s was to be made until %s, and within a day of that", wire.TimeOf(r.time), wire.TimeOf(s.notAfter))
+	case s.NotAfter < r.Time || s.NotAfter > r.Time+MaxSignatureLife.Microseconds():
+		a.fault(r.Position, t.Sender, FaultSignature, "the transfer of %s was to be made until %s, and within a day of that", wire.TimeOf(r.Time), wire.TimeOf(s.NotAfter))
 	}
 	c := &a.checks
 	start := len(c.arena)
-	c.arena = sign.AppendTransfer(c.arena, a.l.genesis.ledger, s.version, t.sender, t.receiver, int64(t.amount), int64(s.maxFee), s.notAfter, t.key)
-	c.add(r, t.sender, &key.public, start, &s.signature, "the transfer")
+	c.arena = sign.AppendTransfer(c.arena, a.l.genesis.Ledger, s.Version, t.Sender, t.Receiver, int64(t.Amount), int64(s.MaxFee), s.NotAfter, t.Key)
+	c.add(r, t.Sender, &key.public, start, &s.Signature, "the transfer")
 }
 
 // key applies a change of a key.
-func (a *auditor) key(r *record) (slot uint32) {
-	k := r.body.(*keyRecord)
-	acct, slot, ok := a.partyState(r, k.account)
+func (a *auditor) key(r *record.Record) (slot uint32) {
+	k := r.Body.(*record.KeyChange)
+	acct, slot, ok := a.partyState(r, k.Account)
 	if !ok {
 		return slot
 	}
 	switch old := acct.key; {
 	case old == nil:
-		a.fault(r.position, k.account, FaultSignature, "its key is changed, and it has none")
-	case old.version != k.ends:
-		a.fault(r.position, k.account, FaultSignature, "version %d of its key is changed, it has version %d", k.ends, old.version)
+		a.fault(r.Position, k.Account, FaultSignature, "its key is changed, and it has none")
+	case old.version != k.Ends:
+		a.fault(r.Position, k.Account, FaultSignature, "version %d of its key is changed, it has version %d", k.Ends, old.version)
 	default:
 		c := &a.checks
 		start := len(c.arena)
-		c.arena = sign.AppendKeyChange(c.arena, a.l.genesis.ledger, k.account, k.ends, k.key)
-		c.add(r, k.account, &old.public, start, &k.old, "the change of its key, by the old one,")
-		c.add(r, k.account, &k.key, start, &k.new, "the change of its key, by the new one,")
+		c.arena = sign.AppendKeyChange(c.arena, a.l.genesis.Ledger, k.Account, k.Ends, k.Key)
+		c.add(r, k.Account, &old.public, start, &k.Old, "the change of its key, by the old one,")
+		c.add(r, k.Account, &k.Key, start, &k.New, "the change of its key, by the new one,")
 	}
-	a.checkKey(r, k.account, &k.key)
+	a.checkKey(r, k.Account, &k.Key)
 	acct.changeKey(r)
 	a.accounts.set(slot, acct)
 	return slot
 }
 
 // checkKey makes sure that a key is one.
-func (a *auditor) checkKey(r *record, account uuid.UUID, key *[ed25519.PublicKeySize]byte) {
-	if *key == noKey {
+func (a *auditor) checkKey(r *record.Record, account uuid.UUID, key *[ed25519.PublicKeySize]byte) {
+	if *key == record.NoKey {
 		return
 	}
 	if err := sign.CheckKey(*key); err != nil {
-		a.fault(r.position, account, FaultSignature, "its key: %v", err)
+		a.fault(r.Position, account, FaultSignature, "its key: %v", err)
 	}
 }
 
 // begins notes the days that records are of.
-func (a *auditor) begins(r *record) {
-	if day := dayOf(r.time); day > a.day {
-		a.day, a.before = day, r.position-1
+func (a *auditor) begins(r *record.Record) {
+	if day := record.DayOf(r.Time); day > a.day {
+		a.day, a.before = day, r.Position-1
 	}
 }
 
 // feePolicy applies a policy.
-func (a *auditor) feePolicy(r *record) {
-	p := r.body.(*feePolicyRecord)
-	if err := p.check(a.l.genesis.supply); err != nil {
-		a.fault(r.position, uuid.UUID{}, FaultFee, "%v", err)
+func (a *auditor) feePolicy(r *record.Record) {
+	p := r.Body.(*record.FeePolicy)
+	if err := p.Check(a.l.genesis.Supply); err != nil {
+		a.fault(r.Position, uuid.UUID{}, FaultFee, "%v", err)
 	}
 	for _, id := range p.Exempt {
-		if id == a.l.genesis.seed || id == feeAccount {
-			a.fault(r.position, id, FaultFee, "it is listed as exempt, which it always is")
+		if id == a.l.genesis.Seed || id == record.FeeAccount {
+			a.fault(r.Position, id, FaultFee, "it is listed as exempt, which it always is")
 		}
 		a.party(r, id, noSlot)
 	}
-	if a.books.policy == nil && a.poolAt != r.position-1 {
-		a.fault(r.position, feeAccount, FaultFee, "it is not opened right before the first fee policy")
+	if a.books.policy == nil && a.poolAt != r.Position-1 {
+		a.fault(r.Position, record.FeeAccount, FaultFee, "it is not opened right before the first fee policy")
 	}
 	a.books.policy = feePolicyOf(r)
 }
 
 // fee checks the fee of a transfer and applies it to the account of the fees.
-func (a *auditor) fee(r *record) (slot uint32) {
-	t := &r.transfer
-	want := a.books.policy.fee(&t.sender, &t.receiver, t.amount, &a.l.genesis.seed)
-	if t.fee != want {
-		a.fault(r.position, t.sender, FaultFee, "it pays a fee of %d, by the policy in force it is %d", t.fee, want)
+func (a *auditor) fee(r *record.Record) (slot uint32) {
+	t := &r.Transfer
+	want := a.books.policy.fee(&t.Sender, &t.Receiver, t.Amount, &a.l.genesis.Seed)
+	if t.Fee != want {
+		a.fault(r.Position, t.Sender, FaultFee, "it pays a fee of %d, by the policy in force it is %d", t.Fee, want)
 	}
-	if t.fee == 0 {
+	if t.Fee == 0 {
 		return noSlot
 	}
-	slot, ok := a.party(r, feeAccount, a.poolSlot)
+	slot, ok := a.party(r, record.FeeAccount, a.poolSlot)
 	if ok {
 		a.poolSlot = slot
-		a.report.Fees += Coins(t.fee)
-		a.moved(r, slot, &t.pool, t.fee)
+		a.report.Fees += Coins(t.Fee)
+		a.moved(r, slot, &t.Pool, t.Fee)
 	}
 	return slot
 }
@@ -189,40 +190,40 @@ func (s *sentDays) within(day int64, window int) bool {
 }
 
 // stipend makes sure that a stipend is for those who were active.
-func (a *auditor) stipend(r *record) {
-	s, b := r.body.(*stipendRecord), &a.books
+func (a *auditor) stipend(r *record.Record) {
+	s, b := r.Body.(*record.Stipend), &a.books
 	bad := func(format string, args ...any) {
-		a.fault(r.position, uuid.UUID{}, FaultStipend, format, args...)
+		a.fault(r.Position, uuid.UUID{}, FaultStipend, format, args...)
 	}
 	if b.unpaid() > 0 {
 		bad("it begins before %d of the stipend of record %d are paid", b.unpaid(), b.stipend.position)
 	}
-	if b.stipend != nil && b.stipend.day >= s.day {
-		bad("the stipend of %s was begun by record %d", dayStart(s.day).Format("2006-01-02"), b.stipend.position)
+	if b.stipend != nil && b.stipend.Day >= s.Day {
+		bad("the stipend of %s was begun by record %d", dayStart(s.Day).Format("2006-01-02"), b.stipend.position)
 	}
-	if s.before != a.before {
-		bad("it is as of record %d, the last one before its day is %d", s.before, a.before)
+	if s.Before != a.before {
+		bad("it is as of record %d, the last one before its day is %d", s.Before, a.before)
 	}
-	if s.rules.Cap > a.l.genesis.supply {
-		bad("its cap is %d, the supply is %d", s.rules.Cap, a.l.genesis.supply)
+	if s.Rules.Cap > a.l.genesis.Supply {
+		bad("its cap is %d, the supply is %d", s.Rules.Cap, a.l.genesis.Supply)
 	}
-	if pool, ok := a.accounts.find(&feeAccount); !ok || a.accounts.at(pool).funds != s.funds {
-		bad("it is of %d coins, which is not what the fee account has", s.funds)
+	if pool, ok := a.accounts.find(&record.FeeAccount); !ok || a.accounts.at(pool).funds != s.Funds {
+		bad("it is of %d coins, which is not what the fee account has", s.Funds)
 	}
-	begin := s.day * microsPerDay
-	h := newPayeeHash()
+	begin := s.Day * record.MicrosPerDay
+	h := record.NewPayeeHash()
 	payees := a.payees[:0]
 	for _, slot := range a.opened {
 		acct := a.accounts.at(slot)
-		if acct.created <= begin-int64(s.rules.MinAge)*microsPerDay && a.rows[slot].sent.within(s.day, s.rules.Window) &&
-			acct.id != a.l.genesis.seed {
+		if acct.created <= begin-int64(s.Rules.MinAge)*record.MicrosPerDay && a.rows[slot].sent.within(s.Day, s.Rules.Window) &&
+			acct.id != a.l.genesis.Seed {
 			payees = append(payees, slot)
 			h.Write(acct.id[:])
 		}
 	}
 	a.payees = payees
-	if int64(len(payees)) != s.payees || [sha256.Size]byte(h.Sum(nil)) != s.hash {
-		bad("it is for %d accounts, by the journal it is for %d others", s.payees, len(payees))
+	if int64(len(payees)) != s.Payees || [sha256.Size]byte(h.Sum(nil)) != s.Hash {
+		bad("it is for %d accounts, by the journal it is for %d others", s.Payees, len(payees))
 	}
 	b.stipend, b.paid = stipendOf(r), 0
 	a.report.Stipends++
@@ -230,15 +231,15 @@ func (a *auditor) stipend(r *record) {
 
 // payment makes sure that a transfer from the account of the fees is the next one of
 // the stipend.
-func (a *auditor) payment(r *record, to uint32) {
+func (a *auditor) payment(r *record.Record, to uint32) {
 	b := &a.books
 	switch {
 	case b.unpaid() == 0:
-		a.fault(r.position, feeAccount, FaultStipend, "it pays though no stipend is due")
+		a.fault(r.Position, record.FeeAccount, FaultStipend, "it pays though no stipend is due")
 		return
-	case b.paid >= int64(len(a.payees)) || a.payees[b.paid] != to || r.transfer.amount != b.stipend.share || r.transfer.key != "":
-		a.fault(r.position, feeAccount, FaultStipend, "it pays %d to account %s, which is not payment %d of the stipend of record %d",
-			r.transfer.amount, r.transfer.receiver, b.paid+1, b.stipend.position)
+	case b.paid >= int64(len(a.payees)) || a.payees[b.paid] != to || r.Transfer.Amount != b.stipend.Share || r.Transfer.Key != "":
+		a.fault(r.Position, record.FeeAccount, FaultStipend, "it pays %d to account %s, which is not payment %d of the stipend of record %d",
+			r.Transfer.Amount, r.Transfer.Receiver, b.paid+1, b.stipend.position)
 	}
 	b.paid++
 }

@@ -16,6 +16,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/pages"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -28,12 +29,12 @@ type auditWorld struct {
 	seed, a, b uuid.UUID
 	keyed      Receipt // a's
 	plain      Receipt // a's
-	live       tokenRecord
-	used       inviteRecord // by c, of which the end is the record usedEnd
+	live       record.Token
+	used       record.Invite // by c, of which the end is the record usedEnd
 	usedEnd    uint64
 	c          uuid.UUID
-	revoked    inviteRecord // in the record after usedEnd
-	invite     inviteRecord // live
+	revoked    record.Invite // in the record after usedEnd
+	invite     record.Invite // live
 	clock      func() time.Time
 }
 
@@ -60,31 +61,31 @@ func newAuditWorld(t *testing.T) *auditWorld {
 	must(err)
 	w.plain, err = led.Transfer(ctx, Transfer{Sender: w.a, Receiver: w.b, Amount: 30})
 	must(err)
-	issue := func(n byte, life time.Duration) tokenRecord {
-		rec := tokenRecord{account: w.b, selector: [16]byte{n, 1, 2}, expires: now.Add(life).UnixMicro()}
-		copy(rec.hash[:], bytes.Repeat([]byte{'x'}, bcryptLen))
+	issue := func(n byte, life time.Duration) record.Token {
+		rec := record.Token{Account: w.b, Selector: [16]byte{n, 1, 2}, Expires: now.Add(life).UnixMicro()}
+		copy(rec.Hash[:], bytes.Repeat([]byte{'x'}, record.BcryptLen))
 		rec, err := led.issueToken(ctx, rec)
 		must(err)
 		return rec
 	}
 	issue(1, time.Minute) // expires
 	revoked := issue(2, time.Hour)
-	must(led.revokeToken(ctx, w.b, idAt(revoked.time, revoked.position)))
+	must(led.revokeToken(ctx, w.b, record.IDAt(revoked.Time, revoked.Position)))
 	w.live = issue(3, time.Hour)
-	invite := func(n byte, life time.Duration) inviteRecord {
-		rec := inviteRecord{hash: [inviteHashLen]byte{n, 7}, expires: now.Add(life).UnixMicro()}
+	invite := func(n byte, life time.Duration) record.Invite {
+		rec := record.Invite{Hash: [record.InviteHashLen]byte{n, 7}, Expires: now.Add(life).UnixMicro()}
 		must(led.makeInvite(ctx, &rec))
 		return rec
 	}
 	w.used, w.revoked, w.invite = invite(4, time.Hour), invite(5, time.Hour), invite(6, time.Hour)
 	invite(7, time.Minute) // expires
 	now = now.Add(time.Second)
-	tok := tokenRecord{selector: [16]byte{8}, expires: now.Add(time.Hour).UnixMicro()}
-	copy(tok.hash[:], bytes.Repeat([]byte{'x'}, bcryptLen))
+	tok := record.Token{Selector: [16]byte{8}, Expires: now.Add(time.Hour).UnixMicro()}
+	copy(tok.Hash[:], bytes.Repeat([]byte{'x'}, record.BcryptLen))
 	c, tok, err := led.openAccount(ctx, PublicKey{}, &tok, &w.used)
 	must(err)
-	w.c, w.usedEnd = c.ID, tok.position+1
-	must(led.revokeInvite(ctx, idAt(w.revoked.time, w.revoked.position)))
+	w.c, w.usedEnd = c.ID, tok.Position+1
+	must(led.revokeInvite(ctx, record.IDAt(w.revoked.Time, w.revoked.Position)))
 	now = now.Add(2 * time.Minute)
 	for range 5 {
 		_, err = led.Transfer(ctx, Transfer{Sender: w.b, Receiver: w.a, Amount: 1})
@@ -176,15 +177,15 @@ func (w *auditWorld) put(t *testing.T, table store.Table, key, value []byte) {
 }
 
 // record changes a record of the journal, with a right checksum.
-func (w *auditWorld) record(t *testing.T, position uint64, change func(*record)) {
+func (w *auditWorld) record(t *testing.T, position uint64, change func(*record.Record)) {
 	t.Helper()
 	w.rawRecord(t, position, func(b []byte) []byte {
-		var r record
-		if err := decodeRecord(&r, position, b); err != nil {
+		var r record.Record
+		if err := record.Decode(&r, position, b); err != nil {
 			t.Fatal(err)
 		}
 		change(&r)
-		return appendRecord(nil, &r)
+		return record.Append(nil, &r)
 	})
 }
 
@@ -255,7 +256,7 @@ func TestAuditFinds(t *testing.T) {
 			w.put(t, store.TableAccounts, lastAccount[:], []byte("damaged row"))
 		}, FaultAccount, nil},
 		"a key that paid twice": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.plain.Position, func(r *record) { r.transfer.key = "k" })
+			w.record(t, w.plain.Position, func(r *record.Record) { r.Transfer.Key = "k" })
 			w.keys(t, func(all []keyEntry) []keyEntry { return append(all, keyEntry{hashKey(w.a, "k"), w.plain.Position}) })
 		}, FaultKey, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"a key without a row": {func(t *testing.T, w *auditWorld) { w.keys(t, func([]keyEntry) []keyEntry { return nil }) }, FaultKey,
@@ -266,39 +267,39 @@ func TestAuditFinds(t *testing.T) {
 		"a key that nobody used": {func(t *testing.T, w *auditWorld) {
 			w.keys(t, func(all []keyEntry) []keyEntry { return append(all, keyEntry{hashKey(w.a, "x"), w.keyed.Position}) })
 		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
-		"a token without a row": {func(t *testing.T, w *auditWorld) { w.put(t, store.TableTokens, w.live.selector[:], nil) }, FaultToken,
-			func(w *auditWorld) uint64 { return w.live.position }},
+		"a token without a row": {func(t *testing.T, w *auditWorld) { w.put(t, store.TableTokens, w.live.Selector[:], nil) }, FaultToken,
+			func(w *auditWorld) uint64 { return w.live.Position }},
 		"a token that lives longer": {func(t *testing.T, w *auditWorld) {
-			w.put(t, store.TableTokens, w.live.selector[:], wire.AppendRow(nil, w.live.selector[:], appendTokenRow(nil, tokenRow{position: w.live.position, expires: w.live.expires + 1})))
-		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
+			w.put(t, store.TableTokens, w.live.Selector[:], wire.AppendRow(nil, w.live.Selector[:], appendTokenRow(nil, tokenRow{position: w.live.Position, expires: w.live.Expires + 1})))
+		}, FaultToken, func(w *auditWorld) uint64 { return w.live.Position }},
 		"a revoked token's row": {func(t *testing.T, w *auditWorld) {
 			s := [16]byte{2, 1, 2}
-			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.position - 2, expires: w.live.expires})))
-		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position - 2 }},
+			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.Position - 2, expires: w.live.Expires})))
+		}, FaultToken, func(w *auditWorld) uint64 { return w.live.Position - 2 }},
 		"a token nobody has": {func(t *testing.T, w *auditWorld) {
 			s := [16]byte{9}
-			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.position, expires: w.live.expires})))
-		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
+			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.Position, expires: w.live.Expires})))
+		}, FaultToken, func(w *auditWorld) uint64 { return w.live.Position }},
 		"a transfer of more": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.plain.Position, func(r *record) { r.transfer.amount++ })
+			w.record(t, w.plain.Position, func(r *record.Record) { r.Transfer.Amount++ })
 		}, FaultFunds, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"coins made in a transfer": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.plain.Position, func(r *record) { r.transfer.to.funds++ })
+			w.record(t, w.plain.Position, func(r *record.Record) { r.Transfer.To.Funds++ })
 		}, FaultFunds, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"another receiver": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.plain.Position, func(r *record) { r.transfer.receiver = w.seed })
+			w.record(t, w.plain.Position, func(r *record.Record) { r.Transfer.Receiver = w.seed })
 		}, FaultFunds, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"a receiver that is not there": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.plain.Position, func(r *record) { r.transfer.receiver = uuid.New() })
+			w.record(t, w.plain.Position, func(r *record.Record) { r.Transfer.Receiver = uuid.New() })
 		}, FaultAccount, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"another link": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.plain.Position, func(r *record) { r.transfer.from.Prev-- })
+			w.record(t, w.plain.Position, func(r *record.Record) { r.Transfer.From.Prev-- })
 		}, FaultChain, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"another key": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.keyed.Position, func(r *record) { r.transfer.key = "l" })
+			w.record(t, w.keyed.Position, func(r *record.Record) { r.Transfer.Key = "l" })
 		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
 		"time going back": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.plain.Position, func(r *record) { r.time-- })
+			w.record(t, w.plain.Position, func(r *record.Record) { r.Time-- })
 		}, FaultRecord, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"a flipped bit in a record": {func(t *testing.T, w *auditWorld) {
 			w.rawRecord(t, w.plain.Position, func(b []byte) []byte { b[20] ^= 4; return b })
@@ -314,13 +315,13 @@ func TestAuditFinds(t *testing.T) {
 			})
 		}, FaultRecord, func(w *auditWorld) uint64 { return w.plain.Position }},
 		"a token of the seed account": {func(t *testing.T, w *auditWorld) {
-			w.record(t, w.live.position, func(r *record) { r.body.(*tokenRecord).account = w.seed })
-		}, FaultToken, func(w *auditWorld) uint64 { return w.live.position }},
+			w.record(t, w.live.Position, func(r *record.Record) { r.Body.(*record.Token).Account = w.seed })
+		}, FaultToken, func(w *auditWorld) uint64 { return w.live.Position }},
 		"an account opened twice": {func(t *testing.T, w *auditWorld) {
-			w.record(t, 3, func(r *record) { r.body.(*accountRecord).id = w.a })
+			w.record(t, 3, func(r *record.Record) { r.Body.(*record.Account).ID = w.a })
 		}, FaultAccount, func(*auditWorld) uint64 { return 3 }},
 		"an account out of order": {func(t *testing.T, w *auditWorld) {
-			w.record(t, 3, func(r *record) { r.body.(*accountRecord).link.Prev-- })
+			w.record(t, 3, func(r *record.Record) { r.Body.(*record.Account).Link.Prev-- })
 		}, FaultChain, func(*auditWorld) uint64 { return 3 }},
 		"counters": {func(t *testing.T, w *auditWorld) {
 			inBolt(t, w.path, func(tx *bolt.Tx) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/capycoin/capycoin/internal/osfile"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -150,7 +151,7 @@ type builder struct {
 
 	batch   [][]byte // added and not in the file yet
 	size    int      // of batch, in bytes
-	scratch record
+	scratch record.Record
 	opts    BuildOptions
 	stage   string    // of which progress was last told,
 	shown   time.Time // and when
@@ -246,7 +247,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // add appends a record, which must not change any more.
 func (b *builder) add(data []byte) error {
-	if err := decodeRecord(&b.scratch, b.position+1, data); err != nil {
+	if err := record.Decode(&b.scratch, b.position+1, data); err != nil {
 		return err
 	}
 	if b.size+len(data) > buildBytes {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -138,8 +139,8 @@ func TestBuildGoesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := newRecord(tail+1, wire.MaxTime, &accountRecord{id: DefaultSeedAccount(), link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}})
-			if err := errors.Join(s.Append(ctx, tail, [][]byte{appendRecord(nil, &r)}), s.close()); err != nil {
+			r := record.New(tail+1, wire.MaxTime, &record.Account{ID: DefaultSeedAccount(), Link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}})
+			if err := errors.Join(s.Append(ctx, tail, [][]byte{record.Append(nil, &r)}), s.close()); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
@@ -309,19 +310,19 @@ func TestBuildRefuses(t *testing.T) {
 		}
 	}
 	// forge is one with a record of right form that does not follow from the others.
-	forge := func(kind byte, forge func(*record)) JournalSource {
+	forge := func(kind record.Kind, forge func(*record.Record)) JournalSource {
 		done := false
 		return func(ctx context.Context, after uint64) (JournalPage, error) {
 			page, err := w.led.JournalPage(ctx, after)
 			for i := range page.Records {
-				var r record
-				if err := decodeRecord(&r, page.Records[i].Position, page.Records[i].Data); err != nil {
+				var r record.Record
+				if err := record.Decode(&r, page.Records[i].Position, page.Records[i].Data); err != nil {
 					return page, err
 				}
-				if r.kind == kind && !done {
+				if r.Kind == kind && !done {
 					done = true
 					forge(&r)
-					page.Records[i].Data = appendRecord(nil, &r)
+					page.Records[i].Data = record.Append(nil, &r)
 				}
 			}
 			return page, err
@@ -340,7 +341,7 @@ func TestBuildRefuses(t *testing.T) {
 		}), store.ErrCorrupt, "record 5"},
 		{"an unknown kind", change(5, func(b []byte) []byte {
 			b[0] = 99
-			crc := recordCRC(5, b)
+			crc := record.CRC(5, b)
 			b[2], b[3], b[4], b[5] = byte(crc>>24), byte(crc>>16), byte(crc>>8), byte(crc)
 			return b
 		}), store.ErrNewerFormat, "record 5"},
@@ -355,10 +356,10 @@ func TestBuildRefuses(t *testing.T) {
 			}
 			return page, err
 		}, store.ErrCorrupt, "record 8 is missing"},
-		{"made-up funds", forge(kindTransfer, func(r *record) { r.transfer.to.funds += 5 }), store.ErrCorrupt, ""},
-		{"made-up coins", forge(kindTransfer, func(r *record) { r.transfer.amount++; r.transfer.to.funds++ }), store.ErrCorrupt, ""},
-		{"a token of nobody", forge(kindToken, func(r *record) { r.body.(*tokenRecord).account[3]++ }), store.ErrCorrupt, ""},
-		{"an early time", forge(kindTransfer, func(r *record) { r.time = 1 }), store.ErrCorrupt, ""},
+		{"made-up funds", forge(record.KindTransfer, func(r *record.Record) { r.Transfer.To.Funds += 5 }), store.ErrCorrupt, ""},
+		{"made-up coins", forge(record.KindTransfer, func(r *record.Record) { r.Transfer.Amount++; r.Transfer.To.Funds++ }), store.ErrCorrupt, ""},
+		{"a token of nobody", forge(record.KindToken, func(r *record.Record) { r.Body.(*record.Token).Account[3]++ }), store.ErrCorrupt, ""},
+		{"an early time", forge(record.KindTransfer, func(r *record.Record) { r.Time = 1 }), store.ErrCorrupt, ""},
 	} {
 		dir := t.TempDir()
 		_, err := Build(ctx, filepath.Join(dir, "copy.db"), c.source, &BuildOptions{Progress: func(p BuildProgress) {

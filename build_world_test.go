@@ -15,6 +15,8 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/example"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -26,7 +28,7 @@ type copyWorld struct {
 	now      time.Time
 	led      *Ledger
 	accounts []uuid.UUID
-	tokens   []tokenRecord
+	tokens   []record.Token
 	keys     map[uuid.UUID]ed25519.PrivateKey // of accounts that have one
 	n        int
 }
@@ -93,13 +95,13 @@ func (w *copyWorld) do(n int) {
 			must(err)
 			w.accounts = append(w.accounts, acct.ID)
 		case what < 5:
-			rec := tokenRecord{account: w.accounts[1+w.rng.IntN(len(w.accounts)-1)], expires: w.now.Add(time.Hour).UnixMicro()}
-			for i := range rec.hash {
-				rec.hash[i] = byte(w.rng.Uint32())
+			rec := record.Token{Account: w.accounts[1+w.rng.IntN(len(w.accounts)-1)], Expires: w.now.Add(time.Hour).UnixMicro()}
+			for i := range rec.Hash {
+				rec.Hash[i] = byte(w.rng.Uint32())
 			}
-			copy(rec.selector[:], rec.hash[:])
-			copy(rec.tag[:], rec.hash[30:])
-			rec.label = strings.Repeat([]string{"", "phone", `"\ ü☃𝄞 </script>`, "\u2028 "}[w.rng.IntN(4)], 1+w.rng.IntN(2))
+			copy(rec.Selector[:], rec.Hash[:])
+			copy(rec.Tag[:], rec.Hash[30:])
+			rec.Label = strings.Repeat([]string{"", "phone", `"\ ü☃𝄞 </script>`, "\u2028 "}[w.rng.IntN(4)], 1+w.rng.IntN(2))
 			rec, err := w.led.issueToken(ctx, rec)
 			if errors.Is(err, ErrTooManyTokens) {
 				continue
@@ -108,22 +110,22 @@ func (w *copyWorld) do(n int) {
 			w.tokens = append(w.tokens, rec)
 		case what < 6 && len(w.tokens) > 0:
 			i := w.rng.IntN(len(w.tokens))
-			err := w.led.revokeToken(ctx, w.tokens[i].account, w.tokens[i].id())
+			err := w.led.revokeToken(ctx, w.tokens[i].Account, idOfToken(&w.tokens[i]))
 			if !errors.Is(err, ErrTokenNotFound) { // it has expired, or is revoked
 				must(err)
 			}
 		case what < 7:
-			inv := inviteRecord{expires: w.now.Add(time.Hour).UnixMicro(), label: "Ann"}
-			for i := range inv.hash {
-				inv.hash[i] = byte(w.rng.Uint32())
+			inv := record.Invite{Expires: w.now.Add(time.Hour).UnixMicro(), Label: "Ann"}
+			for i := range inv.Hash {
+				inv.Hash[i] = byte(w.rng.Uint32())
 			}
 			must(w.led.makeInvite(ctx, &inv))
 			switch w.rng.IntN(3) {
 			case 0:
-				must(w.led.revokeInvite(ctx, idAt(inv.time, inv.position)))
+				must(w.led.revokeInvite(ctx, record.IDAt(inv.Time, inv.Position)))
 			case 1:
-				tok := tokenRecord{expires: w.now.Add(time.Hour).UnixMicro()}
-				copy(tok.selector[:], inv.hash[16:])
+				tok := record.Token{Expires: w.now.Add(time.Hour).UnixMicro()}
+				copy(tok.Selector[:], inv.Hash[16:])
 				acct, tok, err := w.led.openAccount(ctx, PublicKey{}, &tok, &inv)
 				must(err)
 				w.accounts, w.tokens = append(w.accounts, acct.ID), append(w.tokens, tok)
@@ -150,7 +152,7 @@ func (w *copyWorld) do(n int) {
 }
 
 func (w *copyWorld) newKey() (ed25519.PrivateKey, PublicKey) {
-	return exampleKey(fmt.Sprint("a key of a copyWorld", w.rng.Uint64()))
+	return example.Key(fmt.Sprint("a key of a copyWorld", w.rng.Uint64()))
 }
 
 // sign signs a transfer with a key that may have been changed.
@@ -163,7 +165,7 @@ func (w *copyWorld) sign(ctx context.Context, t *Transfer, key ed25519.PrivateKe
 	t.MaxFee = new(Coins)
 	*t.MaxFee = Coins(w.rng.IntN(20))
 	notAfter := w.led.Time().Add(time.Duration(w.rng.IntN(24)) * time.Hour)
-	if t.Signature, err = SignTransfer(w.led.genesis.ledger, acct.KeyVersion, *t, notAfter, key); err != nil {
+	if t.Signature, err = SignTransfer(w.led.genesis.Ledger, acct.KeyVersion, *t, notAfter, key); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -182,9 +184,9 @@ func (w *copyWorld) changeKey(ctx context.Context) {
 		}
 		private, public := w.newKey()
 		c := KeyChange{Account: id, Version: acct.KeyVersion, NewKey: public}
-		c.OldSignature, err = SignKeyChange(w.led.genesis.ledger, id, c.Version, public, old)
+		c.OldSignature, err = SignKeyChange(w.led.genesis.Ledger, id, c.Version, public, old)
 		if err == nil {
-			c.NewSignature, err = SignKeyChange(w.led.genesis.ledger, id, c.Version, public, private)
+			c.NewSignature, err = SignKeyChange(w.led.genesis.Ledger, id, c.Version, public, private)
 		}
 		if err == nil {
 			_, err = w.led.ChangeKey(ctx, c)
@@ -197,7 +199,7 @@ func (w *copyWorld) changeKey(ctx context.Context) {
 	}
 }
 
-func (t *tokenRecord) id() uuid.UUID { return idAt(t.time, t.position) }
+func idOfToken(t *record.Token) uuid.UUID { return record.IDAt(t.Time, t.Position) }
 
 // fileContents is what a closed file says, but not how its rows are cut.
 type fileContents struct {

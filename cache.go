@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -205,11 +206,11 @@ func (c *cache) warm(slot uint32) uint64 {
 
 // prefetch finds out where the accounts of some transfers most likely are, and
 // warms them.
-func (c *cache) prefetch(records []record, hints *[readAhead][2]uint32) (sum uint64) {
+func (c *cache) prefetch(records []record.Record, hints *[readAhead][2]uint32) (sum uint64) {
 	for i := range records {
 		hints[i] = [2]uint32{noSlot, noSlot}
-		if r := &records[i]; r.kind == kindTransfer {
-			hints[i] = [2]uint32{c.hint(&r.transfer.sender), c.hint(&r.transfer.receiver)}
+		if r := &records[i]; r.Kind == record.KindTransfer {
+			hints[i] = [2]uint32{c.hint(&r.Transfer.Sender), c.hint(&r.Transfer.Receiver)}
 		}
 	}
 	if c.index.n < farAccounts {

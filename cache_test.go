@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -125,7 +126,7 @@ func TestSlots(t *testing.T) {
 	c := newCache(16)
 	rng := rand.New(rand.NewPCG(7, 8))
 	make1 := func(id byte) *account {
-		a := &account{state: state{id: uuid.UUID{id}, created: rng.Int64N(wire.MaxTime), asOf: rng.Uint64N(1 << 60), funds: rng.Int64N(maxCoins)}}
+		a := &account{state: state{id: uuid.UUID{id}, created: rng.Int64N(wire.MaxTime), asOf: rng.Uint64N(1 << 60), funds: rng.Int64N(record.MaxCoins)}}
 		at := uint64(0)
 		var roots []uint64
 		for range rng.IntN(60) {

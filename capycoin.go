@@ -97,6 +97,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/record"
 )
 
 // Coins is an amount of money: a whole number of coins. An amount to transfer
@@ -218,7 +220,7 @@ type Signature struct {
 const MaxSignatureLife = 24 * time.Hour
 
 // ValidKey says whether a string can be a [Transfer]'s Key.
-func ValidKey(key string) bool { return validKey(key) }
+func ValidKey(key string) bool { return record.ValidKey(key) }
 
 // Receipt says that a transfer is on the disk.
 type Receipt struct {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -47,12 +48,12 @@ type op struct {
 	results   []Result
 	account   accountState // opAccount
 	withToken bool
-	token     tokenRecord   // opAccount withToken, opToken
-	revoke    revocation    // opRevoke
-	invite    *inviteRecord // to be made, used (opAccount, or nil) or revoked
-	change    *KeyChange    // opKey
-	policy    *feePolicyRecord     // opFeePolicy
-	stipend   *stipendOp    // opStipend, opPayees
+	token     record.Token      // opAccount withToken, opToken
+	revoke    revocation        // opRevoke
+	invite    *record.Invite    // to be made, used (opAccount, or nil) or revoked
+	change    *KeyChange        // opKey
+	policy    *record.FeePolicy // opFeePolicy
+	stipend   *stipendOp        // opStipend, opPayees
 	err       error
 	records   int // at most so many records,
 	bytes     int // of at most so many bytes

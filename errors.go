@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/store"
 )
@@ -151,7 +152,7 @@ var (
 	ErrTooManyTokens = errors.New("capycoin: an account has at most 10 live tokens")
 	// ErrBadLabel: the label is not UTF-8, has a control character, or more
 	// than 64 characters.
-	ErrBadLabel = errBadLabel
+	ErrBadLabel = record.ErrBadLabel
 	// ErrBadExpiry: the expiry is not after now, or further off than a token's
 	// life or [MaxInviteLife].
 	ErrBadExpiry = errors.New("capycoin: bad expiry")

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -23,11 +24,11 @@ const maxLine = 4096
 // Export writes a journal as lines of JSON: all that it has when it is first
 // asked. [Import] makes the same journal of them.
 func Export(ctx context.Context, w io.Writer, from JournalSource) error {
-	var r record
+	var r record.Record
 	var lines []byte
 	sum := sha256.New()
-	var end exportEnd
-	for position := uint64(0); position == 0 || position < end.records; {
+	var end record.ExportTrailer
+	for position := uint64(0); position == 0 || position < end.Records; {
 		page, err := from(ctx, position)
 		if err != nil {
 			return err
@@ -37,26 +38,26 @@ func Export(ctx context.Context, w io.Writer, from JournalSource) error {
 		}
 		lines = lines[:0]
 		for _, data := range page.Records {
-			if position > 0 && position == end.records {
+			if position > 0 && position == end.Records {
 				break // it came later
 			}
 			position++
-			if err := decodeRecord(&r, position, data.Data); err != nil {
+			if err := record.Decode(&r, position, data.Data); err != nil {
 				return err
 			}
 			if position == 1 {
-				if r.kind != kindGenesis {
-					return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.kind)
+				if r.Kind != record.KindGenesis {
+					return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.Kind)
 				}
-				end.records = page.End
-				lines = appendHeaderLine(lines, exportHeader{r.body.(*genesisRecord).ledger, end.records})
+				end.Records = page.End
+				lines = record.AppendHeaderLine(lines, record.ExportHeader{Ledger: r.Body.(*record.Genesis).Ledger, Records: end.Records})
 			}
-			lines = appendLine(lines, &r)
+			lines = record.AppendLine(lines, &r)
 			sum.Write(data.Data)
 		}
-		if position == end.records {
-			sum.Sum(end.sum[:0])
-			lines = appendTrailerLine(lines, end)
+		if position == end.Records {
+			sum.Sum(end.Sum[:0])
+			lines = record.AppendTrailerLine(lines, end)
 		}
 		if _, err := w.Write(lines); err != nil {
 			return fmt.Errorf("writing the export: %w", err)
@@ -78,11 +79,11 @@ func Import(ctx context.Context, r io.Reader, path string, opts *BuildOptions) (
 type exportReader struct {
 	lines   *bufio.Reader
 	line    int
-	header  exportHeader
+	header  record.ExportHeader
 	next    uint64
 	sum     hash.Hash
-	scratch record
-	decoded record
+	scratch record.Record
+	decoded record.Record
 }
 
 func newExportReader(r io.Reader) *exportReader {
@@ -101,12 +102,12 @@ func (e *exportReader) page(ctx context.Context, after uint64) (page JournalPage
 		if err != nil {
 			return page, err
 		}
-		if e.header, err = readHeaderLine(line); err != nil {
+		if e.header, err = record.ReadHeaderLine(line); err != nil {
 			return page, e.bad("%v", err)
 		}
 	}
-	page.End = e.header.records
-	for size := 0; size < journalBytes && e.next <= e.header.records; {
+	page.End = e.header.Records
+	for size := 0; size < journalBytes && e.next <= e.header.Records; {
 		data, err := e.record()
 		if err != nil {
 			return page, err
@@ -115,7 +116,7 @@ func (e *exportReader) page(ctx context.Context, after uint64) (page JournalPage
 		size += len(data)
 		e.next++
 	}
-	if e.next > e.header.records && len(page.Records) > 0 {
+	if e.next > e.header.Records && len(page.Records) > 0 {
 		return page, e.end()
 	}
 	return page, nil
@@ -128,20 +129,20 @@ func (e *exportReader) record() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := readLine(line, r); err != nil {
+	if err := record.ReadLine(line, r); err != nil {
 		return nil, e.bad("%v", err)
 	}
-	if r.position != e.next {
-		return nil, e.bad("it has record %d, record %d comes next", r.position, e.next)
+	if r.Position != e.next {
+		return nil, e.bad("it has record %d, record %d comes next", r.Position, e.next)
 	}
-	if (r.kind == kindGenesis) != (r.position == 1) {
+	if (r.Kind == record.KindGenesis) != (r.Position == 1) {
 		return nil, e.bad("record 1 is the genesis, and no other one is")
 	}
-	if r.kind == kindGenesis && r.body.(*genesisRecord).ledger != e.header.ledger {
-		return nil, e.bad("it is of ledger %s, the header says %s", r.body.(*genesisRecord).ledger, e.header.ledger)
+	if r.Kind == record.KindGenesis && r.Body.(*record.Genesis).Ledger != e.header.Ledger {
+		return nil, e.bad("it is of ledger %s, the header says %s", r.Body.(*record.Genesis).Ledger, e.header.Ledger)
 	}
-	data := appendRecord(nil, r)
-	if err := decodeRecord(&e.decoded, r.position, data); err != nil {
+	data := record.Append(nil, r)
+	if err := record.Decode(&e.decoded, r.Position, data); err != nil {
 		return nil, e.bad("its fields do not make a record: %v", err)
 	}
 	e.sum.Write(data)
@@ -154,15 +155,15 @@ func (e *exportReader) end() error {
 	if err != nil {
 		return err
 	}
-	end, err := readTrailerLine(line)
+	end, err := record.ReadTrailerLine(line)
 	if err != nil {
 		return e.bad("%v", err)
 	}
-	if end.records != e.header.records {
-		return e.bad("it counts %d records, the header %d", end.records, e.header.records)
+	if end.Records != e.header.Records {
+		return e.bad("it counts %d records, the header %d", end.Records, e.header.Records)
 	}
-	if sum := e.sum.Sum(nil); !bytes.Equal(sum, end.sum[:]) {
-		return e.bad("the records have SHA-256 %x, it says %x", sum, end.sum)
+	if sum := e.sum.Sum(nil); !bytes.Equal(sum, end.Sum[:]) {
+		return e.bad("the records have SHA-256 %x, it says %x", sum, end.Sum)
 	}
 	if _, err := e.lines.Peek(1); err == nil {
 		e.line++

@@ -18,6 +18,8 @@ import (
 	"testing/iotest"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/example"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -64,7 +66,7 @@ func TestExportImport(t *testing.T) {
 		}
 		journal.Close()
 		// It is JSON, and nothing is lost on who reads it as such.
-		var r record
+		var r record.Record
 		for n, line := range bytes.Split(bytes.TrimSpace(lines), []byte("\n")) {
 			var v struct {
 				Kind, Label string
@@ -73,8 +75,8 @@ func TestExportImport(t *testing.T) {
 				t.Fatalf("line %d: %v: %s", n+1, err, line)
 			}
 			if v.Kind == "token" {
-				if err := readLine(append(line, '\n'), &r); err != nil || r.body.(*tokenRecord).label != v.Label {
-					t.Fatalf("line %d has the label %q, as JSON %q, %v", n+1, r.body.(*tokenRecord).label, v.Label, err)
+				if err := record.ReadLine(append(line, '\n'), &r); err != nil || r.Body.(*record.Token).Label != v.Label {
+					t.Fatalf("line %d has the label %q, as JSON %q, %v", n+1, r.Body.(*record.Token).Label, v.Label, err)
 				}
 			}
 		}
@@ -116,29 +118,29 @@ func TestExportDocument(t *testing.T) {
 // TestExportEveryKind: there is no kind of record that can be in a journal and
 // not in an export.
 func TestExportEveryKind(t *testing.T) {
-	samples := make(map[byte]record)
-	for _, r := range exampleRecords() {
-		samples[r.kind] = r
+	samples := make(map[record.Kind]record.Record)
+	for _, r := range example.Records() {
+		samples[r.Kind] = r
 	}
 	for kind := range 256 {
-		b := make([]byte, recordHeader)
+		b := make([]byte, record.HeaderLen)
 		b[0], b[1] = byte(kind), 1
-		binary.BigEndian.PutUint32(b[crcOffset:], recordCRC(1, b))
-		var r record
-		if errors.Is(decodeRecord(&r, 1, b), store.ErrNewerFormat) {
+		binary.BigEndian.PutUint32(b[record.CRCOffset:], record.CRC(1, b))
+		var r record.Record
+		if errors.Is(record.Decode(&r, 1, b), store.ErrNewerFormat) {
 			continue // there is no such kind
 		}
-		want, ok := samples[byte(kind)]
+		want, ok := samples[record.Kind(kind)]
 		if !ok {
 			t.Errorf("kind %d: exampleRecords has none of it", kind)
 			continue
 		}
-		line := appendLine(nil, &want)
-		if err := readLine(line, &r); err != nil {
+		line := record.AppendLine(nil, &want)
+		if err := record.ReadLine(line, &r); err != nil {
 			t.Errorf("kind %d can't be imported: %v\n%s", kind, err, line)
 			continue
 		}
-		if got, want := appendRecord(nil, &r), appendRecord(nil, &want); !bytes.Equal(got, want) {
+		if got, want := record.Append(nil, &r), record.Append(nil, &want); !bytes.Equal(got, want) {
 			t.Errorf("kind %d is %x after it, was %x\n%s", kind, got, want, line)
 		}
 	}
@@ -303,12 +305,12 @@ func refused(t *testing.T, lines, what, want string) {
 // not, make no file, and a file is never replaced.
 func TestImportAudits(t *testing.T) {
 	ctx := context.Background()
-	records := exampleRecords()[:3]
-	records[2].transfer.from.funds++ // a coin is made
+	records := example.Records()[:3]
+	records[2].Transfer.From.Funds++ // a coin is made
 	source := func(_ context.Context, after uint64) (JournalPage, error) {
 		page := JournalPage{End: 3}
 		for i := after; i < 3; i++ {
-			page.Records = append(page.Records, JournalRecord{i + 1, appendRecord(nil, &records[i])})
+			page.Records = append(page.Records, JournalRecord{i + 1, record.Append(nil, &records[i])})
 		}
 		return page, nil
 	}
@@ -321,8 +323,8 @@ func TestImportAudits(t *testing.T) {
 		t.Errorf("it left %v", left)
 	}
 	// All of it follows, but the coin is gone.
-	records[2].transfer.from.funds -= 2
-	records[2].transfer.fee, records[2].transfer.pool = 1, party{chain.Link{Ordinal: 1}, 1}
+	records[2].Transfer.From.Funds -= 2
+	records[2].Transfer.Fee, records[2].Transfer.Pool = 1, record.Party{Link: chain.Link{Ordinal: 1}, Funds: 1}
 	forged = exported(t, source)
 	if _, err := Import(ctx, bytes.NewReader(forged), filepath.Join(dir, "a.db"), nil); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "fee") {
 		t.Errorf("a coin that nobody gets: %v", err)
@@ -330,8 +332,8 @@ func TestImportAudits(t *testing.T) {
 	if left := names(t, dir); len(left) > 0 {
 		t.Errorf("it left %v", left)
 	}
-	records[2].transfer.from.funds++
-	records[2].transfer.fee, records[2].transfer.pool = 0, party{}
+	records[2].Transfer.From.Funds++
+	records[2].Transfer.Fee, records[2].Transfer.Pool = 0, record.Party{}
 	good := exported(t, source)
 	for _, want := range []error{nil, fs.ErrExist} {
 		if _, err := Import(ctx, bytes.NewReader(good), filepath.Join(dir, "a.db"), nil); !errors.Is(err, want) {
@@ -374,15 +376,15 @@ func FuzzImport(f *testing.F) {
 
 // examplePage is a source of the example records.
 func examplePage(ctx context.Context, after uint64) (JournalPage, error) {
-	return pageOf(exampleRecords())(ctx, after)
+	return pageOf(example.Records())(ctx, after)
 }
 
 // pageOf is a journal of records.
-func pageOf(all []record) JournalSource {
+func pageOf(all []record.Record) JournalSource {
 	return func(_ context.Context, after uint64) (JournalPage, error) {
 		page := JournalPage{End: uint64(len(all))}
 		for _, r := range all[after:] {
-			page.Records = append(page.Records, JournalRecord{r.position, appendRecord(nil, &r)})
+			page.Records = append(page.Records, JournalRecord{r.Position, record.Append(nil, &r)})
 		}
 		return page, nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -18,7 +19,7 @@ const MaxFeeExempt = 64
 // feefeefe-efee-4fee-8fee-feefeefeefee. It is opened when the first [FeePolicy] is
 // set, has no token and no key, and only stipends ([Ledger.PayStipend]) take coins
 // from it.
-func FeeAccount() uuid.UUID { return feeAccount }
+func FeeAccount() uuid.UUID { return record.FeeAccount }
 
 // FeePolicy says what transfers cost beside their amount. The zero FeePolicy is no
 // fee.
@@ -50,12 +51,12 @@ func (p *FeePolicy) Fee(amount Coins) Coins {
 }
 
 // terms returns the policy as a record has it; it shares the list of exempt accounts.
-func (p *FeePolicy) terms() feePolicyRecord {
-	return feePolicyRecord{Flat: int64(p.Flat), BasisPoints: p.BasisPoints, Min: int64(p.Min), Max: int64(p.Max), Exempt: p.Exempt}
+func (p *FeePolicy) terms() record.FeePolicy {
+	return record.FeePolicy{Flat: int64(p.Flat), BasisPoints: p.BasisPoints, Min: int64(p.Min), Max: int64(p.Max), Exempt: p.Exempt}
 }
 
 // policyOf returns the policy that a record has; it shares the list of exempt accounts.
-func policyOf(t *feePolicyRecord) FeePolicy {
+func policyOf(t *record.FeePolicy) FeePolicy {
 	return FeePolicy{Flat: Coins(t.Flat), BasisPoints: t.BasisPoints, Min: Coins(t.Min), Max: Coins(t.Max), Exempt: t.Exempt}
 }
 
@@ -63,11 +64,11 @@ func policyOf(t *feePolicyRecord) FeePolicy {
 type feePolicyAt struct {
 	position uint64
 	time     int64
-	feePolicyRecord
+	record.FeePolicy
 }
 
-func feePolicyOf(r *record) *feePolicyAt {
-	return &feePolicyAt{r.position, r.time, *r.body.(*feePolicyRecord)}
+func feePolicyOf(r *record.Record) *feePolicyAt {
+	return &feePolicyAt{r.Position, r.Time, *r.Body.(*record.FeePolicy)}
 }
 
 func (p *feePolicyAt) at() uint64 {
@@ -82,7 +83,7 @@ func (p *feePolicyAt) at() uint64 {
 // that is out of range, or [ErrAccountNotFound] if an exempt account is unknown.
 func (l *Ledger) SetFeePolicy(ctx context.Context, p FeePolicy) error {
 	terms := p.terms()
-	if bad := terms.check(l.genesis.supply); bad != nil {
+	if bad := terms.Check(l.genesis.Supply); bad != nil {
 		if coins, ok := bad.Value.(int64); ok {
 			bad.Value = Coins(coins)
 		}
@@ -91,9 +92,9 @@ func (l *Ledger) SetFeePolicy(ctx context.Context, p FeePolicy) error {
 	p.Exempt = slices.Clone(p.Exempt)
 	slices.SortFunc(p.Exempt, func(a, b uuid.UUID) int { return wire.CompareIDs(&a, &b) })
 	p.Exempt = slices.Compact(p.Exempt)
-	p.Exempt = slices.DeleteFunc(p.Exempt, func(id uuid.UUID) bool { return id == l.genesis.seed || id == feeAccount })
+	p.Exempt = slices.DeleteFunc(p.Exempt, func(id uuid.UUID) bool { return id == l.genesis.Seed || id == record.FeeAccount })
 	terms.Exempt = p.Exempt
-	o := &op{kind: opFeePolicy, policy: &terms, records: 2, bytes: maxOtherRecord + maxPolicyRecord, done: make(chan struct{}, 1)}
+	o := &op{kind: opFeePolicy, policy: &terms, records: 2, bytes: record.MaxOtherLen + record.MaxFeePolicyLen, done: make(chan struct{}, 1)}
 	_, err := l.submit(ctx, o)
 	return err
 }
@@ -113,7 +114,7 @@ func (l *Ledger) FeePolicy(ctx context.Context) (p FeePolicy, since time.Time, e
 	if at == nil {
 		return p, since, nil
 	}
-	p = policyOf(&at.feePolicyRecord)
+	p = policyOf(&at.FeePolicy)
 	p.Exempt = slices.Clone(p.Exempt)
 	return p, wire.TimeOf(at.time), nil
 }
@@ -148,11 +149,11 @@ func (l *Ledger) judgeFeePolicy(ctx context.Context, o *op) error {
 	}
 	ov, r := l.overlay, &l.scratch
 	if ov.books.policy == nil {
-		l.open(feeAccount, PublicKey{})
+		l.open(record.FeeAccount, PublicKey{})
 	}
-	ov.next(r, kindFeePolicy)
+	ov.next(r, record.KindFeePolicy)
 	policy := *o.policy
-	r.body = &policy
+	r.Body = &policy
 	ov.append(r)
 	ov.books.policy = feePolicyOf(r)
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -26,7 +27,7 @@ import (
 type reader struct {
 	log store.LogReader
 	id  uuid.UUID // of the account whose chain it is; zero: the accounts opened
-	rec record
+	rec record.Record
 }
 
 // at reads the record of the chain at a position.
@@ -35,12 +36,12 @@ func (r *reader) at(position uint64) (chain.Link, error) {
 		return chain.Link{}, err
 	}
 	switch {
-	case r.id == uuid.UUID{} && r.rec.kind == kindAccount:
-		return r.rec.body.(*accountRecord).link, nil
-	case r.id == uuid.UUID{} && r.rec.kind == kindGenesis:
+	case r.id == uuid.UUID{} && r.rec.Kind == record.KindAccount:
+		return r.rec.Body.(*record.Account).Link, nil
+	case r.id == uuid.UUID{} && r.rec.Kind == record.KindGenesis:
 		return chain.Link{Ordinal: 1}, nil
-	case r.rec.kind == kindTransfer:
-		if p := r.rec.transfer.of(r.id); p != nil {
+	case r.rec.Kind == record.KindTransfer:
+		if p := r.rec.Transfer.Of(r.id); p != nil {
 			return p.Link, nil
 		}
 	}
@@ -65,7 +66,7 @@ func (r *reader) seek(head uint64, count, ordinal int64) (chain.Link, error) {
 // since returns the ordinal of the first record at or after a time; count+1 if
 // there is none.
 func (r *reader) since(head uint64, count, micros int64) (int64, error) {
-	return chain.First(head, count, r.step, func() bool { return r.rec.time >= micros })
+	return chain.First(head, count, r.step, func() bool { return r.rec.Time >= micros })
 }
 
 // snapshot is an account as it stands, and where its chain ends.
@@ -115,13 +116,13 @@ const walkPage = 128
 
 // walk calls fn with the records of a chain from one of them back, until it
 // returns false or the chain's start has been reached.
-func (l *Ledger) walk(ctx context.Context, id uuid.UUID, position uint64, ordinal int64, fn func(r *record, ordinal int64) bool) error {
+func (l *Ledger) walk(ctx context.Context, id uuid.UUID, position uint64, ordinal int64, fn func(r *record.Record, ordinal int64) bool) error {
 	return l.walkPaced(ctx, id, position, ordinal, fn, func() error { return nil })
 }
 
 // walkPaced is walk with something to do after each View.
 func (l *Ledger) walkPaced(ctx context.Context, id uuid.UUID, position uint64, ordinal int64,
-	fn func(r *record, ordinal int64) bool, between func() error) error {
+	fn func(r *record.Record, ordinal int64) bool, between func() error) error {
 	for position != 0 {
 		err := l.log.View(ctx, func(lr store.LogReader) error {
 			r := reader{log: lr, id: id}
@@ -160,17 +161,17 @@ func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (id
 	err = l.log.View(ctx, func(lr store.LogReader) error {
 		r := reader{log: lr}
 		_, err := r.seek(head, count, last)
-		from = r.rec.position
+		from = r.rec.Position
 		return err
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	err = l.walk(ctx, uuid.UUID{}, from, last, func(r *record, ordinal int64) bool {
-		if r.kind == kindGenesis {
-			ids = append(ids, r.body.(*genesisRecord).seed)
+	err = l.walk(ctx, uuid.UUID{}, from, last, func(r *record.Record, ordinal int64) bool {
+		if r.Kind == record.KindGenesis {
+			ids = append(ids, r.Body.(*record.Genesis).Seed)
 		} else {
-			ids = append(ids, r.body.(*accountRecord).id)
+			ids = append(ids, r.Body.(*record.Account).ID)
 		}
 		return ordinal > first
 	})
@@ -186,7 +187,7 @@ func (l *Ledger) Transaction(ctx context.Context, account, id uuid.UUID) (Transa
 	if err != nil {
 		return Transaction{}, err
 	}
-	if r.transfer.of(account) == nil {
+	if r.Transfer.Of(account) == nil {
 		return Transaction{}, ErrTransactionNotFound
 	}
 	return transactionOf(r, account), nil
@@ -199,44 +200,44 @@ func (l *Ledger) TransactionByID(ctx context.Context, id uuid.UUID) (Transaction
 	if err != nil {
 		return Transaction{}, err
 	}
-	return transactionOf(r, r.transfer.sender), nil
+	return transactionOf(r, r.Transfer.Sender), nil
 }
 
-func (l *Ledger) transferByID(ctx context.Context, id uuid.UUID) (*record, error) {
+func (l *Ledger) transferByID(ctx context.Context, id uuid.UUID) (*record.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
-	micros, position, ok := positionOf(id)
+	micros, position, ok := record.PositionOf(id)
 	if !ok || position > l.position() {
 		return nil, ErrTransactionNotFound
 	}
-	r := new(record)
+	r := new(record.Record)
 	if err := l.readRecord(ctx, position, r); err != nil {
 		return nil, l.failed(err)
 	}
-	if r.kind != kindTransfer || r.time != micros {
+	if r.Kind != record.KindTransfer || r.Time != micros {
 		return nil, ErrTransactionNotFound
 	}
 	return r, nil
 }
 
 // transactionOf returns a transfer's record as one of its accounts sees it.
-func transactionOf(r *record, account uuid.UUID) (tx Transaction) {
+func transactionOf(r *record.Record, account uuid.UUID) (tx Transaction) {
 	setTransaction(&tx, r, account)
 	return tx
 }
 
 // setTransaction is transactionOf in place.
-func setTransaction(tx *Transaction, r *record, account uuid.UUID) {
-	t := &r.transfer
-	p := t.of(account)
+func setTransaction(tx *Transaction, r *record.Record, account uuid.UUID) {
+	t := &r.Transfer
+	p := t.Of(account)
 	*tx = Transaction{
-		ID: r.id(), Position: r.position, Timestamp: wire.TimeOf(r.time),
-		Sender: t.sender, Receiver: t.receiver, Amount: Coins(t.amount), Fee: Coins(t.fee), Key: t.key,
-		Account: account, Ordinal: p.Ordinal, FundsAfter: Coins(p.funds),
+		ID: r.ID(), Position: r.Position, Timestamp: wire.TimeOf(r.Time),
+		Sender: t.Sender, Receiver: t.Receiver, Amount: Coins(t.Amount), Fee: Coins(t.Fee), Key: t.Key,
+		Account: account, Ordinal: p.Ordinal, FundsAfter: Coins(p.Funds),
 	}
 }
 
@@ -250,8 +251,8 @@ func (l *Ledger) FundsAt(ctx context.Context, account uuid.UUID, t time.Time) (C
 		return 0, err
 	}
 	var funds Coins
-	if account == l.genesis.seed {
-		funds = Coins(l.genesis.supply)
+	if account == l.genesis.Seed {
+		funds = Coins(l.genesis.Supply)
 	}
 	err = l.log.View(ctx, func(lr store.LogReader) error {
 		r := reader{log: lr, id: account}
@@ -381,8 +382,8 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 			return err
 		}
 		_, err = r.seek(s.head, s.Transactions, last)
-		from = r.rec.position
-		if err == nil && li.order == NewestFirst && r.rec.time >= li.end {
+		from = r.rec.Position
+		if err == nil && li.order == NewestFirst && r.rec.Time >= li.end {
 			// Nobody was given this cursor. From it to the end of the range may be a
 			// whole history.
 			err = fmt.Errorf("%w: what it goes on with is not before its end", ErrBadCursor)
@@ -395,11 +396,11 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 	if last >= first {
 		txs = make([]Transaction, 0, min(int64(n), last-first+1))
 	}
-	err = l.walk(ctx, li.account, from, last, func(r *record, ordinal int64) bool {
-		if r.time < li.start {
+	err = l.walk(ctx, li.account, from, last, func(r *record.Record, ordinal int64) bool {
+		if r.Time < li.start {
 			return false
 		}
-		if r.time < li.end {
+		if r.Time < li.end {
 			txs = append(txs, Transaction{})
 			setTransaction(&txs[len(txs)-1], r, li.account)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -83,7 +84,7 @@ type InvitePage struct {
 
 // inviteHash returns the hash of a code in either case, false if it is not in
 // form.
-func inviteHash(code string) (hash [inviteHashLen]byte, ok bool) {
+func inviteHash(code string) (hash [record.InviteHashLen]byte, ok bool) {
 	if len(code) != inviteEncoding.EncodedLen(inviteRandom) {
 		return hash, false
 	}
@@ -99,7 +100,7 @@ func inviteHash(code string) (hash [inviteHashLen]byte, ok bool) {
 // [TokenIssuer.OpenInvited]. It checks the label ([ErrBadLabel]) and the expiry
 // ([ErrBadExpiry]).
 func (i *TokenIssuer) Invite(ctx context.Context, r InviteRequest) (IssuedInvite, error) {
-	if err := checkLabel(r.Label); err != nil {
+	if err := record.CheckLabel(r.Label); err != nil {
 		return IssuedInvite{}, err
 	}
 	if err := i.led.checkExpiry(&r.Expires, MaxInviteLife); err != nil {
@@ -111,8 +112,8 @@ func (i *TokenIssuer) Invite(ctx context.Context, r InviteRequest) (IssuedInvite
 	var random [inviteRandom]byte
 	rand.Read(random[:]) // never fails: it ends the program first
 	code := inviteEncoding.EncodeToString(random[:])
-	rec := inviteRecord{label: r.Label, expires: r.Expires.UnixMicro()}
-	rec.hash, _ = inviteHash(code)
+	rec := record.Invite{Label: r.Label, Expires: r.Expires.UnixMicro()}
+	rec.Hash, _ = inviteHash(code)
 	if err := i.led.makeInvite(ctx, &rec); err != nil {
 		return IssuedInvite{}, err
 	}
@@ -177,7 +178,7 @@ func (i *TokenIssuer) InvitePage(ctx context.Context, cursor string, limit int) 
 			return InvitePage{}, ErrBadCursor
 		}
 		var ok bool
-		if _, after, ok = positionOf(id); !ok {
+		if _, after, ok = record.PositionOf(id); !ok {
 			return InvitePage{}, ErrBadCursor
 		}
 	}
@@ -202,6 +203,6 @@ func (i *TokenIssuer) RevokeInvite(ctx context.Context, id uuid.UUID) error {
 }
 
 // inviteOf returns what can be told of an invite.
-func inviteOf(rec *inviteRecord) Invite {
-	return Invite{ID: idAt(rec.time, rec.position), Label: rec.label, Created: wire.TimeOf(rec.time), Expires: wire.TimeOf(rec.expires)}
+func inviteOf(rec *record.Invite) Invite {
+	return Invite{ID: record.IDAt(rec.Time, rec.Position), Label: rec.Label, Created: wire.TimeOf(rec.Time), Expires: wire.TimeOf(rec.Expires)}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -18,8 +19,8 @@ import (
 
 // makeInvite makes an invite, whose position and time it fills in. Checks:
 // [ErrBadExpiry], errSelectorTaken.
-func (l *Ledger) makeInvite(ctx context.Context, inv *inviteRecord) error {
-	o := &op{kind: opInvite, invite: inv, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+func (l *Ledger) makeInvite(ctx context.Context, inv *record.Invite) error {
+	o := &op{kind: opInvite, invite: inv, records: 1, bytes: record.MaxOtherLen, done: make(chan struct{}, 1)}
 	_, err := l.submit(ctx, o)
 	return err
 }
@@ -32,18 +33,18 @@ func (l *Ledger) revokeInvite(ctx context.Context, id uuid.UUID) error {
 	if err := l.Err(); err != nil {
 		return err
 	}
-	micros, position, ok := positionOf(id)
+	micros, position, ok := record.PositionOf(id)
 	if !ok || position > l.position() {
 		return ErrInviteNotFound
 	}
-	var r record
+	var r record.Record
 	if err := l.readRecord(ctx, position, &r); err != nil {
 		return l.failed(err)
 	}
-	if r.kind != kindInvite || r.time != micros {
+	if r.Kind != record.KindInvite || r.Time != micros {
 		return ErrInviteNotFound
 	}
-	o := &op{kind: opRevokeInvite, invite: r.body.(*inviteRecord), records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+	o := &op{kind: opRevokeInvite, invite: r.Body.(*record.Invite), records: 1, bytes: record.MaxOtherLen, done: make(chan struct{}, 1)}
 	_, err := l.submit(ctx, o)
 	return err
 }
@@ -53,42 +54,42 @@ func (l *Ledger) revokeInvite(ctx context.Context, id uuid.UUID) error {
 // How long the search for the row takes may tell how much of its selector is
 // right. That is worth nothing: a selector is a hash, and who could choose a
 // code for its hash could do without.
-func (l *Ledger) inviteByHash(ctx context.Context, hash [inviteHashLen]byte) (inviteRecord, error) {
+func (l *Ledger) inviteByHash(ctx context.Context, hash [record.InviteHashLen]byte) (record.Invite, error) {
 	if err := ctx.Err(); err != nil {
-		return inviteRecord{}, err
+		return record.Invite{}, err
 	}
 	if err := l.Err(); err != nil {
-		return inviteRecord{}, err
+		return record.Invite{}, err
 	}
-	row, err := l.tokenRow(ctx, [selectorLen]byte(hash[:]))
+	row, err := l.tokenRow(ctx, [record.SelectorLen]byte(hash[:]))
 	if err != nil {
-		return inviteRecord{}, l.failed(err)
+		return record.Invite{}, l.failed(err)
 	}
 	if !row.invite || row.expires <= l.Time().UnixMicro() {
-		return inviteRecord{}, ErrInvalidInvite
+		return record.Invite{}, ErrInvalidInvite
 	}
-	var r record
+	var r record.Record
 	if err := l.readRecord(ctx, row.position, &r); err != nil {
-		return inviteRecord{}, l.failed(err)
+		return record.Invite{}, l.failed(err)
 	}
-	if !row.leadsTo(hash[:selectorLen], &r) {
-		return inviteRecord{}, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is not its", store.ErrCorrupt, row.position))
+	if !row.leadsTo(hash[:record.SelectorLen], &r) {
+		return record.Invite{}, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is not its", store.ErrCorrupt, row.position))
 	}
-	if subtle.ConstantTimeCompare(hash[:], r.body.(*inviteRecord).hash[:]) != 1 {
-		return inviteRecord{}, ErrInvalidInvite
+	if subtle.ConstantTimeCompare(hash[:], r.Body.(*record.Invite).Hash[:]) != 1 {
+		return record.Invite{}, ErrInvalidInvite
 	}
-	return *r.body.(*inviteRecord), nil
+	return *r.Body.(*record.Invite), nil
 }
 
 // liveInvites returns up to limit invites that are neither used, revoked nor
 // expired and come after a position, oldest first, and whether there are more.
-func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live []inviteRecord, more bool, err error) {
+func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live []record.Invite, more bool, err error) {
 	if err := l.Err(); err != nil {
 		return nil, false, err
 	}
 	// Those that are fresh first: they may get their rows while others are read.
-	found := make(map[uint64][selectorLen]byte) // by position
-	note := func(selector [selectorLen]byte, row tokenRow) {
+	found := make(map[uint64][record.SelectorLen]byte) // by position
+	note := func(selector [record.SelectorLen]byte, row tokenRow) {
 		if row.invite && row.position > after {
 			found[row.position] = selector
 		}
@@ -121,27 +122,27 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 		if len(live) == limit {
 			return live, true, nil
 		}
-		var r record
+		var r record.Record
 		if err := l.readRecord(ctx, position, &r); err != nil {
 			return nil, false, l.failed(err)
 		}
-		if r.kind != kindInvite {
+		if r.Kind != record.KindInvite {
 			return nil, false, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is none", store.ErrCorrupt, position))
 		}
-		live = append(live, *r.body.(*inviteRecord))
+		live = append(live, *r.Body.(*record.Invite))
 	}
 	return live, false, nil
 }
 
 // scanTokenRows calls fn with all rows of tokens and invites.
-func (l *Ledger) scanTokenRows(ctx context.Context, fn func([selectorLen]byte, tokenRow)) error {
+func (l *Ledger) scanTokenRows(ctx context.Context, fn func([record.SelectorLen]byte, tokenRow)) error {
 	return wire.ScanRows(ctx, l.folds.Scan, store.TableTokens, func(key, value []byte) error {
 		row, err := decodeTokenRow(key, value)
-		if err == nil && len(key) != selectorLen {
+		if err == nil && len(key) != record.SelectorLen {
 			err = wire.BadRow(store.TableTokens, key)
 		}
 		if err == nil {
-			fn([selectorLen]byte(key), row)
+			fn([record.SelectorLen]byte(key), row)
 		}
 		return err
 	})
@@ -149,35 +150,35 @@ func (l *Ledger) scanTokenRows(ctx context.Context, fn func([selectorLen]byte, t
 
 // inviteLives says whether an invite can be used or revoked now, as the overlay
 // has it.
-func (l *Ledger) inviteLives(ctx context.Context, inv *inviteRecord) (bool, error) {
-	row, err := l.findToken(ctx, inv.selector())
-	return row.position == inv.position && row.expires > l.overlay.now, err
+func (l *Ledger) inviteLives(ctx context.Context, inv *record.Invite) (bool, error) {
+	row, err := l.findToken(ctx, inv.Selector())
+	return row.position == inv.Position && row.expires > l.overlay.now, err
 }
 
 // endInvite appends the record of a live invite's end: it opened an account, or
 // is revoked if that is zero.
-func (l *Ledger) endInvite(inv *inviteRecord, account uuid.UUID) {
+func (l *Ledger) endInvite(inv *record.Invite, account uuid.UUID) {
 	ov, r := l.overlay, &l.scratch
-	ov.next(r, kindInviteEnd)
-	r.body = &inviteEndRecord{invite: inv.position, account: account}
+	ov.next(r, record.KindInviteEnd)
+	r.Body = &record.InviteEnd{Invite: inv.Position, Account: account}
 	ov.append(r)
-	ov.tokens[inv.selector()] = tokenRow{}
+	ov.tokens[inv.Selector()] = tokenRow{}
 }
 
 func (l *Ledger) judgeInvite(ctx context.Context, o *op) error {
 	inv := o.invite
-	refusal, err := l.refuseSecret(ctx, inv.selector(), inv.expires)
+	refusal, err := l.refuseSecret(ctx, inv.Selector(), inv.Expires)
 	if err != nil || refusal != nil {
 		o.err = refusal
 		return err
 	}
 	ov, r := l.overlay, &l.scratch
-	ov.next(r, kindInvite)
-	inv.position, inv.time = r.position, r.time
+	ov.next(r, record.KindInvite)
+	inv.Position, inv.Time = r.Position, r.Time
 	made := *inv
-	r.body = &made
+	r.Body = &made
 	ov.append(r)
-	ov.tokens[inv.selector()] = tokenRow{position: inv.position, expires: inv.expires, invite: true}
+	ov.tokens[inv.Selector()] = tokenRow{position: inv.Position, expires: inv.Expires, invite: true}
 	return nil
 }
 
@@ -191,26 +192,26 @@ func (l *Ledger) judgeRevokeInvite(ctx context.Context, o *op) error {
 	return nil
 }
 
-func (l *Ledger) applyInvite(r *record) error {
+func (l *Ledger) applyInvite(r *record.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.count(r); err != nil {
 		return err
 	}
-	i := r.body.(*inviteRecord)
-	l.freshTokens.cur[i.selector()] = tokenRow{position: r.position, expires: i.expires, invite: true}
+	i := r.Body.(*record.Invite)
+	l.freshTokens.cur[i.Selector()] = tokenRow{position: r.Position, expires: i.Expires, invite: true}
 	return nil
 }
 
-func (l *Ledger) applyInviteEnd(ctx context.Context, r *record) error {
-	var inv record
-	if err := l.readRecord(ctx, r.body.(*inviteEndRecord).invite, &inv); err != nil {
+func (l *Ledger) applyInviteEnd(ctx context.Context, r *record.Record) error {
+	var inv record.Record
+	if err := l.readRecord(ctx, r.Body.(*record.InviteEnd).Invite, &inv); err != nil {
 		return err
 	}
-	if inv.kind != kindInvite || inv.body.(*inviteRecord).expires <= r.time {
-		return fmt.Errorf("%w: record %d ends record %d, which is no live invite", store.ErrCorrupt, r.position, inv.position)
+	if inv.Kind != record.KindInvite || inv.Body.(*record.Invite).Expires <= r.Time {
+		return fmt.Errorf("%w: record %d ends record %d, which is no live invite", store.ErrCorrupt, r.Position, inv.Position)
 	}
-	selector := inv.body.(*inviteRecord).selector()
+	selector := inv.Body.(*record.Invite).Selector()
 	row, err := l.tokenRow(ctx, selector)
 	if err != nil {
 		return err
@@ -222,8 +223,8 @@ func (l *Ledger) applyInviteEnd(ctx context.Context, r *record) error {
 	}
 	// Without a row it had ended before, or its row is as of later.
 	_, fresh := l.freshTokens.get(selector)
-	if row.position != inv.position && (fresh || row.position != 0) {
-		return fmt.Errorf("%w: record %d ends the invite of record %d again", store.ErrCorrupt, r.position, inv.position)
+	if row.position != inv.Position && (fresh || row.position != 0) {
+		return fmt.Errorf("%w: record %d ends the invite of record %d again", store.ErrCorrupt, r.Position, inv.Position)
 	}
 	l.freshTokens.cur[selector] = tokenRow{}
 	return nil

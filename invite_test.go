@@ -12,6 +12,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -111,7 +112,7 @@ func TestInvites(t *testing.T) {
 		w.reopen()
 	}
 	// What is no invite can't be revoked as one, and an invite not as a token.
-	for _, id := range [][16]byte{acct.ID, tok.ID, idAt(1, 1), idAt(bob.Created.UnixMicro()+1, 4), idAt(1, 1<<60)} {
+	for _, id := range [][16]byte{acct.ID, tok.ID, record.IDAt(1, 1), record.IDAt(bob.Created.UnixMicro()+1, 4), record.IDAt(1, 1<<60)} {
 		if err := w.iss.RevokeInvite(ctx, id); err != ErrInviteNotFound {
 			t.Errorf("RevokeInvite of %x: got error %v, want %v", id, err, ErrInviteNotFound)
 		}
@@ -190,12 +191,12 @@ func TestInviteUsedAtOnce(t *testing.T) {
 	w.led.writing.Lock() // so that they gather
 	for n := range callers {
 		go func() {
-			tok := tokenRecord{selector: [16]byte{byte(n), 1}, expires: w.clock.Now().Add(time.Hour).UnixMicro()}
+			tok := record.Token{Selector: [16]byte{byte(n), 1}, Expires: w.clock.Now().Add(time.Hour).UnixMicro()}
 			_, _, err := w.led.openAccount(ctx, PublicKey{}, &tok, &inv)
 			results <- err
 		}()
 	}
-	go func() { results <- w.led.revokeInvite(ctx, idAt(inv.time, inv.position)) }()
+	go func() { results <- w.led.revokeInvite(ctx, record.IDAt(inv.Time, inv.Position)) }()
 	// The writer has taken one from the queue and waits for the lock.
 	for deadline := time.Now().Add(10 * time.Second); w.led.Stats().QueueLength < callers; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -255,11 +256,11 @@ func TestInviteJudgedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := inviteRecord{hash: hash, expires: inv.expires}
+	again := record.Invite{Hash: hash, Expires: inv.Expires}
 	if err := w.led.makeInvite(ctx, &again); err != errSelectorTaken {
 		t.Errorf("a second invite of the code: got error %v, want %v", err, errSelectorTaken)
 	}
-	tok := tokenRecord{selector: inv.selector(), expires: inv.expires, account: w.openBare()}
+	tok := record.Token{Selector: inv.Selector(), Expires: inv.Expires, Account: w.openBare()}
 	if _, err := w.led.issueToken(ctx, tok); err != errSelectorTaken {
 		t.Errorf("a token of the invite's selector: got error %v, want %v", err, errSelectorTaken)
 	}
@@ -270,7 +271,7 @@ func TestInviteJudgedAgain(t *testing.T) {
 	}
 	w.clock.set(made.Expires)
 	before := w.led.Stats().Position
-	tok = tokenRecord{selector: [16]byte{1}, expires: w.clock.Now().Add(time.Hour).UnixMicro()}
+	tok = record.Token{Selector: [16]byte{1}, Expires: w.clock.Now().Add(time.Hour).UnixMicro()}
 	if _, _, err := w.led.openAccount(ctx, PublicKey{}, &tok, &inv); err != ErrInvalidInvite {
 		t.Errorf("expired meanwhile: got error %v, want %v", err, ErrInvalidInvite)
 	}
@@ -310,7 +311,7 @@ func TestInvitesAreSwept(t *testing.T) {
 		if rep, err := w.led.Audit(t.Context(), nil); err != nil || rep.Err() != nil {
 			t.Fatal(err, rep.Err())
 		}
-		if err := w.led.scanTokenRows(t.Context(), func([selectorLen]byte, tokenRow) { n++ }); err != nil {
+		if err := w.led.scanTokenRows(t.Context(), func([record.SelectorLen]byte, tokenRow) { n++ }); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -334,17 +335,17 @@ func TestInvitesAreSwept(t *testing.T) {
 // TestReplayRefusesInvites plants ends of invites that do not follow from the
 // records before them, and has the rows made again: the ledger is damaged.
 func TestReplayRefusesInvites(t *testing.T) {
-	for name, plant := range map[string]func(*auditWorld, *record){
-		"used and revoked": func(w *auditWorld, r *record) { r.body.(*inviteEndRecord).invite = w.used.position },
-		"of no invite":     func(w *auditWorld, r *record) { r.body.(*inviteEndRecord).invite = w.live.position },
-		"of an expired one": func(w *auditWorld, r *record) {
-			r.body.(*inviteEndRecord).invite = w.invite.position + 1
-			r.time += time.Minute.Microseconds()
+	for name, plant := range map[string]func(*auditWorld, *record.Record){
+		"used and revoked": func(w *auditWorld, r *record.Record) { r.Body.(*record.InviteEnd).Invite = w.used.Position },
+		"of no invite":     func(w *auditWorld, r *record.Record) { r.Body.(*record.InviteEnd).Invite = w.live.Position },
+		"of an expired one": func(w *auditWorld, r *record.Record) {
+			r.Body.(*record.InviteEnd).Invite = w.invite.Position + 1
+			r.Time += time.Minute.Microseconds()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newAuditWorld(t)
-			w.record(t, w.usedEnd+1, func(r *record) { plant(w, r) })
+			w.record(t, w.usedEnd+1, func(r *record.Record) { plant(w, r) })
 			inBolt(t, w.path, func(tx *bolt.Tx) error {
 				for _, bucket := range boltTables {
 					if err := tx.DeleteBucket(bucket); err != nil {

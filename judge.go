@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -132,7 +133,7 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, v verdict, hint
 		return ErrSameAccount, nil
 	case !isSender:
 		return ErrSenderNotFound, nil
-	case t.Sender == feeAccount:
+	case t.Sender == record.FeeAccount:
 		return ErrFeeAccount, nil
 	}
 	to, toSlot, ok, err := l.find(ctx, t.Receiver, hints[1])
@@ -143,7 +144,7 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, v verdict, hint
 		return ErrReceiverNotFound, nil
 	}
 	amount := int64(t.Amount)
-	fee := o.books.policy.fee(&t.Sender, &t.Receiver, amount, &l.genesis.seed)
+	fee := o.books.policy.fee(&t.Sender, &t.Receiver, amount, &l.genesis.Seed)
 	if t.MaxFee != nil && fee > int64(*t.MaxFee) {
 		return &FeeTooHighError{Fee: Coins(fee), MaxFee: *t.MaxFee}, nil
 	}
@@ -165,14 +166,14 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, v verdict, hint
 		to = o.touch(toSlot)
 	}
 	r := &l.scratch
-	o.next(r, kindTransfer)
-	r.transfer = transferRecord{sender: t.Sender, receiver: t.Receiver, amount: int64(t.Amount), fee: fee, key: t.Key}
+	o.next(r, record.KindTransfer)
+	r.Transfer = record.Transfer{Sender: t.Sender, Receiver: t.Receiver, Amount: int64(t.Amount), Fee: fee, Key: t.Key}
 	if s := t.Signature; s != nil {
-		r.transfer.signed = signedPart{version: v.version, maxFee: int64(*t.MaxFee), notAfter: s.NotAfter.UnixMicro(), signature: s.Bytes}
+		r.Transfer.Signed = record.Signed{Version: v.version, MaxFee: int64(*t.MaxFee), NotAfter: s.NotAfter.UnixMicro(), Signature: s.Bytes}
 	}
 	o.move(r, from, to, pool)
 	if t.Key != "" {
-		used := keyEntry{h, r.position}
+		used := keyEntry{h, r.Position}
 		o.keys.put(used)
 		o.keyLog = append(o.keyLog, used)
 	}
@@ -182,17 +183,17 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, v verdict, hint
 
 // move appends a transfer's record, with its effects on its accounts; pool is nil
 // if there is no fee.
-func (o *overlay) move(r *record, from, to, pool *touched) {
-	t := &r.transfer
+func (o *overlay) move(r *record.Record, from, to, pool *touched) {
+	t := &r.Transfer
 	o.keep(from)
 	o.keep(to)
-	from.funds -= t.amount + t.fee
-	to.funds += t.amount
-	t.from, t.to = from.moved(r.position), to.moved(r.position)
+	from.funds -= t.Amount + t.Fee
+	to.funds += t.Amount
+	t.From, t.To = from.moved(r.Position), to.moved(r.Position)
 	if pool != nil {
 		o.keep(pool)
-		pool.funds += t.fee
-		t.pool = pool.moved(r.position)
+		pool.funds += t.Fee
+		t.Pool = pool.moved(r.Position)
 	}
 	o.append(r)
 	o.books.transactions++
@@ -234,12 +235,12 @@ func (o *overlay) refuseSignature(t *Transfer, v verdict, key *accountKey) error
 // pool returns the account of the fees, to be changed. There is a policy, so it
 // has to be there.
 func (l *Ledger) pool(ctx context.Context) (*touched, error) {
-	t, slot, ok, err := l.find(ctx, feeAccount, l.poolSlot)
+	t, slot, ok, err := l.find(ctx, record.FeeAccount, l.poolSlot)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		return nil, fmt.Errorf("%w: there is a fee policy, and no account %s", store.ErrCorrupt, feeAccount)
+		return nil, fmt.Errorf("%w: there is a fee policy, and no account %s", store.ErrCorrupt, record.FeeAccount)
 	}
 	if t == nil {
 		l.poolSlot = slot
@@ -259,7 +260,7 @@ func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool
 	r := &l.scratch
 	for i, position := range l.found {
 		if i < inCommit {
-			err = decodeRecord(r, position, l.overlay.record(position))
+			err = record.Decode(r, position, l.overlay.record(position))
 		} else {
 			err = l.readRecord(ctx, position, r)
 		}
@@ -269,7 +270,7 @@ func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool
 		if e, ok := keyEntryOf(r); !ok || e.hash != h {
 			return false, fmt.Errorf("%w: the index of keys names record %d, which has not that key", store.ErrCorrupt, position)
 		}
-		if r.transfer.sender == t.Sender && r.transfer.key == t.Key {
+		if r.Transfer.Sender == t.Sender && r.Transfer.Key == t.Key {
 			return true, nil
 		}
 	}
@@ -278,8 +279,8 @@ func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool
 
 // replayKey answers a transfer whose key its sender has used.
 func (l *Ledger) replayKey(t *Transfer, rcpt *Receipt) (refusal error) {
-	was := &l.scratch.transfer
-	if was.receiver != t.Receiver || was.amount != int64(t.Amount) {
+	was := &l.scratch.Transfer
+	if was.Receiver != t.Receiver || was.Amount != int64(t.Amount) {
 		return ErrKeyReused
 	}
 	*rcpt = receiptOf(&l.scratch)
@@ -287,11 +288,11 @@ func (l *Ledger) replayKey(t *Transfer, rcpt *Receipt) (refusal error) {
 	return nil
 }
 
-func receiptOf(r *record) Receipt {
-	t := &r.transfer
+func receiptOf(r *record.Record) Receipt {
+	t := &r.Transfer
 	return Receipt{
-		TransactionID: r.id(), Position: r.position, Timestamp: wire.TimeOf(r.time),
-		Sender: t.sender, Receiver: t.receiver, Amount: Coins(t.amount), Fee: Coins(t.fee), SenderFunds: Coins(t.from.funds),
+		TransactionID: r.ID(), Position: r.Position, Timestamp: wire.TimeOf(r.Time),
+		Sender: t.Sender, Receiver: t.Receiver, Amount: Coins(t.Amount), Fee: Coins(t.Fee), SenderFunds: Coins(t.From.Funds),
 	}
 }
 
@@ -300,7 +301,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 	if err != nil {
 		return err
 	}
-	if taken || o.account.id == feeAccount {
+	if taken || o.account.id == record.FeeAccount {
 		o.err = errIDTaken
 		return nil
 	}
@@ -313,7 +314,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 	}
 	if o.withToken {
 		// Both or nothing: what could refuse the token is looked at first.
-		refusal, err := l.refuseSecret(ctx, o.token.selector, o.token.expires)
+		refusal, err := l.refuseSecret(ctx, o.token.Selector, o.token.Expires)
 		if err != nil || refusal != nil {
 			o.err = refusal
 			return err
@@ -322,7 +323,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 	n := l.open(o.account.id, o.account.PublicKey)
 	o.account.Account = n.view(n.key)
 	if o.withToken {
-		o.token.account = n.id
+		o.token.Account = n.id
 		l.issue(n, &o.token)
 	}
 	if o.invite != nil {
@@ -334,21 +335,21 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 // open appends the record of a new account, with a key or the zero one.
 func (l *Ledger) open(id uuid.UUID, key PublicKey) *touched {
 	ov, r := l.overlay, &l.scratch
-	ov.next(r, kindAccount)
-	a := &accountRecord{id: id, key: key}
-	a.link, ov.books.opened = chain.Push(ov.books.opened, ov.books.accounts, r.position)
-	r.body = a
+	ov.next(r, record.KindAccount)
+	a := &record.Account{ID: id, Key: key}
+	a.Link, ov.books.opened = chain.Push(ov.books.opened, ov.books.accounts, r.Position)
+	r.Body = a
 	ov.append(r)
 	ov.books.accounts++
 	n := ov.newTouched()
 	n.slot = noSlot
-	n.account = account{state: state{id: id, created: r.time, asOf: r.position}, key: firstKey(key)}
+	n.account = account{state: state{id: id, created: r.Time, asOf: r.Position}, key: firstKey(key)}
 	ov.opened[id] = n
 	return n
 }
 
 // findToken returns the row of a selector as the overlay has it.
-func (l *Ledger) findToken(ctx context.Context, selector [selectorLen]byte) (tokenRow, error) {
+func (l *Ledger) findToken(ctx context.Context, selector [record.SelectorLen]byte) (tokenRow, error) {
 	if row, ok := l.overlay.tokens[selector]; ok {
 		return row, nil
 	}
@@ -356,7 +357,7 @@ func (l *Ledger) findToken(ctx context.Context, selector [selectorLen]byte) (tok
 }
 
 // refuseSecret says why a token or an invite can't be made.
-func (l *Ledger) refuseSecret(ctx context.Context, selector [selectorLen]byte, expires int64) (refusal, err error) {
+func (l *Ledger) refuseSecret(ctx context.Context, selector [record.SelectorLen]byte, expires int64) (refusal, err error) {
 	if expires <= l.overlay.now || expires > wire.MaxTime {
 		return ErrBadExpiry, nil
 	}
@@ -368,7 +369,7 @@ func (l *Ledger) refuseSecret(ctx context.Context, selector [selectorLen]byte, e
 }
 
 func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
-	t, slot, ok, err := l.find(ctx, o.token.account, noSlot)
+	t, slot, ok, err := l.find(ctx, o.token.Account, noSlot)
 	if err != nil {
 		return err
 	}
@@ -376,11 +377,11 @@ func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
 		o.err = ErrAccountNotFound
 		return nil
 	}
-	if o.token.account == l.genesis.seed {
+	if o.token.Account == l.genesis.Seed {
 		o.err = ErrSeedToken
 		return nil
 	}
-	if o.token.account == feeAccount {
+	if o.token.Account == record.FeeAccount {
 		o.err = ErrFeeToken
 		return nil
 	}
@@ -397,7 +398,7 @@ func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
 		o.err = ErrTooManyTokens
 		return nil
 	}
-	refusal, err := l.refuseSecret(ctx, o.token.selector, o.token.expires)
+	refusal, err := l.refuseSecret(ctx, o.token.Selector, o.token.Expires)
 	if err != nil || refusal != nil {
 		o.err = refusal
 		return err
@@ -407,22 +408,22 @@ func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
 }
 
 // issue appends the record of a token that nothing speaks against.
-func (l *Ledger) issue(t *touched, tok *tokenRecord) {
+func (l *Ledger) issue(t *touched, tok *record.Token) {
 	ov, r := l.overlay, &l.scratch
-	ov.next(r, kindToken)
-	tok.position, tok.time = r.position, r.time
+	ov.next(r, record.KindToken)
+	tok.Position, tok.Time = r.Position, r.Time
 	issued := *tok
-	r.body = &issued
+	r.Body = &issued
 	ov.append(r)
 	for _, ref := range t.issued(tok) {
 		ov.tokens[ref.selector] = tokenRow{}
 	}
-	ov.tokens[tok.selector] = tokenRow{position: tok.position, expires: tok.expires}
+	ov.tokens[tok.Selector] = tokenRow{position: tok.Position, expires: tok.Expires}
 }
 
 func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 	o.err = ErrTokenNotFound
-	micros, position, ok := positionOf(o.revoke.token)
+	micros, position, ok := record.PositionOf(o.revoke.token)
 	if !ok || position > math.MaxInt64 {
 		return nil
 	}
@@ -442,16 +443,16 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 	}
 	ov, r := l.overlay, &l.scratch
 	if position >= ov.first {
-		err = decodeRecord(r, position, ov.record(position))
+		err = record.Decode(r, position, ov.record(position))
 	} else {
 		err = l.readRecord(ctx, position, r)
 	}
-	if err != nil || r.kind != kindToken || r.time != micros {
+	if err != nil || r.Kind != record.KindToken || r.Time != micros {
 		return err
 	}
-	ov.next(r, kindRevocation)
-	r.body = &revocationRecord{account: t.id, token: position}
-	ref, _ := t.revoked(position, r.position)
+	ov.next(r, record.KindRevocation)
+	r.Body = &record.Revocation{Account: t.id, Token: position}
+	ref, _ := t.revoked(position, r.Position)
 	ov.append(r)
 	ov.tokens[ref.selector] = tokenRow{}
 	o.err = nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -53,7 +54,7 @@ func (l *Ledger) ChangeKey(ctx context.Context, c KeyChange) (Account, error) {
 			return Account{}, err
 		}
 	}
-	o := &op{kind: opKey, change: &c, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+	o := &op{kind: opKey, change: &c, records: 1, bytes: record.MaxOtherLen, done: make(chan struct{}, 1)}
 	if _, err := l.submit(ctx, o); err != nil {
 		return Account{}, err
 	}
@@ -68,10 +69,10 @@ func (l *Ledger) refuseChange(ctx context.Context, c *KeyChange) error {
 		return err
 	case acct.KeyVersion == 0:
 		return ErrNoKey
-	case acct.KeyVersion != c.Version || c.Version == maxKeyVersion:
+	case acct.KeyVersion != c.Version || c.Version == record.MaxKeyVersion:
 		return fmt.Errorf("%w: it is %d, not %d", ErrKeyVersion, acct.KeyVersion, c.Version)
 	}
-	return VerifyKeyChange(l.genesis.ledger, *c, acct.PublicKey)
+	return VerifyKeyChange(l.genesis.Ledger, *c, acct.PublicKey)
 }
 
 // judgeKey appends the record of a change whose signatures were verified with the
@@ -94,10 +95,10 @@ func (l *Ledger) judgeKey(ctx context.Context, o *op) error {
 		t = l.overlay.touch(slot)
 	}
 	ov, r := l.overlay, &l.scratch
-	ov.next(r, kindKey)
-	r.body = &keyRecord{
-		account: t.id, ends: o.change.Version, key: o.change.NewKey,
-		old: o.change.OldSignature, new: o.change.NewSignature,
+	ov.next(r, record.KindKeyChange)
+	r.Body = &record.KeyChange{
+		Account: t.id, Ends: o.change.Version, Key: o.change.NewKey,
+		Old: o.change.OldSignature, New: o.change.NewSignature,
 	}
 	ov.append(r)
 	t.changeKey(r)
@@ -106,16 +107,16 @@ func (l *Ledger) judgeKey(ctx context.Context, o *op) error {
 }
 
 // changeKey applies the record of a change.
-func (a *account) changeKey(r *record) {
-	k := r.body.(*keyRecord)
-	a.key = &accountKey{version: k.ends + 1, public: k.key}
-	a.asOf = r.position
+func (a *account) changeKey(r *record.Record) {
+	k := r.Body.(*record.KeyChange)
+	a.key = &accountKey{version: k.Ends + 1, public: k.Key}
+	a.asOf = r.Position
 }
 
 // applyKey brings a change of a key into the committed state.
-func (l *Ledger) applyKey(ctx context.Context, r *record) error {
-	k := r.body.(*keyRecord)
-	slot, err := l.party(ctx, r, k.account, noSlot)
+func (l *Ledger) applyKey(ctx context.Context, r *record.Record) error {
+	k := r.Body.(*record.KeyChange)
+	slot, err := l.party(ctx, r, k.Account, noSlot)
 	if err != nil {
 		return err
 	}
@@ -125,9 +126,9 @@ func (l *Ledger) applyKey(ctx context.Context, r *record) error {
 		return err
 	}
 	return l.change(slot, r, func(a *account) error {
-		if a.key == nil || a.key.version != k.ends {
+		if a.key == nil || a.key.version != k.Ends {
 			return fmt.Errorf("%w: record %d changes version %d of the key of account %s, which has not that", store.ErrCorrupt,
-				r.position, k.ends, a.id)
+				r.Position, k.Ends, a.id)
 		}
 		a.changeKey(r)
 		return nil
@@ -171,7 +172,7 @@ func (l *Ledger) verify(ctx context.Context, t *Transfer) (v verdict, err error)
 }
 
 func (l *Ledger) verifyBy(key *accountKey, t *Transfer) verdict {
-	good := verifyTransfer(l.genesis.ledger, key.version, t, (*PublicKey)(&key.public))
+	good := verifyTransfer(l.genesis.Ledger, key.version, t, (*PublicKey)(&key.public))
 	if good {
 		l.signatures[1].Add(1)
 	} else {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/capycoin/capycoin/internal/example"
 )
 
 // TestVerifyTakesTurns: of all the batches that callers have, no more are verified at
@@ -17,7 +19,7 @@ func TestVerifyTakesTurns(t *testing.T) {
 	}
 	defer led.Close()
 	ctx := context.Background()
-	private, public := exampleKey("Ann")
+	private, public := example.Key("Ann")
 	ann, err := led.OpenKeyedAccount(ctx, public)
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +27,7 @@ func TestVerifyTakesTurns(t *testing.T) {
 	plain := Transfer{Sender: DefaultSeedAccount(), Receiver: ann.ID, Amount: 10}
 	signed := func(key string) Transfer {
 		tr := Transfer{Sender: ann.ID, Receiver: DefaultSeedAccount(), Amount: 1, Key: key, MaxFee: new(Coins)}
-		if tr.Signature, err = SignTransfer(led.genesis.ledger, 1, tr, led.Time().Add(time.Hour), private); err != nil {
+		if tr.Signature, err = SignTransfer(led.genesis.Ledger, 1, tr, led.Time().Add(time.Hour), private); err != nil {
 			t.Fatal(err)
 		}
 		return tr

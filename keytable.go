@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/record"
 )
 
 // keyHash stands for an idempotency key of a sender. Several keys may share
@@ -21,11 +23,11 @@ func hashKey(sender uuid.UUID, key string) keyHash {
 }
 
 // keyEntryOf returns that of a transfer with a key; ok is false of any other record.
-func keyEntryOf(r *record) (e keyEntry, ok bool) {
-	if r.kind != kindTransfer || r.transfer.key == "" {
+func keyEntryOf(r *record.Record) (e keyEntry, ok bool) {
+	if r.Kind != record.KindTransfer || r.Transfer.Key == "" {
 		return keyEntry{}, false
 	}
-	return keyEntry{hashKey(r.transfer.sender, r.transfer.key), r.position}, true
+	return keyEntry{hashKey(r.Transfer.Sender, r.Transfer.Key), r.Position}, true
 }
 
 func (h keyHash) part() int { return int(h >> (64 - foldBits)) }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -33,7 +34,7 @@ type Ledger struct {
 	clock   func() time.Time
 	newID   func() (uuid.UUID, error)
 	logger  *slog.Logger
-	genesis genesisRecord
+	genesis record.Genesis
 	tail    uint64 // the position of the journal's last record when it was opened
 
 	queue    chan *op
@@ -55,7 +56,7 @@ type Ledger struct {
 	judged     int // of the batch, while it was gathered; -1: it can't be
 	linger     linger
 	recordList [][]byte
-	scratch    record
+	scratch    record.Record
 	work       account
 	found      []uint64 // positions under a key's hash
 	poolSlot   uint32   // where the account of the fees most likely is
@@ -185,7 +186,7 @@ func checkOptions(opts *Options) (Options, error) {
 		}
 	}
 	check(o.Supply >= 0 && o.Supply <= MaxSupply, "Supply", o.Supply, "1 to 9007199254740991, or 0 for the default")
-	check(o.SeedAccount != feeAccount, "SeedAccount", o.SeedAccount, "any but the fee account's")
+	check(o.SeedAccount != record.FeeAccount, "SeedAccount", o.SeedAccount, "any but the fee account's")
 	if !o.SeedKey.IsZero() {
 		check(o.SeedKey.Check() == nil, "SeedKey", o.SeedKey, "an Ed25519 public key, see PublicKey.Check")
 	}
@@ -305,16 +306,16 @@ func (l *Ledger) OpenAccount(ctx context.Context) (Account, error) {
 // openAccount opens an account, with a key, its first token and by an invite if
 // they are given. An id that is taken means that the source of ids repeats itself; it
 // is asked again a few times.
-func (l *Ledger) openAccount(ctx context.Context, key PublicKey, tok *tokenRecord, inv *inviteRecord) (Account, tokenRecord, error) {
+func (l *Ledger) openAccount(ctx context.Context, key PublicKey, tok *record.Token, inv *record.Invite) (Account, record.Token, error) {
 	for try := 0; ; try++ {
 		id, err := l.newID()
 		if err != nil {
-			return Account{}, tokenRecord{}, fmt.Errorf("making an account id: %w", err)
+			return Account{}, record.Token{}, fmt.Errorf("making an account id: %w", err)
 		}
 		if id.Version() != 4 || id.Variant() != uuid.RFC4122 {
-			return Account{}, tokenRecord{}, fmt.Errorf("making an account id: %s is not a version-4 UUID", id)
+			return Account{}, record.Token{}, fmt.Errorf("making an account id: %s is not a version-4 UUID", id)
 		}
-		o := &op{kind: opAccount, invite: inv, done: make(chan struct{}, 1), records: 3, bytes: 3 * maxOtherRecord}
+		o := &op{kind: opAccount, invite: inv, done: make(chan struct{}, 1), records: 3, bytes: 3 * record.MaxOtherLen}
 		o.account.id, o.account.PublicKey = id, key
 		if tok != nil {
 			o.withToken, o.token = true, *tok
@@ -324,7 +325,7 @@ func (l *Ledger) openAccount(ctx context.Context, key PublicKey, tok *tokenRecor
 			return o.account.Account, o.token, nil
 		}
 		if err != errIDTaken || try == 4 {
-			return Account{}, tokenRecord{}, err
+			return Account{}, record.Token{}, err
 		}
 	}
 }
@@ -426,9 +427,9 @@ func (l *Ledger) TransferBatch(ctx context.Context, transfers []Transfer, mode B
 
 // size bounds the record of a transfer, in bytes.
 func (t *Transfer) size() int {
-	n := maxTransferRecord + min(len(t.Key), MaxKeyLen)
+	n := record.MaxTransferLen + min(len(t.Key), MaxKeyLen)
 	if t.Signature != nil {
-		n += signedLen
+		n += record.MaxSignedLen
 	}
 	return n
 }
@@ -506,7 +507,7 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 		l.mu.RLock()
 		b := l.books
 		seed, known := Coins(0), false
-		if i, ok := l.cache.find(&l.genesis.seed); ok {
+		if i, ok := l.cache.find(&l.genesis.Seed); ok {
 			seed, known = Coins(l.cache.at(i).funds), true
 		}
 		l.mu.RUnlock()
@@ -514,7 +515,7 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 			return Supply{}, err
 		}
 		if !known {
-			s, err := l.snapshot(ctx, l.genesis.seed)
+			s, err := l.snapshot(ctx, l.genesis.Seed)
 			if err != nil {
 				return Supply{}, err
 			}
@@ -524,8 +525,8 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 			seed = s.Funds
 		}
 		return Supply{
-			LedgerID: l.genesis.ledger, SeedAccount: l.genesis.seed, Supply: Coins(l.genesis.supply),
-			SeedFunds: seed, Circulating: Coins(l.genesis.supply) - seed,
+			LedgerID: l.genesis.Ledger, SeedAccount: l.genesis.Seed, Supply: Coins(l.genesis.Supply),
+			SeedFunds: seed, Circulating: Coins(l.genesis.Supply) - seed,
 			Accounts: b.accounts, Transactions: b.transactions, Position: b.position, Time: wire.TimeOf(b.time),
 		}, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/record"
 )
 
 // touched is an account in the overlay: its state after the operations judged
@@ -163,15 +165,15 @@ func (o *overlay) end(n int) int {
 }
 
 // next begins a record: its position and time.
-func (o *overlay) next(r *record, kind byte) {
-	r.kind, r.position, r.time = kind, o.books.position+1, o.now
+func (o *overlay) next(r *record.Record, kind record.Kind) {
+	r.Kind, r.Position, r.Time = kind, o.books.position+1, o.now
 }
 
 // append encodes a record that next began.
-func (o *overlay) append(r *record) {
-	o.arena = appendRecord(o.arena, r)
+func (o *overlay) append(r *record.Record) {
+	o.arena = record.Append(o.arena, r)
 	o.ends = append(o.ends, len(o.arena))
-	o.books.position, o.books.time = r.position, r.time
+	o.books.position, o.books.time = r.Position, r.Time
 }
 
 // record returns the encoding of a record of this commit.
@@ -191,25 +193,25 @@ func (o *overlay) records(into [][]byte) [][]byte {
 
 // moved is the effect of a transfer's record on one of its accounts. The rest
 // of the record's effect is in the funds that the caller has set.
-func (t *touched) moved(position uint64) (p party) {
+func (t *touched) moved(position uint64) (p record.Party) {
 	p.Link = t.push(position)
-	p.funds = t.funds
+	p.Funds = t.funds
 	return p
 }
 
 // issued puts a token in its account's list; those that have expired by the
 // record's time leave it, and are returned.
-func (a *account) issued(t *tokenRecord) (expired []tokenRef) {
+func (a *account) issued(t *record.Token) (expired []tokenRef) {
 	kept := make([]tokenRef, 0, len(a.tokens)+1)
 	for _, ref := range a.tokens {
-		if ref.expires <= t.time {
+		if ref.expires <= t.Time {
 			expired = append(expired, ref)
 		} else {
 			kept = append(kept, ref)
 		}
 	}
-	a.tokens = append(kept, tokenRef{t.position, t.expires, t.selector})
-	a.asOf = t.position
+	a.tokens = append(kept, tokenRef{t.Position, t.Expires, t.Selector})
+	a.asOf = t.Position
 	return expired
 }
 

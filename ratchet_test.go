@@ -14,11 +14,13 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/example"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
 // journalOf returns the export of a file and the kinds of its records.
-func journalOf(t *testing.T, path string) (lines []byte, kinds []byte) {
+func journalOf(t *testing.T, path string) (lines []byte, kinds []record.Kind) {
 	t.Helper()
 	journal, err := OpenJournal(path)
 	if err != nil {
@@ -28,7 +30,7 @@ func journalOf(t *testing.T, path string) (lines []byte, kinds []byte) {
 	lines = exported(t, func(ctx context.Context, after uint64) (JournalPage, error) {
 		page, err := journal.Page(ctx, after)
 		for _, r := range page.Records {
-			kinds = append(kinds, r.Data[0])
+			kinds = append(kinds, record.Kind(r.Data[0]))
 		}
 		return page, err
 	})
@@ -54,9 +56,9 @@ func TestFormatRatchet(t *testing.T) {
 				t.Error("its journal is not the one that was written into it")
 			}
 			if number == formatNumber {
-				for _, r := range exampleRecords() {
-					if !slices.Contains(kinds, r.kind) {
-						t.Errorf("the file has no record of kind %d", r.kind)
+				for _, r := range example.Records() {
+					if !slices.Contains(kinds, r.Kind) {
+						t.Errorf("the file has no record of kind %d", r.Kind)
 					}
 				}
 			}

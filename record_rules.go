@@ -7,15 +7,16 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // feeOf returns the fee of an amount of 1 or more between accounts that are not exempt.
-func feeOf(p *feePolicyRecord, amount int64) int64 {
+func feeOf(p *record.FeePolicy, amount int64) int64 {
 	// 128 bits: an amount and its basis points can have 77.
 	hi, lo := bits.Mul64(uint64(max(amount, 0)), uint64(p.BasisPoints))
-	lo, carry := bits.Add64(lo, maxBasisPoints-1, 0)
-	part, _ := bits.Div64(hi+carry, lo, maxBasisPoints) // at most the amount
+	lo, carry := bits.Add64(lo, record.MaxBasisPoints-1, 0)
+	part, _ := bits.Div64(hi+carry, lo, record.MaxBasisPoints) // at most the amount
 	fee := int64(min(part+uint64(p.Flat), math.MaxInt64))
 	fee = max(fee, p.Min)
 	if p.Max > 0 {
@@ -30,7 +31,7 @@ func (p *feePolicyAt) fee(sender, receiver *uuid.UUID, amount int64, seed *uuid.
 		return 0
 	}
 	for _, id := range [...]*uuid.UUID{sender, receiver} {
-		if *id == *seed || *id == feeAccount {
+		if *id == *seed || *id == record.FeeAccount {
 			return 0
 		}
 		if len(p.Exempt) == 0 {
@@ -40,5 +41,5 @@ func (p *feePolicyAt) fee(sender, receiver *uuid.UUID, amount int64, seed *uuid.
 			return 0
 		}
 	}
-	return feeOf(&p.feePolicyRecord, amount)
+	return feeOf(&p.FeePolicy, amount)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -26,15 +27,15 @@ func writeGenesis(ctx context.Context, log store.Log, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making a ledger id: %w", err)
 	}
-	g := &genesisRecord{ledger: ledger, supply: int64(o.Supply), seed: o.SeedAccount, key: o.SeedKey}
-	if g.supply == 0 {
-		g.supply = int64(DefaultSupply)
+	g := &record.Genesis{Ledger: ledger, Supply: int64(o.Supply), Seed: o.SeedAccount, Key: o.SeedKey}
+	if g.Supply == 0 {
+		g.Supply = int64(DefaultSupply)
 	}
-	if g.seed == [16]byte{} {
-		g.seed = DefaultSeedAccount()
+	if g.Seed == [16]byte{} {
+		g.Seed = DefaultSeedAccount()
 	}
-	r := newRecord(1, clockMicros(o.Clock), g)
-	return log.Append(ctx, 0, [][]byte{appendRecord(nil, &r)})
+	r := record.New(1, clockMicros(o.Clock), g)
+	return log.Append(ctx, 0, [][]byte{record.Append(nil, &r)})
 }
 
 // recover brings the state to the end of the journal: what the rows hold, and
@@ -60,20 +61,20 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	if err := l.readRecord(ctx, 1, &l.scratch); err != nil {
 		return err
 	}
-	if l.scratch.kind != kindGenesis {
-		return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, l.scratch.kind)
+	if l.scratch.Kind != record.KindGenesis {
+		return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, l.scratch.Kind)
 	}
-	l.genesis = *l.scratch.body.(*genesisRecord)
-	if o.Supply != 0 && int64(o.Supply) != l.genesis.supply {
-		return fmt.Errorf("%w: it has %d coins, not %d", ErrSupplyMismatch, l.genesis.supply, o.Supply)
+	l.genesis = *l.scratch.Body.(*record.Genesis)
+	if o.Supply != 0 && int64(o.Supply) != l.genesis.Supply {
+		return fmt.Errorf("%w: it has %d coins, not %d", ErrSupplyMismatch, l.genesis.Supply, o.Supply)
 	}
-	if o.SeedAccount != [16]byte{} && o.SeedAccount != l.genesis.seed {
-		return fmt.Errorf("%w: it has %s, not %s", ErrSeedMismatch, l.genesis.seed, o.SeedAccount)
+	if o.SeedAccount != [16]byte{} && o.SeedAccount != l.genesis.Seed {
+		return fmt.Errorf("%w: it has %s, not %s", ErrSeedMismatch, l.genesis.Seed, o.SeedAccount)
 	}
-	if !o.SeedKey.IsZero() && o.SeedKey != l.genesis.key {
+	if !o.SeedKey.IsZero() && o.SeedKey != l.genesis.Key {
 		has := "none"
-		if l.genesis.key != noKey {
-			has = PublicKey(l.genesis.key).String()
+		if l.genesis.Key != record.NoKey {
+			has = PublicKey(l.genesis.Key).String()
 		}
 		return fmt.Errorf("%w: it has %s, not %s", ErrSeedKeyMismatch, has, o.SeedKey)
 	}
@@ -124,7 +125,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 
 // checkJournal makes sure that all records can be read, up to the last one.
 func (l *Ledger) checkJournal(ctx context.Context, tail uint64) error {
-	page := make([]record, replayPage)
+	page := make([]record.Record, replayPage)
 	for position := uint64(0); position < tail; {
 		n, err := l.readPage(ctx, position+1, page)
 		if err != nil {
@@ -155,9 +156,9 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 	if err := l.readRecord(ctx, b.position, r); err != nil {
 		return err
 	}
-	if r.time != b.time {
+	if r.Time != b.time {
 		return fmt.Errorf("%w: the rows are not of this journal: record %d is of %s in them, and of %s", store.ErrCorrupt,
-			b.position, wire.TimeOf(b.time), wire.TimeOf(r.time))
+			b.position, wire.TimeOf(b.time), wire.TimeOf(r.Time))
 	}
 	head := b.opened[len(b.opened)-1]
 	if head > b.position {
@@ -167,11 +168,11 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 		return err
 	}
 	ordinal := int64(0)
-	switch r.kind {
-	case kindGenesis:
+	switch r.Kind {
+	case record.KindGenesis:
 		ordinal = 1
-	case kindAccount:
-		ordinal = r.body.(*accountRecord).link.Ordinal
+	case record.KindAccount:
+		ordinal = r.Body.(*record.Account).Link.Ordinal
 	}
 	if ordinal != b.accounts {
 		return fmt.Errorf("%w: the rows are not of this journal: record %d does not open account %d", store.ErrCorrupt, head, b.accounts)
@@ -235,7 +236,7 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 // replay applies the records from a position to the end of the journal, and
 // calls between with the last one applied, a page at a time.
 func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) error) error {
-	page := make([]record, replayPage)
+	page := make([]record.Record, replayPage)
 	for {
 		n, err := l.readPage(ctx, from, page)
 		if err != nil {
@@ -262,7 +263,7 @@ func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) e
 
 // readPage reads the records from a position on, as many as there are and
 // page has room for.
-func (l *Ledger) readPage(ctx context.Context, from uint64, page []record) (n int, err error) {
+func (l *Ledger) readPage(ctx context.Context, from uint64, page []record.Record) (n int, err error) {
 	err = l.log.View(ctx, func(r store.LogReader) error {
 		var bad error
 		err := r.Scan(from, func(position uint64, b []byte) bool {
@@ -270,7 +271,7 @@ func (l *Ledger) readPage(ctx context.Context, from uint64, page []record) (n in
 				bad = fmt.Errorf("%w: record %d is missing, %d comes next", store.ErrCorrupt, from+uint64(n), position)
 				return false
 			}
-			if bad = decodeRecord(&page[n], position, b); bad != nil {
+			if bad = record.Decode(&page[n], position, b); bad != nil {
 				return false
 			}
 			n++
@@ -282,11 +283,11 @@ func (l *Ledger) readPage(ctx context.Context, from uint64, page []record) (n in
 }
 
 // readRecord reads one record that has to be there.
-func (l *Ledger) readRecord(ctx context.Context, position uint64, r *record) error {
+func (l *Ledger) readRecord(ctx context.Context, position uint64, r *record.Record) error {
 	return l.log.View(ctx, func(lr store.LogReader) error { return recordAt(lr, position, r) })
 }
 
-func recordAt(lr store.LogReader, position uint64, r *record) error {
+func recordAt(lr store.LogReader, position uint64, r *record.Record) error {
 	b, err := lr.Record(position)
 	if err != nil {
 		return err
@@ -294,7 +295,7 @@ func recordAt(lr store.LogReader, position uint64, r *record) error {
 	if b == nil {
 		return fmt.Errorf("%w: record %d is missing", store.ErrCorrupt, position)
 	}
-	return decodeRecord(r, position, b)
+	return record.Decode(r, position, b)
 }
 
 // load brings an account into the cache; ok is false if there is none. It is
@@ -318,27 +319,27 @@ func (l *Ledger) load(ctx context.Context, id uuid.UUID, hint uint32) (slot uint
 // apply brings the effect of a record of the journal into the committed state,
 // as one step for readers. What a row already has stays as it is. A record
 // that does not follow from the state is damage.
-func (l *Ledger) apply(ctx context.Context, r *record, hints [2]uint32) error {
+func (l *Ledger) apply(ctx context.Context, r *record.Record, hints [2]uint32) error {
 	var err error
-	switch r.kind {
-	case kindGenesis:
-		err = l.applyAccount(ctx, r, l.genesis.seed, r.body.(*genesisRecord).key)
-	case kindAccount:
-		a := r.body.(*accountRecord)
-		err = l.applyAccount(ctx, r, a.id, a.key)
-	case kindTransfer:
+	switch r.Kind {
+	case record.KindGenesis:
+		err = l.applyAccount(ctx, r, l.genesis.Seed, r.Body.(*record.Genesis).Key)
+	case record.KindAccount:
+		a := r.Body.(*record.Account)
+		err = l.applyAccount(ctx, r, a.ID, a.Key)
+	case record.KindTransfer:
 		err = l.applyTransfer(ctx, r, hints)
-	case kindToken:
+	case record.KindToken:
 		err = l.applyToken(ctx, r)
-	case kindRevocation:
+	case record.KindRevocation:
 		err = l.applyRevocation(ctx, r)
-	case kindInvite:
+	case record.KindInvite:
 		err = l.applyInvite(r)
-	case kindInviteEnd:
+	case record.KindInviteEnd:
 		err = l.applyInviteEnd(ctx, r)
-	case kindKey:
+	case record.KindKeyChange:
 		err = l.applyKey(ctx, r)
-	case kindFeePolicy, kindStipend: // an effect on the books only
+	case record.KindFeePolicy, record.KindStipend: // an effect on the books only
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		err = l.count(r)
@@ -348,47 +349,47 @@ func (l *Ledger) apply(ctx context.Context, r *record, hints [2]uint32) error {
 
 // count brings a record into the books, unless they have it. The caller holds
 // the lock.
-func (l *Ledger) count(r *record) error {
+func (l *Ledger) count(r *record.Record) error {
 	b := &l.books
-	if r.position <= b.position {
+	if r.Position <= b.position {
 		return nil
 	}
-	if r.position != b.position+1 || r.time < b.time {
+	if r.Position != b.position+1 || r.Time < b.time {
 		return fmt.Errorf("%w: record %d of %s follows record %d of %s", store.ErrCorrupt,
-			r.position, wire.TimeOf(r.time), b.position, wire.TimeOf(b.time))
+			r.Position, wire.TimeOf(r.Time), b.position, wire.TimeOf(b.time))
 	}
-	switch r.kind {
-	case kindGenesis, kindAccount:
+	switch r.Kind {
+	case record.KindGenesis, record.KindAccount:
 		got := chain.Link{Ordinal: 1}
-		if r.kind == kindAccount {
-			got = r.body.(*accountRecord).link
+		if r.Kind == record.KindAccount {
+			got = r.Body.(*record.Account).Link
 		}
-		want, opened := chain.Push(b.opened, b.accounts, r.position)
+		want, opened := chain.Push(b.opened, b.accounts, r.Position)
 		if got != want {
-			return fmt.Errorf("%w: record %d has %+v in the chain of accounts, it follows %+v", store.ErrCorrupt, r.position, got, want)
+			return fmt.Errorf("%w: record %d has %+v in the chain of accounts, it follows %+v", store.ErrCorrupt, r.Position, got, want)
 		}
 		b.opened, b.accounts = opened, b.accounts+1
-	case kindTransfer:
-		if r.transfer.sender == feeAccount {
-			if b.unpaid() == 0 || r.transfer.amount != b.stipend.share {
-				return fmt.Errorf("%w: record %d takes coins from the fee account, and is no payment of a stipend", store.ErrCorrupt, r.position)
+	case record.KindTransfer:
+		if r.Transfer.Sender == record.FeeAccount {
+			if b.unpaid() == 0 || r.Transfer.Amount != b.stipend.Share {
+				return fmt.Errorf("%w: record %d takes coins from the fee account, and is no payment of a stipend", store.ErrCorrupt, r.Position)
 			}
 			b.paid++
 		}
 		b.transactions++
-	case kindFeePolicy:
+	case record.KindFeePolicy:
 		b.policy = feePolicyOf(r)
-	case kindStipend:
-		if b.policy == nil || b.unpaid() > 0 || b.stipend != nil && b.stipend.day >= r.body.(*stipendRecord).day {
-			return fmt.Errorf("%w: record %d begins a stipend that can't be", store.ErrCorrupt, r.position)
+	case record.KindStipend:
+		if b.policy == nil || b.unpaid() > 0 || b.stipend != nil && b.stipend.Day >= r.Body.(*record.Stipend).Day {
+			return fmt.Errorf("%w: record %d begins a stipend that can't be", store.ErrCorrupt, r.Position)
 		}
 		b.stipend, b.paid = stipendOf(r), 0
 	}
-	b.position, b.time = r.position, r.time
+	b.position, b.time = r.Position, r.Time
 	return nil
 }
 
-func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID, key PublicKey) error {
+func (l *Ledger) applyAccount(ctx context.Context, r *record.Record, id uuid.UUID, key PublicKey) error {
 	slot, there, err := l.load(ctx, id, noSlot)
 	if err != nil {
 		return err
@@ -396,39 +397,39 @@ func (l *Ledger) applyAccount(ctx context.Context, r *record, id uuid.UUID, key 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !there {
-		a := account{state: state{id: id, created: r.time, asOf: r.position}, key: firstKey(key)}
-		if r.kind == kindGenesis {
-			a.created, a.funds = seedCreated, l.genesis.supply
+		a := account{state: state{id: id, created: r.Time, asOf: r.Position}, key: firstKey(key)}
+		if r.Kind == record.KindGenesis {
+			a.created, a.funds = record.SeedCreated, l.genesis.Supply
 		}
 		l.cache.changed(l.cache.add(&a))
-	} else if l.cache.at(slot).asOf < r.position {
-		return fmt.Errorf("%w: record %d opens account %s again", store.ErrCorrupt, r.position, id)
+	} else if l.cache.at(slot).asOf < r.Position {
+		return fmt.Errorf("%w: record %d opens account %s again", store.ErrCorrupt, r.Position, id)
 	}
 	return l.count(r)
 }
 
 // party loads an account that a record names, so that it has to be there.
-func (l *Ledger) party(ctx context.Context, r *record, id uuid.UUID, hint uint32) (slot uint32, err error) {
+func (l *Ledger) party(ctx context.Context, r *record.Record, id uuid.UUID, hint uint32) (slot uint32, err error) {
 	slot, ok, err := l.load(ctx, id, hint)
 	if err == nil && !ok {
-		err = fmt.Errorf("%w: record %d names account %s, which is not there", store.ErrCorrupt, r.position, id)
+		err = fmt.Errorf("%w: record %d names account %s, which is not there", store.ErrCorrupt, r.Position, id)
 	}
 	return slot, err
 }
 
-func (l *Ledger) applyTransfer(ctx context.Context, r *record, hints [2]uint32) error {
-	t := &r.transfer
-	from, err := l.party(ctx, r, t.sender, hints[0])
+func (l *Ledger) applyTransfer(ctx context.Context, r *record.Record, hints [2]uint32) error {
+	t := &r.Transfer
+	from, err := l.party(ctx, r, t.Sender, hints[0])
 	if err != nil {
 		return err
 	}
-	to, err := l.party(ctx, r, t.receiver, hints[1])
+	to, err := l.party(ctx, r, t.Receiver, hints[1])
 	if err != nil {
 		return err
 	}
 	pool := noSlot
-	if t.fee > 0 {
-		if pool, err = l.party(ctx, r, feeAccount, l.poolSlot); err != nil {
+	if t.Fee > 0 {
+		if pool, err = l.party(ctx, r, record.FeeAccount, l.poolSlot); err != nil {
 			return err
 		}
 		l.poolSlot = pool
@@ -438,14 +439,14 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record, hints [2]uint32) 
 	if err := l.count(r); err != nil {
 		return err
 	}
-	if err := l.follow(from, r, &t.from, -t.amount-t.fee); err != nil {
+	if err := l.follow(from, r, &t.From, -t.Amount-t.Fee); err != nil {
 		return err
 	}
-	if err := l.follow(to, r, &t.to, t.amount); err != nil {
+	if err := l.follow(to, r, &t.To, t.Amount); err != nil {
 		return err
 	}
-	if t.fee > 0 {
-		if err := l.follow(pool, r, &t.pool, t.fee); err != nil {
+	if t.Fee > 0 {
+		if err := l.follow(pool, r, &t.Pool, t.Fee); err != nil {
 			return err
 		}
 	}
@@ -456,17 +457,17 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record, hints [2]uint32) 
 }
 
 // follow applies to an account what a transfer's record did to it.
-func (l *Ledger) follow(slot uint32, r *record, p *party, change int64) error {
-	if l.cache.at(slot).asOf >= r.position {
+func (l *Ledger) follow(slot uint32, r *record.Record, p *record.Party, change int64) error {
+	if l.cache.at(slot).asOf >= r.Position {
 		return nil
 	}
 	a := &l.work
 	l.cache.account(slot, a)
 	funds := a.funds + change
-	want := a.push(r.position)
-	if p.Link != want || p.funds != funds {
+	want := a.push(r.Position)
+	if p.Link != want || p.Funds != funds {
 		return fmt.Errorf("%w: record %d leaves account %s with %v, it follows %v", store.ErrCorrupt,
-			r.position, a.id, *p, party{want, funds})
+			r.Position, a.id, *p, record.Party{Link: want, Funds: funds})
 	}
 	a.funds = funds
 	l.cache.set(slot, a)
@@ -476,8 +477,8 @@ func (l *Ledger) follow(slot uint32, r *record, p *party, change int64) error {
 
 // change applies to an account what a record did to it, unless it is as of that record
 // or a later one. The caller holds the lock.
-func (l *Ledger) change(slot uint32, r *record, fn func(*account) error) error {
-	if l.cache.at(slot).asOf >= r.position {
+func (l *Ledger) change(slot uint32, r *record.Record, fn func(*account) error) error {
+	if l.cache.at(slot).asOf >= r.Position {
 		return nil
 	}
 	a := &l.work
@@ -490,9 +491,9 @@ func (l *Ledger) change(slot uint32, r *record, fn func(*account) error) error {
 	return nil
 }
 
-func (l *Ledger) applyToken(ctx context.Context, r *record) error {
-	t := r.body.(*tokenRecord)
-	slot, err := l.party(ctx, r, t.account, noSlot)
+func (l *Ledger) applyToken(ctx context.Context, r *record.Record) error {
+	t := r.Body.(*record.Token)
+	slot, err := l.party(ctx, r, t.Account, noSlot)
 	if err != nil {
 		return err
 	}
@@ -510,25 +511,25 @@ func (l *Ledger) applyToken(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	l.freshTokens.cur[t.selector] = tokenRow{position: t.position, expires: t.expires}
+	l.freshTokens.cur[t.Selector] = tokenRow{position: t.Position, expires: t.Expires}
 	return nil
 }
 
-func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
-	v := r.body.(*revocationRecord)
-	slot, err := l.party(ctx, r, v.account, noSlot)
+func (l *Ledger) applyRevocation(ctx context.Context, r *record.Record) error {
+	v := r.Body.(*record.Revocation)
+	slot, err := l.party(ctx, r, v.Account, noSlot)
 	if err != nil {
 		return err
 	}
 	// The row of the account may be without the token already.
-	var revoked record
-	if err := l.readRecord(ctx, v.token, &revoked); err != nil {
+	var revoked record.Record
+	if err := l.readRecord(ctx, v.Token, &revoked); err != nil {
 		return err
 	}
-	token, ok := revoked.body.(*tokenRecord)
-	if !ok || token.account != v.account {
+	token, ok := revoked.Body.(*record.Token)
+	if !ok || token.Account != v.Account {
 		return fmt.Errorf("%w: record %d revokes record %d, which is no token of account %s", store.ErrCorrupt,
-			r.position, v.token, v.account)
+			r.Position, v.Token, v.Account)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -536,14 +537,14 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record) error {
 		return err
 	}
 	err = l.change(slot, r, func(a *account) error {
-		if _, ok := a.revoked(v.token, r.position); !ok {
-			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", store.ErrCorrupt, r.position, v.token)
+		if _, ok := a.revoked(v.Token, r.Position); !ok {
+			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", store.ErrCorrupt, r.Position, v.Token)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	l.freshTokens.cur[token.selector] = tokenRow{}
+	l.freshTokens.cur[token.Selector] = tokenRow{}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/osfile"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -219,8 +220,8 @@ func (r *repairer) seenBeyond(ctx context.Context) (witness, bool) {
 		return w, false
 	}
 	page, err := r.salvage.source(1)(ctx, 0)
-	var first record
-	if err == nil && len(page.Records) > 0 && decodeRecord(&first, 1, page.Records[0].Data) == nil && ledgerOf(&first) != w.ledger {
+	var first record.Record
+	if err == nil && len(page.Records) > 0 && record.Decode(&first, 1, page.Records[0].Data) == nil && ledgerOf(&first) != w.ledger {
 		return w, false
 	}
 	return w, true
@@ -228,9 +229,9 @@ func (r *repairer) seenBeyond(ctx context.Context) (witness, bool) {
 
 // ledgerOf returns the id of the ledger whose first record this is, zero if it is no
 // genesis.
-func ledgerOf(first *record) (id uuid.UUID) {
-	if g, ok := first.body.(*genesisRecord); ok {
-		id = g.ledger
+func ledgerOf(first *record.Record) (id uuid.UUID) {
+	if g, ok := first.Body.(*record.Genesis); ok {
+		id = g.Ledger
 	}
 	return id
 }
@@ -246,10 +247,10 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 		return err
 	}
 	source := r.salvage.source(end)
-	var first, last record
+	var first, last record.Record
 	for _, at := range []struct {
 		position uint64
-		r        *record
+		r        *record.Record
 	}{{1, &first}, {end, &last}, {w.position, nil}} {
 		if at.position > end {
 			continue
@@ -266,7 +267,7 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 			if w.ledger == ledgerOf(&first) && w.sum == sha256.Sum256(data) {
 				return nil
 			}
-		} else if err := decodeRecord(at.r, at.position, data); err != nil {
+		} else if err := record.Decode(at.r, at.position, data); err != nil {
 			return err
 		}
 	}
@@ -277,7 +278,7 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 	}
 	r.rep.Witness, r.rep.RolledBack = "", true
 	return &RolledBackError{
-		Ledger: ledgerOf(&first), Position: end, Time: wire.TimeOf(last.time),
+		Ledger: ledgerOf(&first), Position: end, Time: wire.TimeOf(last.Time),
 		Witness: r.witness, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: wire.TimeOf(w.time),
 	}
 }

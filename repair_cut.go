@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/osfile"
+	"github.com/capycoin/capycoin/internal/record"
 )
 
 // cutOff writes the records after a position that can be read to a file, and
@@ -67,19 +68,19 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 		return nil, osfile.NotWritable(err)
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
-	line := func(rec *record) {
+	line := func(rec *record.Record) {
 		r.rep.CutRecords++
-		_, bad := w.Write(appendLine(nil, rec))
+		_, bad := w.Write(record.AppendLine(nil, rec))
 		err = errors.Join(err, bad)
-		switch rec.kind {
-		case kindAccount:
-			funds[rec.body.(*accountRecord).id] = cutFunds{0, rec.position}
-		case kindTransfer:
-			t := &rec.transfer
-			funds[t.sender] = cutFunds{Coins(t.from.funds), rec.position}
-			funds[t.receiver] = cutFunds{Coins(t.to.funds), rec.position}
-			if t.fee > 0 {
-				funds[feeAccount] = cutFunds{Coins(t.pool.funds), rec.position}
+		switch rec.Kind {
+		case record.KindAccount:
+			funds[rec.Body.(*record.Account).ID] = cutFunds{0, rec.Position}
+		case record.KindTransfer:
+			t := &rec.Transfer
+			funds[t.Sender] = cutFunds{Coins(t.From.Funds), rec.Position}
+			funds[t.Receiver] = cutFunds{Coins(t.To.Funds), rec.Position}
+			if t.Fee > 0 {
+				funds[record.FeeAccount] = cutFunds{Coins(t.Pool.Funds), rec.Position}
 			}
 		}
 	}
@@ -100,7 +101,7 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 // unsure calls fn with the records that were found after the end of the journal,
 // whether they were ever committed or not; with all of them, if there are two for
 // a position.
-func (s *salvage) unsure(ctx context.Context, fn func(*record)) error {
+func (s *salvage) unsure(ctx context.Context, fn func(*record.Record)) error {
 	if s.beyond.first == 0 {
 		return nil
 	}
@@ -125,9 +126,9 @@ func (s *salvage) unsure(ctx context.Context, fn func(*record)) error {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), bytes.Compare(a.Data, b.Data))
 	})
 	found = slices.CompactFunc(found, func(a, b JournalRecord) bool { return a.Position == b.Position && bytes.Equal(a.Data, b.Data) })
-	var r record
+	var r record.Record
 	for _, f := range found {
-		if err := decodeRecord(&r, f.Position, f.Data); err != nil {
+		if err := record.Decode(&r, f.Position, f.Data); err != nil {
 			return fmt.Errorf("reading what lies after the journal: %w", err)
 		}
 		fn(&r)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/pages"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -84,21 +85,21 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 		known[key] = true
 		lost[i].Accounts = append(lost[i].Accounts, LostAccount{account, position, fmt.Sprintf(format, args...), guess})
 	}
-	err := s.after(ctx, s.gaps[0].last, func(r *record) {
-		switch r.kind {
-		case kindTransfer:
-			t := &r.transfer
-			parties := map[uuid.UUID]chain.Link{t.sender: t.from.Link, t.receiver: t.to.Link}
-			if t.fee > 0 {
-				parties[feeAccount] = t.pool.Link
+	err := s.after(ctx, s.gaps[0].last, func(r *record.Record) {
+		switch r.Kind {
+		case record.KindTransfer:
+			t := &r.Transfer
+			parties := map[uuid.UUID]chain.Link{t.Sender: t.From.Link, t.Receiver: t.To.Link}
+			if t.Fee > 0 {
+				parties[record.FeeAccount] = t.Pool.Link
 			}
 			for id, l := range parties {
-				tell(l.Prev, id, false, "record %d is the account's next transaction", r.position)
-				tell(l.Jump, id, false, "record %d leads back to it", r.position)
+				tell(l.Prev, id, false, "record %d is the account's next transaction", r.Position)
+				tell(l.Jump, id, false, "record %d leads back to it", r.Position)
 			}
-		case kindRevocation:
-			v := r.body.(*revocationRecord)
-			tell(v.token, v.account, false, "record %d revokes it, a token", r.position)
+		case record.KindRevocation:
+			v := r.Body.(*record.Revocation)
+			tell(v.Token, v.Account, false, "record %d revokes it, a token", r.Position)
 		}
 	})
 	if err != nil {
@@ -117,10 +118,8 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 		return nil, err
 	}
 	for position, b := range s.broken {
-		ids := b[recordHeader:]
-		for n := 1; n <= 2 && len(ids) >= 16 && (n == 1 && startsWithID(b[0]) || b[0] == kindTransfer); n++ {
-			tell(position, uuid.UUID(ids), true, "its damaged bytes name it")
-			ids = ids[16:]
+		for _, id := range record.LeadingAccounts(b) {
+			tell(position, id, true, "its damaged bytes name it")
 		}
 	}
 	for i := range lost {
@@ -131,18 +130,9 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 	return lost, nil
 }
 
-// startsWithID says whether the body of a kind begins with an account's id.
-func startsWithID(kind byte) bool {
-	switch kind {
-	case kindAccount, kindTransfer, kindToken, kindRevocation, kindKey:
-		return true
-	}
-	return false
-}
-
 // after calls fn with the records after a position that can be read.
-func (s *salvage) after(ctx context.Context, position uint64, fn func(*record)) error {
-	var r record
+func (s *salvage) after(ctx context.Context, position uint64, fn func(*record.Record)) error {
+	var r record.Record
 	for _, run := range s.plan {
 		if run.last <= position {
 			continue
@@ -153,7 +143,7 @@ func (s *salvage) after(ctx context.Context, position uint64, fn func(*record)) 
 		var bad error
 		err := s.records(run, func(at uint64, data []byte) {
 			if at > position && bad == nil {
-				if bad = decodeRecord(&r, at, data); bad == nil {
+				if bad = record.Decode(&r, at, data); bad == nil {
 					fn(&r)
 				}
 			}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/harness"
 	"github.com/capycoin/capycoin/internal/pages"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -150,18 +151,18 @@ func TestRepairLostPage(t *testing.T) {
 	touched := make(map[uint64][]uuid.UUID)
 	missing := make(map[uuid.UUID]bool)
 	for p := lost.first; p <= lost.last; p++ {
-		var r record
-		if err := decodeRecord(&r, p, d.records[p-1]); err != nil {
+		var r record.Record
+		if err := record.Decode(&r, p, d.records[p-1]); err != nil {
 			t.Fatal(err)
 		}
-		switch r.kind {
-		case kindTransfer:
-			touched[p] = []uuid.UUID{r.transfer.sender, r.transfer.receiver}
-			missing[r.transfer.sender], missing[r.transfer.receiver] = true, true
-		case kindToken:
-			touched[p] = []uuid.UUID{r.body.(*tokenRecord).account}
-		case kindRevocation:
-			touched[p] = []uuid.UUID{r.body.(*revocationRecord).account}
+		switch r.Kind {
+		case record.KindTransfer:
+			touched[p] = []uuid.UUID{r.Transfer.Sender, r.Transfer.Receiver}
+			missing[r.Transfer.Sender], missing[r.Transfer.Receiver] = true, true
+		case record.KindToken:
+			touched[p] = []uuid.UUID{r.Body.(*record.Token).Account}
+		case record.KindRevocation:
+			touched[p] = []uuid.UUID{r.Body.(*record.Revocation).Account}
 		}
 	}
 	for _, a := range rep.Lost[0].Accounts {
@@ -201,16 +202,16 @@ func (d *damageLedger) checkCut(t *testing.T, path string, rep RepairReport, los
 	before, after := make(map[uuid.UUID]Coins), make(map[uuid.UUID]Coins)
 	touched := make(map[uuid.UUID]bool)
 	for i, b := range d.records {
-		var r record
-		if err := decodeRecord(&r, uint64(i+1), b); err != nil {
+		var r record.Record
+		if err := record.Decode(&r, uint64(i+1), b); err != nil {
 			t.Fatal(err)
 		}
-		if r.kind != kindTransfer {
+		if r.Kind != record.KindTransfer {
 			continue
 		}
-		for id, p := range map[uuid.UUID]party{r.transfer.sender: r.transfer.from, r.transfer.receiver: r.transfer.to} {
-			if before[id] = Coins(p.funds); r.position < lost.first {
-				after[id] = Coins(p.funds)
+		for id, p := range map[uuid.UUID]record.Party{r.Transfer.Sender: r.Transfer.From, r.Transfer.Receiver: r.Transfer.To} {
+			if before[id] = Coins(p.Funds); r.Position < lost.first {
+				after[id] = Coins(p.Funds)
 			} else {
 				touched[id] = true
 			}
@@ -379,12 +380,12 @@ func TestRepairIgnoresUnfinished(t *testing.T) {
 	b := make([]byte, d.pageSize)
 	at := pages.HeaderSize
 	for p := lost.first; p <= lost.last && at+600 < len(b); p++ {
-		var r record
-		if err := decodeRecord(&r, p, d.records[p-1]); err != nil {
+		var r record.Record
+		if err := record.Decode(&r, p, d.records[p-1]); err != nil {
 			t.Fatal(err)
 		}
-		r.time++
-		data := appendRecord(nil, &r)
+		r.Time++
+		data := record.Append(nil, &r)
 		copy(b[at:], fmt.Appendf(nil, "%s\x01%s%s", position8(p), uvarint(len(data)), data))
 		at += 8 + 1 + len(uvarint(len(data))) + len(data)
 	}
@@ -498,12 +499,12 @@ func TestRepairSeen(t *testing.T) {
 	d := newDamageLedger(t, testPage, false)
 	file, lost := d.lostLeaf(t, len(d.records)/2)
 	path := damagedFile(t, file)
-	var genesis record
-	if err := decodeRecord(&genesis, 1, d.records[0]); err != nil {
+	var genesis record.Record
+	if err := record.Decode(&genesis, 1, d.records[0]); err != nil {
 		t.Fatal(err)
 	}
 	seen := uint64(len(d.records) + 1000)
-	if err := replaceWitness(path+".witness", witness{ledger: genesis.body.(*genesisRecord).ledger, position: seen, time: genesis.time}); err != nil {
+	if err := replaceWitness(path+".witness", witness{ledger: genesis.Body.(*record.Genesis).Ledger, position: seen, time: genesis.Time}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

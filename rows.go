@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -138,7 +139,7 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 	a.id = id
 	a.asOf = d.Uvarint(wire.MaxPosition)
 	a.created = int64(d.Uint64(wire.MaxTime))
-	a.funds = int64(d.Uvarint(maxCoins))
+	a.funds = int64(d.Uvarint(record.MaxCoins))
 	a.count = int64(d.Uvarint(wire.MaxPosition))
 	packed := d.B
 	chain.DecodeRoots(&d, a.count) // in memory they are as they are here
@@ -154,9 +155,9 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 		}
 	}
 	if len(d.B) > 0 {
-		a.key = &accountKey{version: uint32(d.Uvarint(maxKeyVersion))}
+		a.key = &accountKey{version: uint32(d.Uvarint(record.MaxKeyVersion))}
 		copy(a.key.public[:], d.Bytes(ed25519.PublicKeySize))
-		d.Check(a.key.version > 0 && a.key.public != noKey)
+		d.Check(a.key.version > 0 && a.key.public != record.NoKey)
 	}
 	if !d.End() {
 		return nil, wire.BadRow(store.TableAccounts, id[:])
@@ -181,13 +182,13 @@ func (l *Ledger) accountRow(ctx context.Context, id uuid.UUID) (a *account, err 
 }
 
 // leadsTo says whether a row is that of a record.
-func (t tokenRow) leadsTo(key []byte, r *record) bool {
-	switch b := r.body.(type) {
-	case *tokenRecord:
-		return !t.invite && string(key) == string(b.selector[:]) && t.expires == b.expires
-	case *inviteRecord:
-		selector := b.selector()
-		return t.invite && string(key) == string(selector[:]) && t.expires == b.expires
+func (t tokenRow) leadsTo(key []byte, r *record.Record) bool {
+	switch b := r.Body.(type) {
+	case *record.Token:
+		return !t.invite && string(key) == string(b.Selector[:]) && t.expires == b.Expires
+	case *record.Invite:
+		selector := b.Selector()
+		return t.invite && string(key) == string(selector[:]) && t.expires == b.Expires
 	}
 	return false
 }
@@ -269,8 +270,8 @@ func (l *Ledger) readRules(ctx context.Context) error {
 	if err := l.readRecord(ctx, b.policy.position, r); err != nil {
 		return err
 	}
-	if r.kind != kindFeePolicy {
-		return fmt.Errorf("%w: the rows name record %d, which is no fee policy", store.ErrCorrupt, r.position)
+	if r.Kind != record.KindFeePolicy {
+		return fmt.Errorf("%w: the rows name record %d, which is no fee policy", store.ErrCorrupt, r.Position)
 	}
 	b.policy = feePolicyOf(r)
 	if b.stipend == nil {
@@ -279,8 +280,8 @@ func (l *Ledger) readRules(ctx context.Context) error {
 	if err := l.readRecord(ctx, b.stipend.position, r); err != nil {
 		return err
 	}
-	if r.kind != kindStipend || b.paid > r.body.(*stipendRecord).payees {
-		return fmt.Errorf("%w: the rows name record %d with %d payments, which is no such stipend", store.ErrCorrupt, r.position, b.paid)
+	if r.Kind != record.KindStipend || b.paid > r.Body.(*record.Stipend).Payees {
+		return fmt.Errorf("%w: the rows name record %d with %d payments, which is no such stipend", store.ErrCorrupt, r.Position, b.paid)
 	}
 	b.stipend = stipendOf(r)
 	return nil

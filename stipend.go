@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -27,8 +28,6 @@ const (
 	// MaxStipendDays is the most that either can be.
 	MaxStipendDays = 365
 
-	// stipendDomain is what the hash of payees begins with.
-	stipendDomain = "capycoin/stipend/v1\n"
 	// payAtOnce is how many payments are made in one commit: fewer than a caller's
 	// batch can have, so that they hold nobody up.
 	payAtOnce = 256
@@ -62,9 +61,9 @@ func (r StipendRules) withDefaults(supply Coins) (StipendRules, error) {
 	}
 	const days = "1 to 365, or 0 for the default"
 	switch {
-	case r.Window < 1 || r.Window > maxStipendDays:
+	case r.Window < 1 || r.Window > record.MaxStipendDays:
 		return r, &OptionError{"Window", r.Window, days}
-	case r.MinAge < 1 || r.MinAge > maxStipendDays:
+	case r.MinAge < 1 || r.MinAge > record.MaxStipendDays:
 		return r, &OptionError{"MinAge", r.MinAge, days}
 	case r.Cap < 0 || r.Cap > supply:
 		return r, &OptionError{"Cap", r.Cap, fmt.Sprintf("1 to the supply of %d, or 0 for none", supply)}
@@ -73,12 +72,12 @@ func (r StipendRules) withDefaults(supply Coins) (StipendRules, error) {
 }
 
 // terms returns the rules as a record has them.
-func (r *StipendRules) terms() stipendTerms {
-	return stipendTerms{Window: r.Window, MinAge: r.MinAge, Cap: int64(r.Cap)}
+func (r *StipendRules) terms() record.StipendRules {
+	return record.StipendRules{Window: r.Window, MinAge: r.MinAge, Cap: int64(r.Cap)}
 }
 
 // rulesOf returns the rules that a record has.
-func rulesOf(t stipendTerms) StipendRules {
+func rulesOf(t record.StipendRules) StipendRules {
 	return StipendRules{Window: t.Window, MinAge: t.MinAge, Cap: Coins(t.Cap)}
 }
 
@@ -114,10 +113,10 @@ func (s *Stipend) covers(day int64) bool {
 // stipendAt is a stipend's record and where it is.
 type stipendAt struct {
 	position uint64
-	stipendRecord
+	record.Stipend
 }
 
-func stipendOf(r *record) *stipendAt { return &stipendAt{r.position, *r.body.(*stipendRecord)} }
+func stipendOf(r *record.Record) *stipendAt { return &stipendAt{r.Position, *r.Body.(*record.Stipend)} }
 
 func (s *stipendAt) at() uint64 {
 	if s == nil {
@@ -131,7 +130,7 @@ func (b *books) unpaid() int64 {
 	if b.stipend == nil {
 		return 0
 	}
-	return b.stipend.payees - b.paid
+	return b.stipend.Payees - b.paid
 }
 
 // lastStipend is the last one that was begun; zero if there is none.
@@ -141,17 +140,17 @@ func (b *books) lastStipend() Stipend {
 		return Stipend{}
 	}
 	return Stipend{
-		Day: dayStart(s.day), Rules: rulesOf(s.rules), Before: s.before, Payees: s.payees, Share: Coins(s.share),
-		Funds: Coins(s.funds), Position: s.position, Paid: b.paid,
+		Day: dayStart(s.Day), Rules: rulesOf(s.Rules), Before: s.Before, Payees: s.Payees, Share: Coins(s.Share),
+		Funds: Coins(s.Funds), Position: s.position, Paid: b.paid,
 	}
 }
 
-func dayStart(day int64) time.Time { return wire.TimeOf(day * microsPerDay) }
+func dayStart(day int64) time.Time { return wire.TimeOf(day * record.MicrosPerDay) }
 
 // stipendOp is what an opStipend or an opPayees asks for, and what it gets. The judge
 // changes no part of what is asked for: it may be judged again.
 type stipendOp struct {
-	record stipendRecord // opStipend: without its funds and share
+	record record.Stipend // opStipend: without its funds and share
 
 	position uint64      // opPayees: of the stipend,
 	first    int64       // how many have been paid,
@@ -181,11 +180,11 @@ func (l *Ledger) LastStipend(ctx context.Context) (Stipend, error) {
 // PlanStipend returns what [Ledger.PayStipend] would begin now, and begins nothing:
 // the stipend of this day as it is if it was begun before.
 func (l *Ledger) PlanStipend(ctx context.Context, rules StipendRules) (Stipend, error) {
-	rules, err := rules.withDefaults(Coins(l.genesis.supply))
+	rules, err := rules.withDefaults(Coins(l.genesis.Supply))
 	if err != nil {
 		return Stipend{}, err
 	}
-	day := dayOf(l.Time().UnixMicro())
+	day := record.DayOf(l.Time().UnixMicro())
 	last, err := l.LastStipend(ctx)
 	if err != nil || last.covers(day) {
 		return last, err
@@ -227,7 +226,7 @@ func await(ctx context.Context, turns chan struct{}) error {
 // about 50 bytes of memory for each account that was active. An [*OptionError] names a
 // rule that is out of range.
 func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, error) {
-	rules, err := rules.withDefaults(Coins(l.genesis.supply))
+	rules, err := rules.withDefaults(Coins(l.genesis.Supply))
 	if err != nil {
 		return Stipend{}, err
 	}
@@ -258,7 +257,7 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 			}
 			continue
 		}
-		day := dayOf(l.Time().UnixMicro())
+		day := record.DayOf(l.Time().UnixMicro())
 		if last.covers(day) {
 			return last, nil
 		}
@@ -276,10 +275,10 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 			}
 			continue
 		}
-		s := &stipendOp{record: stipendRecord{
-			day: day, before: planned.Before, rules: rules.terms(), payees: planned.Payees, hash: hashPayees(found),
+		s := &stipendOp{record: record.Stipend{
+			Day: day, Before: planned.Before, Rules: rules.terms(), Payees: planned.Payees, Hash: record.HashPayees(found),
 		}}
-		o := &op{kind: opStipend, stipend: s, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+		o := &op{kind: opStipend, stipend: s, records: 1, bytes: record.MaxOtherLen, done: make(chan struct{}, 1)}
 		if _, err := l.submit(ctx, o); err != nil {
 			return planned, err
 		}
@@ -301,13 +300,13 @@ func (l *Ledger) planStipend(ctx context.Context, day int64, rules StipendRules)
 		return s, nil, l.failed(err)
 	}
 	s.Payees = int64(len(payees))
-	acct, err := l.Account(ctx, feeAccount)
+	acct, err := l.Account(ctx, record.FeeAccount)
 	if err != nil && !errors.Is(err, ErrAccountNotFound) { // without a policy there is none
 		return s, nil, err
 	}
 	s.Funds = acct.Funds
 	terms := rules.terms()
-	s.Share = Coins(terms.share(int64(s.Funds), s.Payees))
+	s.Share = Coins(terms.Share(int64(s.Funds), s.Payees))
 	return s, payees, nil
 }
 
@@ -319,13 +318,13 @@ func (l *Ledger) payeesAgain(ctx context.Context, s *Stipend) ([]uuid.UUID, erro
 	if want.position != s.Position {
 		return nil, nil // somebody else has paid it, and begun another
 	}
-	before, payees, err := l.payees(ctx, want.day, want.rules)
+	before, payees, err := l.payees(ctx, want.Day, want.Rules)
 	if err != nil {
 		return nil, l.failed(err)
 	}
-	if before != want.before || int64(len(payees)) != want.payees || hashPayees(payees) != want.hash {
+	if before != want.Before || int64(len(payees)) != want.Payees || record.HashPayees(payees) != want.Hash {
 		return nil, l.failed(fmt.Errorf("%w: record %d is of a stipend for %d accounts, by the journal it is for %d others",
-			store.ErrCorrupt, want.position, want.payees, len(payees)))
+			store.ErrCorrupt, want.position, want.Payees, len(payees)))
 	}
 	return payees, nil
 }
@@ -334,7 +333,7 @@ func (l *Ledger) payeesAgain(ctx context.Context, s *Stipend) ([]uuid.UUID, erro
 func (l *Ledger) payPayees(ctx context.Context, s *Stipend, payees []uuid.UUID) error {
 	for work := startWork(); s.Paid < int64(len(payees)); {
 		some := payees[s.Paid:min(s.Paid+payAtOnce, s.Payees)]
-		o := &op{kind: opPayees, records: len(some), bytes: len(some) * maxTransferRecord, done: make(chan struct{}, 1)}
+		o := &op{kind: opPayees, records: len(some), bytes: len(some) * record.MaxTransferLen, done: make(chan struct{}, 1)}
 		o.stipend = &stipendOp{position: s.Position, first: s.Paid, payees: some}
 		if _, err := l.submit(ctx, o); err != nil {
 			return err

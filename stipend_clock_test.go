@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/record"
 )
 
 // TestStipendClockBack plans a stipend in the first moment of a day. Then the clock is
@@ -43,18 +45,18 @@ func TestStipendClockBack(t *testing.T) {
 	pay(0, midnight.Add(-time.Hour))
 	begin := func(planned Stipend, payees []uuid.UUID) *stipendOp {
 		t.Helper()
-		s := &stipendOp{record: stipendRecord{
-			day: dayOf(planned.Day.UnixMicro()), before: planned.Before, rules: planned.Rules.terms(), payees: planned.Payees, hash: hashPayees(payees),
+		s := &stipendOp{record: record.Stipend{
+			Day: record.DayOf(planned.Day.UnixMicro()), Before: planned.Before, Rules: planned.Rules.terms(), Payees: planned.Payees, Hash: record.HashPayees(payees),
 		}}
-		o := &op{kind: opStipend, stipend: s, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+		o := &op{kind: opStipend, stipend: s, records: 1, bytes: record.MaxOtherLen, done: make(chan struct{}, 1)}
 		if _, err := led.submit(ctx, o); err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
 	now = midnight
-	rules, _ := StipendRules{}.withDefaults(Coins(led.genesis.supply))
-	planned, payees, err := led.planStipend(ctx, dayOf(now.UnixMicro()), rules)
+	rules, _ := StipendRules{}.withDefaults(Coins(led.genesis.Supply))
+	planned, payees, err := led.planStipend(ctx, record.DayOf(now.UnixMicro()), rules)
 	if err != nil || len(payees) != 1 {
 		t.Fatalf("planned are %v, %v", payees, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -15,35 +16,35 @@ func (l *Ledger) judgeStipend(ctx context.Context, o *op) error {
 	if b.policy == nil {
 		return nil
 	}
-	if b.unpaid() > 0 || b.stipend != nil && b.stipend.day >= s.record.day {
+	if b.unpaid() > 0 || b.stipend != nil && b.stipend.Day >= s.record.Day {
 		s.last = b.stipend.position
 		return nil
 	}
-	last, err := l.lastBefore(ctx, s.record.before, s.record.day)
+	last, err := l.lastBefore(ctx, s.record.Before, s.record.Day)
 	if err != nil {
 		return err
 	}
-	if dayOf(ov.now) != s.record.day || !last {
+	if record.DayOf(ov.now) != s.record.Day || !last {
 		s.moved = true
 		return nil
 	}
-	pool, slot, ok, err := l.find(ctx, feeAccount, l.poolSlot)
+	pool, slot, ok, err := l.find(ctx, record.FeeAccount, l.poolSlot)
 	if err != nil || !ok {
 		return err
 	}
 	s.funds = l.fundsOf(pool, slot)
-	share := s.record.rules.share(s.funds, s.record.payees)
+	share := s.record.Rules.Share(s.funds, s.record.Payees)
 	if share == 0 {
 		return nil
 	}
 	r := &l.scratch
-	ov.next(r, kindStipend)
+	ov.next(r, record.KindStipend)
 	begun := s.record
-	begun.funds, begun.share = s.funds, share
-	r.body = &begun
+	begun.Funds, begun.Share = s.funds, share
+	r.Body = &begun
 	ov.append(r)
 	b.stipend, b.paid = stipendOf(r), 0
-	s.begun, s.last = true, r.position
+	s.begun, s.last = true, r.Position
 	return nil
 }
 
@@ -56,7 +57,7 @@ func (l *Ledger) lastBefore(ctx context.Context, position uint64, day int64) (bo
 	case next > ov.books.position:
 		return true, nil
 	case next >= ov.first:
-		if err := decodeRecord(r, next, ov.record(next)); err != nil {
+		if err := record.Decode(r, next, ov.record(next)); err != nil {
 			return false, err
 		}
 	default:
@@ -64,7 +65,7 @@ func (l *Ledger) lastBefore(ctx context.Context, position uint64, day int64) (bo
 			return false, err
 		}
 	}
-	return dayOf(r.time) >= day, nil
+	return record.DayOf(r.Time) >= day, nil
 }
 
 // judgePayees appends the next payments of a stipend, unless somebody else has.
@@ -83,15 +84,15 @@ func (l *Ledger) judgePayees(ctx context.Context, o *op) error {
 		if err != nil {
 			return err
 		}
-		if !ok || pool.funds < b.stipend.share {
+		if !ok || pool.funds < b.stipend.Share {
 			return fmt.Errorf("%w: the stipend of record %d can't be paid to account %s", store.ErrCorrupt, s.position, id)
 		}
 		if to == nil {
 			to = ov.touch(slot)
 		}
 		r := &l.scratch
-		ov.next(r, kindTransfer)
-		r.transfer = transferRecord{sender: feeAccount, receiver: id, amount: b.stipend.share}
+		ov.next(r, record.KindTransfer)
+		r.Transfer = record.Transfer{Sender: record.FeeAccount, Receiver: id, Amount: b.stipend.Share}
 		ov.move(r, pool, to, nil)
 		b.paid++
 	}

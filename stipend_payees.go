@@ -2,14 +2,13 @@ package capycoin
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"hash"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -33,30 +32,15 @@ func (w *work) rest(ctx context.Context) error {
 	return err
 }
 
-func newPayeeHash() hash.Hash {
-	h := sha256.New()
-	h.Write([]byte(stipendDomain))
-	return h
-}
-
-func hashPayees(payees []uuid.UUID) (sum [sha256.Size]byte) {
-	h := newPayeeHash()
-	for i := range payees {
-		h.Write(payees[i][:])
-	}
-	h.Sum(sum[:0])
-	return sum
-}
-
 // payees returns the accounts that get a share of a day's stipend, in order of
 // opening, and the position of the last record before the day.
-func (l *Ledger) payees(ctx context.Context, day int64, rules stipendTerms) (before uint64, payees []uuid.UUID, err error) {
-	begin := day * microsPerDay
+func (l *Ledger) payees(ctx context.Context, day int64, rules record.StipendRules) (before uint64, payees []uuid.UUID, err error) {
+	begin := day * record.MicrosPerDay
 	next, err := l.firstSince(ctx, begin)
 	if err != nil {
 		return 0, nil, err
 	}
-	from, err := l.firstSince(ctx, begin-int64(rules.Window)*microsPerDay)
+	from, err := l.firstSince(ctx, begin-int64(rules.Window)*record.MicrosPerDay)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -71,10 +55,10 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules stipendTerms) (bef
 	position, ordinal := uint64(0), int64(0)
 	err = l.log.View(ctx, func(lr store.LogReader) error {
 		r := reader{log: lr}
-		ordinal, err = r.since(head, count, begin-int64(rules.MinAge)*microsPerDay+1)
+		ordinal, err = r.since(head, count, begin-int64(rules.MinAge)*record.MicrosPerDay+1)
 		if ordinal--; err == nil && ordinal > 0 {
 			_, err = r.seek(head, count, ordinal)
-			position = r.rec.position
+			position = r.rec.Position
 		}
 		return err
 	})
@@ -83,11 +67,11 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules stipendTerms) (bef
 	}
 	// The chain leads from the last of them back to the seed account.
 	work := startWork()
-	err = l.walkPaced(ctx, uuid.UUID{}, position, ordinal, func(r *record, _ int64) bool {
-		if r.kind == kindAccount && active[r.body.(*accountRecord).id] {
-			payees = append(payees, r.body.(*accountRecord).id)
+	err = l.walkPaced(ctx, uuid.UUID{}, position, ordinal, func(r *record.Record, _ int64) bool {
+		if r.Kind == record.KindAccount && active[r.Body.(*record.Account).ID] {
+			payees = append(payees, r.Body.(*record.Account).ID)
 		}
-		return r.kind == kindAccount
+		return r.Kind == record.KindAccount
 	}, func() error { return work.rest(ctx) })
 	slices.Reverse(payees)
 	return before, payees, err
@@ -98,13 +82,13 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules stipendTerms) (bef
 func (l *Ledger) firstSince(ctx context.Context, micros int64) (position uint64, err error) {
 	low, high := uint64(1), l.position()+1 // it is one of these
 	err = l.log.View(ctx, func(lr store.LogReader) error {
-		var r record
+		var r record.Record
 		for low < high {
 			middle := low + (high-low)/2
 			if err := recordAt(lr, middle, &r); err != nil {
 				return err
 			}
-			if r.time < micros {
+			if r.Time < micros {
 				low = middle + 1
 			} else {
 				high = middle
@@ -119,7 +103,7 @@ func (l *Ledger) firstSince(ctx context.Context, micros int64) (position uint64,
 // but for the seed account and that of the fees.
 func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bool, error) {
 	found := make(map[uuid.UUID]bool)
-	page := make([]record, replayPage)
+	page := make([]record.Record, replayPage)
 	for work := startWork(); from <= to; {
 		n, err := l.readPage(ctx, from, page[:min(uint64(len(page)), to-from+1)])
 		if err != nil {
@@ -129,8 +113,8 @@ func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bo
 			return nil, fmt.Errorf("%w: record %d is missing", store.ErrCorrupt, from)
 		}
 		for i := range page[:n] {
-			if r := &page[i]; r.kind == kindTransfer {
-				found[r.transfer.sender] = true
+			if r := &page[i]; r.Kind == record.KindTransfer {
+				found[r.Transfer.Sender] = true
 			}
 		}
 		from += uint64(n)
@@ -138,7 +122,7 @@ func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bo
 			return nil, err
 		}
 	}
-	delete(found, l.genesis.seed)
-	delete(found, feeAccount)
+	delete(found, l.genesis.Seed)
+	delete(found, record.FeeAccount)
 	return found, nil
 }

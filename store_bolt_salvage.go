@@ -13,6 +13,7 @@ import (
 	"sort"
 
 	"github.com/capycoin/capycoin/internal/pages"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -196,7 +197,7 @@ func find(keys []salvagedPage, page uint64) (salvagedPage, bool) {
 // not go by what the page says of itself: it looks at each byte whether a row
 // begins there.
 func salvageRows(window []byte, pageSize int, fn func(row, position uint64, data []byte, good bool)) {
-	for at := 0; at < pageSize && at+10+recordHeader < len(window); at++ {
+	for at := 0; at < pageSize && at+10+record.HeaderLen < len(window); at++ {
 		// The first bytes of a position are zero, and then a small number of records.
 		if window[at] != 0 || window[at+1] != 0 || window[at+8] == 0 || window[at+8] > pages.RowRecords {
 			continue
@@ -211,10 +212,10 @@ func salvageRows(window []byte, pageSize int, fn func(row, position uint64, data
 		for range run.Left - 1 {
 			position := run.First
 			data, err := run.Next()
-			if err != nil || len(data) < recordHeader || len(data) > salvageAhead || data[0] == 0 || data[0] > maxKind || data[1] == 0 || data[1] > maxKind {
+			if err != nil || len(data) < record.HeaderLen || len(data) > salvageAhead || data[0] == 0 || data[0] > maxKind || data[1] == 0 || data[1] > maxKind {
 				break
 			}
-			good := recordCRC(position, data) == binary.BigEndian.Uint32(data[crcOffset:])
+			good := record.CRC(position, data) == binary.BigEndian.Uint32(data[record.CRCOffset:])
 			sound = sound || good
 			fn(row, position, data, good)
 		}

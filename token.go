@@ -15,6 +15,8 @@ import (
 	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/capycoin/capycoin/internal/record"
 )
 
 const (
@@ -241,9 +243,9 @@ func (i *TokenIssuer) OpenKeyedAccount(ctx context.Context, key PublicKey) (Acco
 	return i.openAccount(ctx, key, nil)
 }
 
-func (i *TokenIssuer) openAccount(ctx context.Context, key PublicKey, inv *inviteRecord) (Account, IssuedToken, error) {
+func (i *TokenIssuer) openAccount(ctx context.Context, key PublicKey, inv *record.Invite) (Account, IssuedToken, error) {
 	var acct Account
-	issued, err := i.issue(ctx, TokenRequest{}, func(ctx context.Context, rec tokenRecord) (tokenRecord, error) {
+	issued, err := i.issue(ctx, TokenRequest{}, func(ctx context.Context, rec record.Token) (record.Token, error) {
 		var err error
 		acct, rec, err = i.led.openAccount(ctx, key, &rec, inv)
 		return rec, err
@@ -262,7 +264,7 @@ func (i *TokenIssuer) openAccount(ctx context.Context, key PublicKey, inv *invit
 // meanwhile. [ErrBusy] means that ctx ended before its turn to be hashed;
 // errors of the commit are those of [Ledger.OpenAccount].
 func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenRequest) (IssuedToken, error) {
-	if err := checkLabel(r.Label); err != nil {
+	if err := record.CheckLabel(r.Label); err != nil {
 		return IssuedToken{}, err
 	}
 	if err := i.led.checkExpiry(&r.Expires, i.life); err != nil {
@@ -271,7 +273,7 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 	switch account {
 	case i.seed:
 		return IssuedToken{}, ErrSeedToken
-	case feeAccount:
+	case record.FeeAccount:
 		return IssuedToken{}, ErrFeeToken
 	}
 	// The writer judges this again. It is asked here so that nobody without
@@ -283,15 +285,15 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 	if len(live) >= MaxTokens {
 		return IssuedToken{}, ErrTooManyTokens
 	}
-	return i.issue(ctx, r, func(ctx context.Context, rec tokenRecord) (tokenRecord, error) {
-		rec.account = account
+	return i.issue(ctx, r, func(ctx context.Context, rec record.Token) (record.Token, error) {
+		rec.Account = account
 		return i.led.issueToken(ctx, rec)
 	})
 }
 
 // issue draws and hashes a token and has commit write its record; it draws
 // again if the selector turns out to be taken.
-func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(context.Context, tokenRecord) (tokenRecord, error)) (IssuedToken, error) {
+func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(context.Context, record.Token) (record.Token, error)) (IssuedToken, error) {
 	for range maxDraws {
 		var token wireToken
 		i.draw(&token)
@@ -299,12 +301,12 @@ func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(con
 		if err != nil {
 			return IssuedToken{}, err
 		}
-		rec := tokenRecord{selector: token.selector(), tag: token.tag(), hash: hash, label: r.Label}
+		rec := record.Token{Selector: token.selector(), Tag: token.tag(), Hash: hash, Label: r.Label}
 		// A full life begins after the wait for the hash, not before it.
 		if r.Expires.IsZero() {
-			rec.expires = i.led.Time().Add(i.life).UnixMicro()
+			rec.Expires = i.led.Time().Add(i.life).UnixMicro()
 		} else {
-			rec.expires = r.Expires.UnixMicro()
+			rec.Expires = r.Expires.UnixMicro()
 		}
 		// Its turn came in time, so a deadline that has passed since does not
 		// throw the hash away. For a caller who has left it would be a token
@@ -358,13 +360,13 @@ func (i *TokenIssuer) Stats() TokenStats {
 }
 
 // tokenOf returns what can be told of a token.
-func tokenOf(rec tokenRecord) Token {
+func tokenOf(rec record.Token) Token {
 	return Token{
-		ID:      idAt(rec.time, rec.position),
-		Account: rec.account,
-		Label:   rec.label,
-		Created: time.UnixMicro(rec.time).UTC(),
-		Expires: time.UnixMicro(rec.expires).UTC(),
+		ID:      record.IDAt(rec.Time, rec.Position),
+		Account: rec.Account,
+		Label:   rec.Label,
+		Created: time.UnixMicro(rec.Time).UTC(),
+		Expires: time.UnixMicro(rec.Expires).UTC(),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -19,17 +20,17 @@ var errSelectorTaken = errors.New("capycoin: the selector is taken")
 // issueToken issues a token, whose position and time it fills in. Checks:
 // [ErrAccountNotFound], [ErrSeedToken], [ErrTooManyTokens], [ErrBadExpiry],
 // errSelectorTaken.
-func (l *Ledger) issueToken(ctx context.Context, t tokenRecord) (tokenRecord, error) {
-	o := &op{kind: opToken, token: t, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+func (l *Ledger) issueToken(ctx context.Context, t record.Token) (record.Token, error) {
+	o := &op{kind: opToken, token: t, records: 1, bytes: record.MaxOtherLen, done: make(chan struct{}, 1)}
 	if _, err := l.submit(ctx, o); err != nil {
-		return tokenRecord{}, err
+		return record.Token{}, err
 	}
 	return o.token, nil
 }
 
 // revokeToken ends a live token, or returns [ErrTokenNotFound].
 func (l *Ledger) revokeToken(ctx context.Context, account, id uuid.UUID) error {
-	o := &op{kind: opRevoke, revoke: revocation{account, id}, records: 1, bytes: maxOtherRecord, done: make(chan struct{}, 1)}
+	o := &op{kind: opRevoke, revoke: revocation{account, id}, records: 1, bytes: record.MaxOtherLen, done: make(chan struct{}, 1)}
 	_, err := l.submit(ctx, o)
 	return err
 }
@@ -51,24 +52,24 @@ func (l *Ledger) tokenRow(ctx context.Context, selector [16]byte) (tokenRow, err
 
 // tokenBySelector returns the token with a selector, which may have expired;
 // ok is false if there is none or it was revoked.
-func (l *Ledger) tokenBySelector(ctx context.Context, selector [16]byte) (t tokenRecord, ok bool, err error) {
+func (l *Ledger) tokenBySelector(ctx context.Context, selector [16]byte) (t record.Token, ok bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return tokenRecord{}, false, err
+		return record.Token{}, false, err
 	}
 	if err := l.Err(); err != nil {
-		return tokenRecord{}, false, err
+		return record.Token{}, false, err
 	}
 	row, err := l.tokenRow(ctx, selector)
 	if err != nil || row.position == 0 || row.invite {
-		return tokenRecord{}, false, l.failed(err)
+		return record.Token{}, false, l.failed(err)
 	}
-	var r record
+	var r record.Record
 	if err := l.readRecord(ctx, row.position, &r); err != nil {
-		return tokenRecord{}, false, l.failed(err)
+		return record.Token{}, false, l.failed(err)
 	}
-	token, ok := r.body.(*tokenRecord)
-	if !ok || token.selector != selector {
-		return tokenRecord{}, false, l.failed(fmt.Errorf("%w: a token's row names record %d, which is not its", store.ErrCorrupt, row.position))
+	token, ok := r.Body.(*record.Token)
+	if !ok || token.Selector != selector {
+		return record.Token{}, false, l.failed(fmt.Errorf("%w: a token's row names record %d, which is not its", store.ErrCorrupt, row.position))
 	}
 	return *token, true, nil
 }
@@ -88,15 +89,15 @@ func (l *Ledger) tokenAlive(ctx context.Context, selector [16]byte, position uin
 
 // liveTokens returns the tokens of an account that are neither expired nor
 // revoked, oldest first, or [ErrAccountNotFound].
-func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]tokenRecord, error) {
+func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]record.Token, error) {
 	s, err := l.snapshot(ctx, account)
 	if err != nil {
 		return nil, err
 	}
 	now := l.Time().UnixMicro()
-	var live []tokenRecord
+	var live []record.Token
 	err = l.log.View(ctx, func(lr store.LogReader) error {
-		var r record
+		var r record.Record
 		for _, ref := range s.tokens {
 			if ref.expires <= now {
 				continue
@@ -104,8 +105,8 @@ func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]tokenReco
 			if err := recordAt(lr, ref.position, &r); err != nil {
 				return err
 			}
-			token, ok := r.body.(*tokenRecord)
-			if !ok || token.account != account {
+			token, ok := r.Body.(*record.Token)
+			if !ok || token.Account != account {
 				return fmt.Errorf("%w: account %s names record %d as its token", store.ErrCorrupt, account, ref.position)
 			}
 			live = append(live, *token)

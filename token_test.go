@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin/internal/record"
 )
 
 func TestTokenOfNewAccount(t *testing.T) {
@@ -204,7 +206,7 @@ func TestTokenIssueChecks(t *testing.T) {
 		t.Errorf("position: got %d, want %d as before", got, position)
 	}
 	// The writer judges by itself what the issuer asked first.
-	rec := tokenRecord{expires: past.Add(time.Hour).UnixMicro()}
+	rec := record.Token{Expires: past.Add(time.Hour).UnixMicro()}
 	for _, tt := range []struct {
 		account uuid.UUID
 		expires time.Time
@@ -215,8 +217,8 @@ func TestTokenIssueChecks(t *testing.T) {
 		{acct.ID, past.Add(time.Hour), ErrTooManyTokens},
 		{w.openBare(), past, ErrBadExpiry},
 	} {
-		rec.account, rec.expires = tt.account, tt.expires.UnixMicro()
-		copy(rec.hash[:], "$2a$04$"+strings.Repeat(".", 53))
+		rec.Account, rec.Expires = tt.account, tt.expires.UnixMicro()
+		copy(rec.Hash[:], "$2a$04$"+strings.Repeat(".", 53))
 		if _, err := w.led.issueToken(context.Background(), rec); !errors.Is(err, tt.want) {
 			t.Errorf("issueToken: got error %v, want %v", err, tt.want)
 		}
@@ -367,7 +369,7 @@ func TestTokenSelectorTaken(t *testing.T) {
 	w.iss.draw = func(token *wireToken) {
 		random(token)
 		if draws++; draws == 1 {
-			copy(token[:selectorLen], taken[:])
+			copy(token[:record.SelectorLen], taken[:])
 		}
 	}
 	second := w.issue(acct.ID, TokenRequest{})

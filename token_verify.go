@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -49,7 +50,7 @@ func parseSecret(secret string) (token wireToken, ok bool) {
 // secret returns the token as its owner sees it.
 func (t *wireToken) secret() string { return strings.ToUpper(hex.EncodeToString(t[:])) }
 
-func (t *wireToken) selector() [selectorLen]byte { return [selectorLen]byte(t[:]) }
+func (t *wireToken) selector() [record.SelectorLen]byte { return [record.SelectorLen]byte(t[:]) }
 
 func (t *wireToken) tag() [8]byte {
 	sum := t.digest(tagDomain)
@@ -77,7 +78,7 @@ type verifiedKey [sha256.Size]byte
 // is asked at every use.
 type verifiedToken struct {
 	token    Token
-	selector [selectorLen]byte
+	selector [record.SelectorLen]byte
 	position uint64 // of its record: another token under the selector has another
 	expires  int64  // microseconds since 1970
 }
@@ -120,11 +121,11 @@ func (i *TokenIssuer) Verify(ctx context.Context, secret string) (Token, error) 
 		return Token{}, ErrInvalidToken
 	}
 	tag := token.tag()
-	if subtle.ConstantTimeCompare(tag[:], rec.tag[:]) != 1 || rec.expires <= i.led.Time().UnixMicro() {
+	if subtle.ConstantTimeCompare(tag[:], rec.Tag[:]) != 1 || rec.Expires <= i.led.Time().UnixMicro() {
 		return Token{}, ErrInvalidToken
 	}
-	v := &verifiedToken{token: tokenOf(rec), selector: rec.selector, position: rec.position, expires: rec.expires}
-	if err := i.check(ctx, key, &token, rec.hash, v); err != nil {
+	v := &verifiedToken{token: tokenOf(rec), selector: rec.Selector, position: rec.Position, expires: rec.Expires}
+	if err := i.check(ctx, key, &token, rec.Hash, v); err != nil {
 		return Token{}, err
 	}
 	// It may have expired or been revoked while it was hashed.

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -81,9 +82,9 @@ func TestVerifyHashReadsWholeToken(t *testing.T) {
 		if err != nil {
 			t.Fatalf("hash: %v", err)
 		}
-		rec, err := w.led.issueToken(context.Background(), tokenRecord{
-			account: acct.ID, selector: wrong.selector(), tag: wrong.tag(), hash: hash,
-			expires: w.clock.Now().Add(time.Hour).UnixMicro(),
+		rec, err := w.led.issueToken(context.Background(), record.Token{
+			Account: acct.ID, Selector: wrong.selector(), Tag: wrong.tag(), Hash: hash,
+			Expires: w.clock.Now().Add(time.Hour).UnixMicro(),
 		})
 		if err != nil {
 			t.Fatalf("issueToken: %v", err)
@@ -95,7 +96,7 @@ func TestVerifyHashReadsWholeToken(t *testing.T) {
 				t.Errorf("byte %d: got %d hash runs, want %d: a failed check is not remembered", at, got, want)
 			}
 		}
-		if err := compareHash(rec.hash, &owned); err != nil {
+		if err := compareHash(rec.Hash, &owned); err != nil {
 			t.Errorf("byte %d: the token that was hashed: got error %v, want none", at, err)
 		}
 	}
@@ -242,7 +243,7 @@ func TestVerifyWrongTokensCostNoHash(t *testing.T) {
 		w.iss.draw(&token)
 		w.wantInvalid(w.iss, token.secret()) // unknown
 		own, _ := parseSecret(tok.Secret)
-		copy(token[:selectorLen], own[:])
+		copy(token[:record.SelectorLen], own[:])
 		w.wantInvalid(w.iss, token.secret()) // wrong
 	}
 	got := w.iss.Stats()
@@ -292,7 +293,7 @@ func TestVerifyOtherCost(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatalf("tokenBySelector: got %v, error %v; want a record", ok, err)
 		}
-		if got, err := bcrypt.Cost(rec.hash[:]); err != nil || got != want {
+		if got, err := bcrypt.Cost(rec.Hash[:]); err != nil || got != want {
 			t.Errorf("cost: got %d, error %v; want %d", got, err, want)
 		}
 		w.wantValid(w.issuer(nil), tok.Secret, tok.Token)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/osfile"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -216,19 +217,19 @@ func acceptWitness(ctx context.Context, log store.Log, path string) error {
 // witnessAt returns what a witness of the log is at a position that it has.
 func witnessAt(ctx context.Context, log store.Log, position uint64) (w witness, err error) {
 	err = log.View(ctx, func(lr store.LogReader) error {
-		var r record
+		var r record.Record
 		if err := recordAt(lr, 1, &r); err != nil {
 			return err
 		}
-		if r.kind != kindGenesis {
-			return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.kind)
+		if r.Kind != record.KindGenesis {
+			return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.Kind)
 		}
-		w.ledger = r.body.(*genesisRecord).ledger
+		w.ledger = r.Body.(*record.Genesis).Ledger
 		if err := recordAt(lr, position, &r); err != nil {
 			return err
 		}
 		b, err := lr.Record(position)
-		w.position, w.time, w.sum = position, r.time, sha256.Sum256(b)
+		w.position, w.time, w.sum = position, r.Time, sha256.Sum256(b)
 		return err
 	})
 	return w, err

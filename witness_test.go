@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -263,11 +264,11 @@ func TestWitnessExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r record
-	if err := decodeRecord(&r, 3, data); err != nil {
+	var r record.Record
+	if err := record.Decode(&r, 3, data); err != nil {
 		t.Fatal(err)
 	}
-	want := witness{uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), 3, r.time, sha256.Sum256(data)}
+	want := witness{uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), 3, r.Time, sha256.Sum256(data)}
 	example := strings.TrimRight(string(want.slot()), " \n")
 	if !strings.Contains(text, "\n```\n"+example+"\n```\n") {
 		t.Errorf("docs/format.md does not have\n%s", example)

@@ -44,7 +44,7 @@ var defects = []plant{{
 	pkg: ".", test: "TestExactlyOnce", says: `a transfer was made 5 times in a batch`,
 }, {
 	name: "key-forgotten-by-restart", shows: "defect 4",
-	file: "recover.go", edits: []edit{{`e, ok := r.keyEntry(); ok {`, `e, ok := r.keyEntry(); ok && false {`}},
+	file: "recover.go", edits: []edit{{`e, ok := keyEntryOf(r); ok {`, `e, ok := keyEntryOf(r); ok && false {`}},
 	pkg: ".", test: "TestCrashCopies", says: `repeating k0: got`,
 }, {
 	name: "token-cut-at-72", shows: "defect 5",
@@ -64,7 +64,7 @@ var defects = []plant{{
 	pkg: ".", test: "TestVerifyRevokedWhileCached", says: `error <nil>; want no token`,
 }, {
 	name: "hash-for-a-guess", shows: "defect 6",
-	file: "token_verify.go", edits: []edit{{`ConstantTimeCompare(tag[:], rec.tag[:]) != 1`, `ConstantTimeCompare(tag[:], rec.tag[:]) > 1`}},
+	file: "token_verify.go", edits: []edit{{`ConstantTimeCompare(tag[:], rec.Tag[:]) != 1`, `ConstantTimeCompare(tag[:], rec.Tag[:]) > 1`}},
 	pkg: ".", test: "TestVerifyWrongTokensCostNoHash", says: `hash runs: got \d+`,
 }, {
 	name: "hashes-without-bound", shows: "defect 6",
@@ -110,19 +110,19 @@ var defects = []plant{{
 	pkg: ".", test: "TestSlowListing", says: `the file grew`,
 }, {
 	name: "key-is-a-view", shows: "defect 10",
-	file: "record_transfer.go", edits: []edit{
+	file: "internal/record/transfer.go", edits: []edit{
 		{`	"encoding/binary"
 `, `	"encoding/binary"
 	"unsafe"
 `},
-		{`	t.key = string(d.Bytes(uint64(d.Byte())))
+		{`	t.Key = string(d.Bytes(uint64(d.Byte())))
 `, `	key := d.Bytes(uint64(d.Byte()))
-	t.key = unsafe.String(unsafe.SliceData(key), len(key))
+	t.Key = unsafe.String(unsafe.SliceData(key), len(key))
 `}},
 	pkg: ".", test: "TestValuesOutliveTheFile", says: `unexpected fault address|got key`,
 }, {
 	name: "range-off-by-one", shows: "defect 11",
-	file: "history.go", edits: []edit{{`r.rec.time >= micros`, `r.rec.time > micros`}},
+	file: "history.go", edits: []edit{{`r.rec.Time >= micros`, `r.rec.Time > micros`}},
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "time-steps-back", shows: "defect 11",

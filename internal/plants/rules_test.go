@@ -23,7 +23,7 @@ var rules = []plant{{
 	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "signature" of record 14: not signed by its key`,
 }, {
 	name: "fee-rounded-down", shows: "fees",
-	file: "record_rules.go", edits: []edit{{`bits.Add64(lo, maxBasisPoints-1, 0)`, `bits.Add64(lo, 0, 0)`}},
+	file: "record_rules.go", edits: []edit{{`bits.Add64(lo, record.MaxBasisPoints-1, 0)`, `bits.Add64(lo, 0, 0)`}},
 	pkg: ".", test: "TestFeeRounding", says: `the fee of \d+ by`,
 }, {
 	name: "fee-stays-though-refused", shows: "fees",
@@ -36,7 +36,7 @@ var rules = []plant{{
 	pkg: ".", test: "TestFees", says: `with a fee of 3 at most: <nil>`,
 }, {
 	name: "audit-takes-any-fee", shows: "fees",
-	file: "audit_rules.go", edits: []edit{{`if t.fee != want {`, `if false && t.fee != want {`}},
+	file: "audit_rules.go", edits: []edit{{`if t.Fee != want {`, `if false && t.Fee != want {`}},
 	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "fee" of record 14: it pays a fee of 1`,
 }, {
 	name: "paid-by-two-at-once", shows: "the stipend",
@@ -48,13 +48,13 @@ var rules = []plant{{
 	pkg: "./cmd/capycoind", test: "TestHarnessKillStipend", look: "5s", says: `.`,
 }, {
 	name: "active-on-the-day-itself", shows: "the stipend",
-	file: "stipend_payees.go", edits: []edit{{`	begin := day * microsPerDay
-`, `	begin := (day + 1) * microsPerDay
+	file: "stipend_payees.go", edits: []edit{{`	begin := day * record.MicrosPerDay
+`, `	begin := (day + 1) * record.MicrosPerDay
 `}},
 	pkg: ".", test: "TestStipendWho", says: `the stipend is`,
 }, {
 	name: "record-slips-in-before-the-day", shows: "the stipend",
-	file: "stipend_judge.go", edits: []edit{{`if dayOf(ov.now) != s.record.day || !last {`, `if dayOf(ov.now) != s.record.day || !last && false {`}},
+	file: "stipend_judge.go", edits: []edit{{`if record.DayOf(ov.now) != s.record.Day || !last {`, `if record.DayOf(ov.now) != s.record.Day || !last && false {`}},
 	pkg: ".", test: "TestStipendClockBack", says: `with another record before the day`,
 }, {
 	name: "audit-takes-any-payee", shows: "the stipend",

@@ -87,7 +87,7 @@ var witnesses = []plant{{
 	pkg: ".", test: "TestFreelistBounded", says: `it took \d+ bytes of memory`,
 }, {
 	name: "rows-of-another-journal", shows: "the checks before opening",
-	file: "recover.go", edits: []edit{{`if r.time != b.time {`, `if r.time < 0 {`}},
+	file: "recover.go", edits: []edit{{`if r.Time != b.time {`, `if r.Time < 0 {`}},
 	pkg: ".", test: "TestForeignRows", says: `FAIL: TestForeignRows/another_ledger's`,
 }, {
 	name: "row-of-a-lost-record", shows: "the checks before opening",

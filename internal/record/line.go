@@ -1,4 +1,4 @@
-package capycoin
+package record
 
 import (
 	"crypto/ed25519"
@@ -23,54 +23,54 @@ const (
 	exportVersion = 1
 )
 
-// exportHeader is the first line.
-type exportHeader struct {
-	ledger  uuid.UUID
-	records uint64
+// ExportHeader is the first line.
+type ExportHeader struct {
+	Ledger  uuid.UUID
+	Records uint64
 }
 
-// exportEnd is the last line.
-type exportEnd struct {
-	records uint64
-	sum     [32]byte // SHA-256 of all records
+// ExportTrailer is the last line.
+type ExportTrailer struct {
+	Records uint64
+	Sum     [32]byte // SHA-256 of all records
 }
 
-// appendLine appends the line of a record.
-func appendLine(b []byte, r *record) []byte {
+// AppendLine appends the line of a record.
+func AppendLine(b []byte, r *Record) []byte {
 	return writeLine(b, func(c *lineCodec) { c.record(r) })
 }
 
-// readLine reads the line of a record into r. The error says which member is wrong.
-func readLine(line []byte, r *record) error {
+// ReadLine reads the line of a record into r. The error says which member is wrong.
+func ReadLine(line []byte, r *Record) error {
 	return parseLine(line, func(c *lineCodec) { c.record(r) })
 }
 
-// appendHeaderLine appends the first line.
-func appendHeaderLine(b []byte, h exportHeader) []byte { return writeLine(b, h.line) }
+// AppendHeaderLine appends the first line.
+func AppendHeaderLine(b []byte, h ExportHeader) []byte { return writeLine(b, h.line) }
 
-// readHeaderLine reads the first line.
-func readHeaderLine(line []byte) (h exportHeader, err error) { return h, parseLine(line, h.line) }
+// ReadHeaderLine reads the first line.
+func ReadHeaderLine(line []byte) (h ExportHeader, err error) { return h, parseLine(line, h.line) }
 
-// appendTrailerLine appends the last line.
-func appendTrailerLine(b []byte, e exportEnd) []byte { return writeLine(b, e.line) }
+// AppendTrailerLine appends the last line.
+func AppendTrailerLine(b []byte, e ExportTrailer) []byte { return writeLine(b, e.line) }
 
-// readTrailerLine reads the last line.
-func readTrailerLine(line []byte) (e exportEnd, err error) { return e, parseLine(line, e.line) }
+// ReadTrailerLine reads the last line.
+func ReadTrailerLine(line []byte) (e ExportTrailer, err error) { return e, parseLine(line, e.line) }
 
-func (h *exportHeader) line(c *lineCodec) {
+func (h *ExportHeader) line(c *lineCodec) {
 	c.constant("format", exportFormat)
 	version := c.integer("version", exportVersion, 1, 1<<31)
 	if version != exportVersion {
 		c.fail("version is %d, this program knows %d", version, exportVersion)
 	}
-	c.id("ledger_id", &h.ledger)
-	h.records = c.integer("records", h.records, 1, wire.MaxPosition)
+	c.id("ledger_id", &h.Ledger)
+	h.Records = c.integer("records", h.Records, 1, wire.MaxPosition)
 	c.end()
 }
 
-func (e *exportEnd) line(c *lineCodec) {
-	e.records = c.integer("records", e.records, 1, wire.MaxPosition)
-	c.hex("sha256", e.sum[:])
+func (e *ExportTrailer) line(c *lineCodec) {
+	e.Records = c.integer("records", e.Records, 1, wire.MaxPosition)
+	c.hex("sha256", e.Sum[:])
 	c.end()
 }
 
@@ -98,32 +98,32 @@ type lineCodec struct {
 }
 
 // record is the line of a record. The fields of each kind are with the kind.
-func (c *lineCodec) record(r *record) {
-	r.position = c.integer("position", r.position, 1, wire.MaxPosition)
-	c.kind(&r.kind)
-	c.time("time", &r.time)
+func (c *lineCodec) record(r *Record) {
+	r.Position = c.integer("position", r.Position, 1, wire.MaxPosition)
+	c.kind(&r.Kind)
+	c.time("time", &r.Time)
 	switch {
 	case c.err != nil:
-	case r.kind == kindTransfer:
-		r.transfer.line(c, &r.header)
+	case r.Kind == KindTransfer:
+		r.Transfer.line(c, &r.Header)
 	default:
-		if c.reading && (r.body == nil || r.body.kind() != r.kind) {
-			r.body = kinds[r.kind].body()
+		if c.reading && (r.Body == nil || r.Body.kind() != r.Kind) {
+			r.Body = kinds[r.Kind].body()
 		}
-		r.body.line(c, &r.header)
+		r.Body.line(c, &r.Header)
 	}
 	c.end()
 }
 
 // publicKey is there if an account has one.
 func (c *lineCodec) publicKey(key *[ed25519.PublicKeySize]byte) {
-	if has := c.more(*key != noKey); has {
+	if has := c.more(*key != NoKey); has {
 		c.hex("public_key", key[:])
-		if *key == noKey {
+		if *key == NoKey {
 			c.fail("public_key is all zero: an account without one has no such member")
 		}
 	} else {
-		*key = noKey
+		*key = NoKey
 	}
 }
 
@@ -134,7 +134,7 @@ func (c *lineCodec) lifeAndLabel(made int64, expires *int64, label *string) {
 		c.fail("expires is not after the record's time")
 	}
 	c.text("label", label)
-	if err := checkLabel(*label); err != nil {
+	if err := CheckLabel(*label); err != nil {
 		c.fail("%v", err)
 	}
 }
@@ -239,7 +239,7 @@ func (c *lineCodec) integer(name string, v, least, most uint64) uint64 {
 }
 
 func (c *lineCodec) coins(name string, v *int64, least uint64) {
-	*v = int64(c.integer(name, uint64(*v), least, maxCoins))
+	*v = int64(c.integer(name, uint64(*v), least, MaxCoins))
 }
 
 // quoted is a value that is written between quotes as it is.
@@ -266,7 +266,7 @@ func (c *lineCodec) constant(name, want string) {
 	}
 }
 
-func (c *lineCodec) kind(v *byte) {
+func (c *lineCodec) kind(v *Kind) {
 	s := ""
 	if !c.reading {
 		s = kinds[*v].name
@@ -279,7 +279,7 @@ func (c *lineCodec) kind(v *byte) {
 	for kind := range kinds[1:] {
 		name := kinds[kind+1].name
 		if name == s {
-			*v = byte(kind + 1)
+			*v = Kind(kind + 1)
 			return
 		}
 		names = append(names, name)
