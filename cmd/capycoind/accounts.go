@@ -14,7 +14,7 @@ func newAccounts(s *settings) *cobra.Command {
 		Short: "List the accounts, in order of opening",
 		Long: "accounts lists all accounts in order of opening, the seed account first. With\n" +
 			"--json there is an object for each, a line each.",
-		Args: arguments(),
+		Args: Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format := tableOfAccounts
 			if s.json {
@@ -29,16 +29,16 @@ func newAccounts(s *settings) *cobra.Command {
 			})
 		},
 	}
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 func newAccount(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "account ID",
 		Short: "Show an account",
-		Args:  arguments("ID"),
+		Args:  Arguments("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID("ID", args[0])
+			id, err := ParseID("ID", args[0])
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ func newAccount(s *settings) *cobra.Command {
 			return err
 		},
 	}
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // tableOfAccounts is a page of a table. Its columns are as wide as they ever

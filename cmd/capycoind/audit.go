@@ -23,9 +23,9 @@ func newAudit(s *settings) *cobra.Command {
 		Long: "audit asks the running server to replay the journal and compare everything with\n" +
 			"it, while it goes on serving. With a FILE it does so itself; no server may have\n" +
 			"the file open. It says whether the file lacks what its witness saw.",
-		Args: oneAtMost,
+		Args: OneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			out := &auditOutput{cmd: cmd, json: s.json, progress: newProgress(cmd, s)}
+			out := &auditOutput{cmd: cmd, json: s.json, progress: s.progress(cmd)}
 			if len(args) == 1 {
 				if witness == "" {
 					witness = args[0] + ".witness"
@@ -35,19 +35,16 @@ func newAudit(s *settings) *cobra.Command {
 			return auditServer(newClient(cmd, s), out)
 		},
 	}
-	// Here the argument is a file.
-	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
+	cmd.ValidArgsFunction = CompleteFiles
 	witnessFlag(cmd, &witness)
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // auditOutput prints an audit.
 type auditOutput struct {
 	cmd      *cobra.Command
 	json     bool
-	progress *progress
+	progress *Progress
 	done     bool
 	faults   int // printed
 }
@@ -64,7 +61,7 @@ func (o *auditOutput) line(l httpapi.AuditLine, raw []byte) error {
 	}
 	switch {
 	case l.Progress != nil:
-		o.progress.show("%s: %d of %d", l.Progress.Stage, l.Progress.Done, l.Progress.Total)
+		o.progress.Show("%s: %d of %d", l.Progress.Stage, l.Progress.Done, l.Progress.Total)
 	case l.Fault != nil && !o.json:
 		if o.faults++; o.faults > mostFaults {
 			if o.faults == mostFaults+1 {
@@ -72,7 +69,7 @@ func (o *auditOutput) line(l httpapi.AuditLine, raw []byte) error {
 			}
 			return nil
 		}
-		o.progress.end()
+		o.progress.End()
 		f := capycoin.AuditFault{Position: l.Fault.Position, Kind: l.Fault.Kind, Detail: l.Fault.Detail}
 		if l.Fault.Account != "" {
 			f.Account, _ = uuid.Parse(l.Fault.Account) // only shown
@@ -82,7 +79,7 @@ func (o *auditOutput) line(l httpapi.AuditLine, raw []byte) error {
 		o.done = true
 		return errors.New("the audit did not get to the end: " + l.Error)
 	case l.Report != nil:
-		o.progress.end()
+		o.progress.End()
 		o.done = true
 		r := l.Report
 		if !o.json {
@@ -93,7 +90,7 @@ func (o *auditOutput) line(l httpapi.AuditLine, raw []byte) error {
 			}
 		}
 		if r.FaultCount > 0 {
-			return hint(fmt.Errorf("the books have %d faults", r.FaultCount), "docs/operating.md says what to do about it; capycoind repair makes a damaged file whole")
+			return Hint(fmt.Errorf("the books have %d faults", r.FaultCount), "docs/operating.md says what to do about it; capycoind repair makes a damaged file whole")
 		}
 		if !o.json {
 			o.cmd.Println("the books are right")
@@ -108,7 +105,7 @@ func auditServer(c *client, o *auditOutput) error {
 		return err
 	}
 	defer resp.Body.Close()
-	defer o.progress.end()
+	defer o.progress.End()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -135,16 +132,16 @@ func auditFile(cmd *cobra.Command, path, witness string, o *auditOutput) (err er
 	led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true})
 	switch {
 	case errors.Is(err, capycoin.ErrLocked):
-		return hint(err, "a server has it open; leave the path out to have that server audit it")
+		return Hint(err, "a server has it open; leave the path out to have that server audit it")
 	case errors.Is(err, capycoin.ErrNotLedger), errors.Is(err, capycoin.ErrIsDirectory):
 		return err // "choose another with --db" is not for here
 	case errors.Is(err, capycoin.ErrNotWritable):
-		return hint(err, "an audit folds what was not folded yet, so it has to write: run it as the user that owns the file, with the right to write (chmod u+w FILE), or audit a copy")
+		return Hint(err, "an audit folds what was not folded yet, so it has to write: run it as the user that owns the file, with the right to write (chmod u+w FILE), or audit a copy")
 	case err != nil:
 		return openError(err, path)
 	}
 	defer func() { err = errors.Join(err, led.Close()) }()
-	defer o.progress.end()
+	defer o.progress.End()
 	var wrong error
 	err = httpapi.Audit(cmd.Context(), led, func(l httpapi.AuditLine) {
 		raw, err := json.Marshal(l)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
@@ -27,7 +26,7 @@ func newBackup(s *settings) *cobra.Command {
 			"then gives it its name. It never replaces a file. One that is broken off leaves a\n" +
 			"part, .DEST.partial, and goes on with it when it is run again. With - as DEST the\n" +
 			"finished copy goes to standard output.",
-		Args: arguments("DEST"),
+		Args: Arguments("DEST"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			inBackground()
 			c := newClient(cmd, s)
@@ -40,19 +39,14 @@ func newBackup(s *settings) *cobra.Command {
 			}
 			return printBuilt(cmd, s, "copied to", args[0], rep)
 		},
-		ValidArgsFunction: files,
+		ValidArgsFunction: CompleteFiles,
 	}
-	return withJSON(cmd, s)
-}
-
-// files is the completion of an argument that is a file.
-func files(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return nil, cobra.ShellCompDirectiveDefault
+	return WithJSON(cmd, &s.json)
 }
 
 // copyTo makes the copy, beside a server that has payments to make.
 func (c *client) copyTo(cmd *cobra.Command, s *settings, path string) (capycoin.BuildReport, error) {
-	o := buildOptions(newProgress(cmd, s))
+	o := buildOptions(s.progress(cmd))
 	o.Background = true
 	return capycoin.Build(cmd.Context(), path, c.journal, o)
 }
@@ -78,8 +72,8 @@ func (c *client) journal(_ context.Context, after uint64) (capycoin.JournalPage,
 // backupToOutput makes the copy in a file that is removed before the first byte
 // of it goes out, so that none stays behind.
 func backupToOutput(cmd *cobra.Command, s *settings, c *client) error {
-	if out, ok := cmd.OutOrStdout().(*output); ok && isTerminal(out.w) {
-		return hint(errors.New("standard output is a terminal"), "redirect it to a file or a command")
+	if IsTerminal(cmd.OutOrStdout()) {
+		return Hint(errors.New("standard output is a terminal"), "redirect it to a file or a command")
 	}
 	dir, err := os.MkdirTemp("", "capycoin-backup-")
 	if err != nil {
@@ -102,19 +96,14 @@ func backupToOutput(cmd *cobra.Command, s *settings, c *client) error {
 	return nil
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 // buildOptions shows how far the making of a file is.
-func buildOptions(p *progress) *capycoin.BuildOptions {
+func buildOptions(p *Progress) *capycoin.BuildOptions {
 	return &capycoin.BuildOptions{Progress: func(b capycoin.BuildProgress) {
 		if b.Stage == "tokens" && b.Done == b.Total {
-			p.end() // that is the last of it
+			p.End() // that is the last of it
 			return
 		}
-		p.show("%s: %d of %d", b.Stage, b.Done, b.Total)
+		p.Show("%s: %d of %d", b.Stage, b.Done, b.Total)
 	}}
 }
 
@@ -122,15 +111,15 @@ func buildOptions(p *progress) *capycoin.BuildOptions {
 func buildError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return hint(err, "no file is ever replaced: choose another name, or move that file away")
+		return Hint(err, "no file is ever replaced: choose another name, or move that file away")
 	case errors.Is(err, capycoin.ErrLocked):
-		return hint(err, "another command makes or reads that file, or a server has it open")
+		return Hint(err, "another command makes or reads that file, or a server has it open")
 	case errors.Is(err, capycoin.ErrDiskFull):
-		return hint(err, "make room and run it again")
+		return Hint(err, "make room and run it again")
 	case errors.Is(err, capycoin.ErrWitness):
-		return hint(err, "it has to be a witness, or no file; --witness names another place")
+		return Hint(err, "it has to be a witness, or no file; --witness names another place")
 	case errors.As(err, new(*os.LinkError)):
-		return hint(err, "the file system must have hard links; choose another one")
+		return Hint(err, "the file system must have hard links; choose another one")
 	}
 	return err
 }

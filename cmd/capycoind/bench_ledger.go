@@ -67,13 +67,13 @@ func (b *bench) worldOf(ctx context.Context, name string, accounts int, open fun
 		return nil, err
 	}
 	b.step("  opening %d accounts", accounts)
-	defer b.watch.end()
+	defer b.watch.End()
 	w.ids = make([]uuid.UUID, accounts)
 	var next atomic.Int64
 	err = parallel(min(1024, accounts), func(worker int) error {
 		for i := next.Add(1) - 1; i < int64(accounts); i = next.Add(1) - 1 {
 			if worker == 0 {
-				b.watch.show("  %d of %d accounts", i, accounts)
+				b.watch.Show("  %d of %d accounts", i, accounts)
 			}
 			acct, err := open(ctx, w.led)
 			if err != nil {
@@ -200,13 +200,13 @@ func (w *world) used() int64 { return w.led.Stats().FileUsed }
 // fill makes so many transfers, in batches of a size that divides them.
 func (b *bench) fill(ctx context.Context, w *world, transfers, size int, pay payer) error {
 	b.step("  making %d transfers", transfers)
-	defer b.watch.end()
+	defer b.watch.End()
 	workers := b.batchers(ctx, w, size, pay).workers
 	var next atomic.Int64
 	return parallel(len(workers), func(worker int) error {
 		for done := next.Add(int64(size)) - int64(size); done < int64(transfers); done = next.Add(int64(size)) - int64(size) {
 			if worker == 0 {
-				b.watch.show("  %d of %d transfers", done, transfers)
+				b.watch.Show("  %d of %d transfers", done, transfers)
 			}
 			if _, _, err := workers[worker](); err != nil {
 				return err

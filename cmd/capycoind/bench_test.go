@@ -241,7 +241,7 @@ func TestSignedTransfers(t *testing.T) {
 		t.Skip("signs tens of thousands of transfers")
 	}
 	t.Parallel()
-	b := &bench{dir: t.TempDir(), seed: 1, step: func(string, ...any) {}, watch: &progress{}}
+	b := &bench{dir: t.TempDir(), seed: 1, step: func(string, ...any) {}, watch: &Progress{}}
 	defer func() {
 		if err := b.close(); err != nil {
 			t.Error(err)

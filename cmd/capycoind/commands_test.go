@@ -100,7 +100,7 @@ func TestEnvironment(t *testing.T) {
 		t.Setenv(variable, "17")
 		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 		value := flags.String(name, "", "")
-		if err := environment(flags); err != nil || *value != "17" {
+		if err := Environment(flags, fromEnvironment); err != nil || *value != "17" {
 			t.Errorf("%s is not read: %v", variable, err)
 		}
 		t.Setenv(variable, "")

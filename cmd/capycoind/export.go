@@ -18,14 +18,14 @@ func newExport(s *settings) *cobra.Command {
 			"output as lines of JSON (docs/export.md), of which import makes the same ledger.\n" +
 			"With a FILE it reads that itself, and changes nothing; no server may have the file\n" +
 			"open.",
-		Args: oneAtMost,
+		Args: OneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			inBackground()
 			source := newClient(cmd, s).journal
 			if len(args) == 1 {
 				journal, err := capycoin.OpenJournal(args[0])
 				if errors.Is(err, capycoin.ErrLocked) {
-					return hint(err, "a server has it open; leave the path out to ask that server")
+					return Hint(err, "a server has it open; leave the path out to ask that server")
 				}
 				if err != nil {
 					return err
@@ -33,18 +33,18 @@ func newExport(s *settings) *cobra.Command {
 				defer func() { err = errors.Join(err, journal.Close()) }()
 				source = journal.Page
 			}
-			p := newProgress(cmd, s)
-			if isTerminal(os.Stdout) {
-				p = &progress{} // the lines go there
+			p := s.progress(cmd)
+			if IsTerminal(os.Stdout) {
+				p = &Progress{} // the lines go there
 			}
-			defer p.end()
+			defer p.End()
 			return capycoin.Export(cmd.Context(), cmd.OutOrStdout(), func(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
 				page, err := source(ctx, after)
-				p.show("exporting: %d of %d", after, page.End)
+				p.Show("exporting: %d of %d", after, page.End)
 				return page, err
 			})
 		},
-		ValidArgsFunction: files,
+		ValidArgsFunction: CompleteFiles,
 	}
 }
 
@@ -57,7 +57,7 @@ func newImport(s *settings) *cobra.Command {
 			"byte for byte. It checks every line, folds and audits the file, syncs it, and only\n" +
 			"then gives it its name. It never replaces a file. With - as SRC the lines come\n" +
 			"from standard input.",
-		Args: arguments("SRC"),
+		Args: Arguments("SRC"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := cmd.InOrStdin()
 			if args[0] != "-" {
@@ -68,17 +68,17 @@ func newImport(s *settings) *cobra.Command {
 				defer f.Close()
 				in = f
 			}
-			rep, err := capycoin.Import(cmd.Context(), in, s.db, madeOptions(newProgress(cmd, s), witness))
+			rep, err := capycoin.Import(cmd.Context(), in, s.db, madeOptions(s.progress(cmd), witness))
 			if errors.Is(err, capycoin.ErrBadExport) {
-				return hint(err, "it has to be what capycoind export wrote, to the last line; docs/export.md has the form")
+				return Hint(err, "it has to be what capycoind export wrote, to the last line; docs/export.md has the form")
 			}
 			if err != nil {
 				return buildError(err)
 			}
 			return printBuilt(cmd, s, "imported to", s.db, rep)
 		},
-		ValidArgsFunction: files,
+		ValidArgsFunction: CompleteFiles,
 	}
 	madeWitnessFlag(cmd, &witness)
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }

@@ -14,7 +14,7 @@ func newFee(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fee",
 		Short: "Set and show what transfers cost",
-		Args:  noCommand,
+		Args:  NoCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newFeeSet(s), newFeeShow(s))
@@ -51,7 +51,7 @@ func newFeeSet(s *settings) *cobra.Command {
 			"an amount is --flat, and --basis-points of the amount, rounded up to a whole coin;\n" +
 			"at least --min, and at most --max. The sender pays it beside the amount. There is\n" +
 			"none where the sender or the receiver is exempt, as the seed account always is.",
-		Args: arguments(),
+		Args: Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			given := ""
 			for _, name := range []string{"flat", "basis-points", "min", "max", "exempt"} {
@@ -61,12 +61,12 @@ func newFeeSet(s *settings) *cobra.Command {
 			}
 			switch {
 			case none && given != "":
-				return hint(fmt.Errorf("--none and --%s don't go together", given), "--none is for no fee at all")
+				return Hint(fmt.Errorf("--none and --%s don't go together", given), "--none is for no fee at all")
 			case !none && given == "":
-				return hint(errors.New("nothing says what the fee is to be"), "name one or more of --flat, --basis-points, --min, --max and --exempt; or --none for no fee")
+				return Hint(errors.New("nothing says what the fee is to be"), "name one or more of --flat, --basis-points, --min, --max and --exempt; or --none for no fee")
 			}
 			if cmd.Flags().Changed("exempt") && len(p.Exempt) == 0 {
-				return hint(errors.New("--exempt is empty"), "name accounts, or leave it out where none is exempt")
+				return Hint(errors.New("--exempt is empty"), "name accounts, or leave it out where none is exempt")
 			}
 			if cmd.Flags().Changed("max") {
 				p.Max = &highest
@@ -91,7 +91,7 @@ func newFeeSet(s *settings) *cobra.Command {
 	flags.Int64Var(&highest, "max", 0, "the highest fee, in `coins`, 1 to the supply (default: there is none)")
 	flags.StringSliceVar(&p.Exempt, "exempt", nil, "`accounts` that neither pay a fee nor cause one, at most 64; with commas between them, or the flag once for each")
 	flags.BoolVar(&none, "none", false, "no fee")
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // check looks at what can be seen here; the server knows the supply.
@@ -111,7 +111,7 @@ func (p *feePolicy) check(none bool) error {
 	}
 	if p.Max != nil {
 		if *p.Max < 1 || *p.Max > int64(capycoin.MaxSupply) {
-			return hint(fmt.Errorf("--max is %d; it has to be 1 to %d", *p.Max, capycoin.MaxSupply), "leave it out for a fee without a bound")
+			return Hint(fmt.Errorf("--max is %d; it has to be 1 to %d", *p.Max, capycoin.MaxSupply), "leave it out for a fee without a bound")
 		}
 		if p.Min > *p.Max {
 			return fmt.Errorf("--min is %d; it has to be at most --max, which is %d", p.Min, *p.Max)
@@ -121,7 +121,7 @@ func (p *feePolicy) check(none bool) error {
 		return fmt.Errorf("--exempt has %d accounts; it has to be at most %d", len(p.Exempt), capycoin.MaxFeeExempt)
 	}
 	for i, s := range p.Exempt {
-		id, err := parseID("--exempt", s)
+		id, err := ParseID("--exempt", s)
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (p *feePolicy) check(none bool) error {
 		p.Exempt = []string{}
 	}
 	if !none && p.Flat == 0 && p.BasisPoints == 0 && p.Min == 0 {
-		return hint(errors.New("that is no fee: neither --flat nor --basis-points nor --min is more than 0"), "the whole policy is replaced, so name all of it; or say --none")
+		return Hint(errors.New("that is no fee: neither --flat nor --basis-points nor --min is more than 0"), "the whole policy is replaced, so name all of it; or say --none")
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func newFeeShow(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show what transfers cost",
-		Args:  arguments(),
+		Args:  Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var now currentPolicy
 			b, err := newClient(cmd, s).ask("GET", "/fee/policy", "", nil, &now)
@@ -150,7 +150,7 @@ func newFeeShow(s *settings) *cobra.Command {
 			return now.print(cmd, s, b)
 		},
 	}
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // print shows a policy; answer is the server's.
@@ -159,9 +159,9 @@ func (p *currentPolicy) print(cmd *cobra.Command, s *settings, answer []byte) er
 		cmd.Print(string(answer))
 		return nil
 	}
-	w := newTable(cmd)
+	w := NewTable(cmd.OutOrStdout())
 	if p.Flat == 0 && p.BasisPoints == 0 && p.Min == 0 {
-		row(w, "fee", "none")
+		w.Row("fee", "none")
 	} else {
 		highest, exempt := "none", "none"
 		if p.Max != nil {
@@ -170,18 +170,18 @@ func (p *currentPolicy) print(cmd *cobra.Command, s *settings, answer []byte) er
 		if len(p.Exempt) > 0 {
 			exempt = strings.Join(p.Exempt, ", ")
 		}
-		row(w, "flat", p.Flat)
-		row(w, "basis points", p.BasisPoints)
-		row(w, "least fee", p.Min)
-		row(w, "highest fee", highest)
-		row(w, "exempt", exempt)
+		w.Row("flat", p.Flat)
+		w.Row("basis points", p.BasisPoints)
+		w.Row("least fee", p.Min)
+		w.Row("highest fee", highest)
+		w.Row("exempt", exempt)
 	}
 	since := "the beginning"
 	if p.Since != nil {
 		since = *p.Since
 	}
-	row(w, "since", since)
-	row(w, "fee account", p.Account)
-	row(w, "its funds", p.Funds)
+	w.Row("since", since)
+	w.Row("fee account", p.Account)
+	w.Row("its funds", p.Funds)
 	return w.Flush()
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -24,15 +23,6 @@ type payment struct {
 	Signature string `json:"signature,omitempty"`
 }
 
-// wholeNumber reads an argument.
-func wholeNumber(name, s string, least, most int64) (int64, error) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%s is %q; it has to be a whole number, %d to %d", name, s, least, most)
-	}
-	return n, nil
-}
-
 // checkKey makes sure that --key, if it was given, is a key: an empty one would
 // be none, and a script whose variable is empty would pay again and again.
 func checkKey(cmd *cobra.Command, key string) error {
@@ -48,21 +38,21 @@ func newGrant(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grant RECEIVER AMOUNT",
 		Short: "Pay from the seed account",
-		Args:  arguments("RECEIVER", "AMOUNT"),
+		Args:  Arguments("RECEIVER", "AMOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 1 {
 				return fmt.Errorf("--limit is %d; it has to be 1 or more", limit)
 			}
-			receiver, err := parseID("RECEIVER", args[0])
+			receiver, err := ParseID("RECEIVER", args[0])
 			if err != nil {
 				return err
 			}
-			amount, err := wholeNumber("AMOUNT", args[1], 1, int64(capycoin.MaxSupply))
+			amount, err := WholeNumber("AMOUNT", args[1], 1, int64(capycoin.MaxSupply))
 			if err != nil {
 				return err
 			}
 			if amount > limit {
-				return hint(fmt.Errorf("AMOUNT is %d, more than the limit of %d", amount, limit), "raise the limit with --limit")
+				return Hint(fmt.Errorf("AMOUNT is %d, more than the limit of %d", amount, limit), "raise the limit with --limit")
 			}
 			if err := checkKey(cmd, key); err != nil {
 				return err
@@ -82,7 +72,7 @@ func newGrant(s *settings) *cobra.Command {
 	cmd.Flags().Int64Var(&limit, "limit", 100, "the most `coins` to pay, against a slip of the hand")
 	cmd.Flags().StringVar(&key, "key", "", "pay once under this `key`, however often this is run")
 	signWithFlag(cmd, &signWith)
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // receipt is the receipt of a transfer as the server has it.

@@ -23,11 +23,11 @@ func TestStopCause(t *testing.T) {
 		{fmt.Errorf("%w: %w", capycoin.ErrStopped, capycoin.ErrOutcomeUnknown), "start the server again"},
 		{fmt.Errorf("%w: %w", capycoin.ErrStopped, capycoin.ErrCorrupt), "capycoind repair"},
 	} {
-		var h *hinted
+		var h *HintedError
 		switch err := stopCause(c.err); {
 		case c.want == "" && err != nil:
 			t.Errorf("%v: got %v, want nothing", c.err, err)
-		case c.want != "" && (!errors.As(err, &h) || !strings.Contains(h.hint, c.want)):
+		case c.want != "" && (!errors.As(err, &h) || !strings.Contains(h.Hint, c.want)):
 			t.Errorf("%v: got %v with hint %+v, want one with %q", c.err, err, h, c.want)
 		}
 	}
@@ -39,7 +39,7 @@ func TestAuditShowsSome(t *testing.T) {
 	var out bytes.Buffer
 	cmd := newRoot()
 	cmd.SetOut(&out)
-	o := &auditOutput{cmd: cmd, progress: &progress{}}
+	o := &auditOutput{cmd: cmd, progress: &Progress{}}
 	for n := range 5000 {
 		if err := o.line(httpapi.AuditLine{Fault: &httpapi.AuditFault{Position: uint64(n), Kind: "chain"}}, nil); err != nil {
 			t.Fatal(err)

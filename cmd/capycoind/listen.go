@@ -20,7 +20,7 @@ func checkSocketPath(path string) error {
 		most = 107
 	}
 	if len(path) > most {
-		return hint(fmt.Errorf("the path of the socket has %d bytes, this system takes %d: %s", len(path), most, path),
+		return Hint(fmt.Errorf("the path of the socket has %d bytes, this system takes %d: %s", len(path), most, path),
 			"choose a shorter one with --socket")
 	}
 	return nil
@@ -35,7 +35,7 @@ func checkSocketPath(path string) error {
 func listenUnix(path string, others bool) (net.Listener, error) {
 	unlock, err := lockSocket(path)
 	if err != nil {
-		return nil, hint(fmt.Errorf("the socket's folder: %w", err), "make it first, or choose another path with --socket")
+		return nil, Hint(fmt.Errorf("the socket's folder: %w", err), "make it first, or choose another path with --socket")
 	}
 	defer unlock()
 	info, err := os.Lstat(path)
@@ -44,7 +44,7 @@ func listenUnix(path string, others bool) (net.Listener, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the socket: %w", err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return nil, hint(fmt.Errorf("%s is there and is no socket", path), "choose another path with --socket")
+		return nil, Hint(fmt.Errorf("%s is there and is no socket", path), "choose another path with --socket")
 	default:
 		if err := removeStale(path); err != nil {
 			return nil, err
@@ -60,7 +60,7 @@ func listenUnix(path string, others bool) (net.Listener, error) {
 		return err
 	})
 	if err != nil {
-		return nil, hint(fmt.Errorf("the socket: %w", err), "choose another path with --socket")
+		return nil, Hint(fmt.Errorf("the socket: %w", err), "choose another path with --socket")
 	}
 	return l, nil
 }
@@ -70,10 +70,10 @@ func removeStale(path string) error {
 	conn, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		conn.Close()
-		return hint(fmt.Errorf("another server listens on %s", path), "it serves this file already, or another one: then choose another path with --socket")
+		return Hint(fmt.Errorf("another server listens on %s", path), "it serves this file already, or another one: then choose another path with --socket")
 	}
 	if !refused(err) {
-		return hint(fmt.Errorf("%s is there, and whether somebody listens on it can't be told: %w", path, err),
+		return Hint(fmt.Errorf("%s is there, and whether somebody listens on it can't be told: %w", path, err),
 			"choose another path with --socket, or remove it if you know that it is left over")
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -31,7 +31,7 @@ func openError(err error, path string) error {
 		{fs.ErrNotExist, "make the folder first"},
 	} {
 		if errors.Is(err, h.err) {
-			return hint(err, "%s", h.hint)
+			return Hint(err, "%s", h.hint)
 		}
 	}
 	return err
@@ -40,9 +40,9 @@ func openError(err error, path string) error {
 // rolledBack says what to do about a file that lacks what its witness saw.
 func rolledBack(err error, back *capycoin.RolledBackError, path string) error {
 	if back.Position == 0 {
-		return hint(err, "put the file back, or mount its disk; to begin a new ledger remove %s", back.Witness)
+		return Hint(err, "put the file back, or mount its disk; to begin a new ledger remove %s", back.Witness)
 	}
-	return hint(err, "put the newest file in its place; %s", acceptHint(path, back.Witness))
+	return Hint(err, "put the newest file in its place; %s", acceptHint(path, back.Witness))
 }
 
 // acceptHint names the command that accepts a file as it is.

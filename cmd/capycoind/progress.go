@@ -3,29 +3,27 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
-
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
-// progress shows how far a long command is, if somebody watches: on standard
-// error, if that is a terminal.
-type progress struct {
+// Progress shows how far a long command is, if somebody watches. The zero Progress
+// shows nothing.
+type Progress struct {
 	w     io.Writer // nil: nobody watches
 	shown time.Time
 	dirty bool
 }
 
-func newProgress(cmd *cobra.Command, s *settings) *progress {
-	if f, ok := cmd.ErrOrStderr().(*os.File); ok && !s.json && term.IsTerminal(int(f.Fd())) {
-		return &progress{w: f}
+// NewProgress shows it on w, the standard error of a command, if that is a terminal.
+func NewProgress(w io.Writer) *Progress {
+	if IsTerminal(w) {
+		return &Progress{w: w}
 	}
-	return &progress{}
+	return &Progress{}
 }
 
-func (p *progress) show(format string, args ...any) {
+// Show puts a line in the place of the last one, ten times a second at most.
+func (p *Progress) Show(format string, args ...any) {
 	if p.w == nil || time.Since(p.shown) < 100*time.Millisecond {
 		return
 	}
@@ -33,8 +31,8 @@ func (p *progress) show(format string, args ...any) {
 	fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
 }
 
-// end clears the line.
-func (p *progress) end() {
+// End clears the line.
+func (p *Progress) End() {
 	if p.dirty {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.dirty = false

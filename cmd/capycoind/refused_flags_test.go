@@ -37,8 +37,8 @@ func TestEmptyAndOddValues(t *testing.T) {
 			continue
 		}
 		got := err.Error()
-		if h := (*hinted)(nil); errors.As(err, &h) {
-			got += "; " + h.hint
+		if h := (*HintedError)(nil); errors.As(err, &h) {
+			got += "; " + h.Hint
 		}
 		if !strings.Contains(got, tt.want) {
 			t.Errorf("%q: got %q, want %q", tt.args, got, tt.want)

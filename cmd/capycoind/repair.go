@@ -25,29 +25,29 @@ func newRepair(s *settings) *cobra.Command {
 			"the later ones that can be read go to a file beside it, so that their payments can\n" +
 			"be made again. With --accept-rollback it takes a file as it is whose last commit may\n" +
 			"be lost, or that is behind its witness.",
-		Args: oneAtMost,
+		Args: OneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := s.db
 			if len(args) == 1 {
 				path = args[0]
 			}
-			p := newProgress(cmd, s)
+			p := s.progress(cmd)
 			rep, err := capycoin.Repair(cmd.Context(), path, &capycoin.RepairOptions{
 				Cut: cut, AcceptRollback: acceptRollback, Witness: witness,
-				Progress: func(b capycoin.BuildProgress) { p.show("%s: %d of %d", b.Stage, b.Done, b.Total) },
+				Progress: func(b capycoin.BuildProgress) { p.Show("%s: %d of %d", b.Stage, b.Done, b.Total) },
 			})
-			p.end()
+			p.End()
 			if err := printRepair(cmd, s, path, rep, err); err != nil {
 				return err
 			}
 			return repairError(rep, err, path)
 		},
-		ValidArgsFunction: files,
+		ValidArgsFunction: CompleteFiles,
 	}
 	witnessFlag(cmd, &witness)
 	cmd.Flags().BoolVar(&cut, "cut", false, "end the ledger before the first lost record")
 	cmd.Flags().BoolVar(&acceptRollback, "accept-rollback", false, "take a file that may have lost its last commits as it is")
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // repairError says what to do about an error of a repair.
@@ -58,15 +58,15 @@ func repairError(rep capycoin.RepairReport, err error, path string) error {
 	case err == nil:
 		return nil
 	case lost && rolledBack:
-		return hint(err, "restore a newer copy; or run it again with --cut --accept-rollback, and make the payments after the first lost record again")
+		return Hint(err, "restore a newer copy; or run it again with --cut --accept-rollback, and make the payments after the first lost record again")
 	case rolledBack && len(rep.Lost) == 0:
-		return hint(err, "restore a newer copy; or run it again with --accept-rollback, and what is not in this file is lost")
+		return Hint(err, "restore a newer copy; or run it again with --accept-rollback, and what is not in this file is lost")
 	case lost:
-		return hint(err, "restore a copy that has them; or run it again with --cut, and make the payments after that again")
+		return Hint(err, "restore a copy that has them; or run it again with --cut, and make the payments after that again")
 	case errors.Is(err, capycoin.ErrCorrupt):
-		return hint(err, "restore a copy: not enough of this file is left")
+		return Hint(err, "restore a copy: not enough of this file is left")
 	case errors.Is(err, capycoin.ErrLocked):
-		return hint(err, "stop the server that has it open")
+		return Hint(err, "stop the server that has it open")
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, capycoin.ErrNotLedger), errors.Is(err, capycoin.ErrIsDirectory):
 		return err
 	}

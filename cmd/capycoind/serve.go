@@ -45,7 +45,7 @@ func newServe(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the ledger (what capycoind does without a command)",
-		Args:  noCommand,
+		Args:  NoCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return serve(cmd, s, &f) },
 	}
 	flags := cmd.Flags()
@@ -103,7 +103,7 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	}
 	for _, origin := range f.corsOrigin {
 		if !httpapi.ValidOrigin(origin) {
-			return hint(fmt.Errorf("--cors-origin has %q, which is no origin", origin),
+			return Hint(fmt.Errorf("--cors-origin has %q, which is no origin", origin),
 				"name each as a browser sends it: scheme://host or scheme://host:port such as https://app.example, in lower case, without path and default port; * is none")
 		}
 	}
@@ -124,7 +124,7 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 		return err
 	}
 	if info, err := os.Stat(filepath.Dir(s.db)); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
-		return hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
+		return Hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
 	}
 	if _, err := os.Lstat(s.db); errors.Is(err, fs.ErrNotExist) { // it is going to be made
 		if err := f.stipend.checkCap(cmp.Or(supply, capycoin.DefaultSupply)); err != nil {
@@ -142,7 +142,7 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	defer unix.Close()
 	tcp, err := net.Listen("tcp", f.listen)
 	if err != nil {
-		return hint(err, "choose another address with --listen")
+		return Hint(err, "choose another address with --listen")
 	}
 	defer tcp.Close()
 
@@ -230,9 +230,9 @@ func trustedServer(h http.Handler, errorLog *log.Logger) *http.Server {
 func stopCause(err error) error {
 	switch {
 	case errors.Is(err, capycoin.ErrStopped) && errors.Is(err, capycoin.ErrCorrupt):
-		return hint(err, "look at the disk, and run: capycoind repair; it names what is damaged, and changes nothing that is lost without being told")
+		return Hint(err, "look at the disk, and run: capycoind repair; it names what is damaged, and changes nothing that is lost without being told")
 	case errors.Is(err, capycoin.ErrStopped):
-		return hint(err, "start the server again; what it finds in the file is what happened")
+		return Hint(err, "start the server again; what it finds in the file is what happened")
 	}
 	return nil
 }
@@ -300,7 +300,7 @@ func parseUIDs(named []string) ([]int, error) {
 	for _, s := range named {
 		uid, err := strconv.ParseUint(s, 10, 32)
 		if err != nil || uid == math.MaxUint32 { // which stands for none
-			return nil, hint(fmt.Errorf("--allow-uid has %q, which is no user's number", s), "it has to be numbers with commas between them, such as 1000,1001; id -u NAME tells that of a user")
+			return nil, Hint(fmt.Errorf("--allow-uid has %q, which is no user's number", s), "it has to be numbers with commas between them, such as 1000,1001; id -u NAME tells that of a user")
 		}
 		uids = append(uids, int(uid))
 	}
@@ -328,7 +328,7 @@ func parseSeedKey(s string, given bool) (capycoin.PublicKey, error) {
 	}
 	key, err := capycoin.ParsePublicKey(s)
 	if err != nil {
-		return key, hint(fmt.Errorf("--seed-key is %q: %w", s, err), "it has to be what capycoind keygen FILE shows, 44 characters; FILE itself is for --sign-with")
+		return key, Hint(fmt.Errorf("--seed-key is %q: %w", s, err), "it has to be what capycoind keygen FILE shows, 44 characters; FILE itself is for --sign-with")
 	}
 	return key, nil
 }
@@ -340,7 +340,7 @@ func checkListen(addr string) error {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil {
-		return hint(fmt.Errorf("--listen is %q: %w", addr, err), "it has to be a host and a port such as localhost:8000, or :8000 for every address")
+		return Hint(fmt.Errorf("--listen is %q: %w", addr, err), "it has to be a host and a port such as localhost:8000, or :8000 for every address")
 	}
 	return nil
 }

@@ -27,13 +27,13 @@ func newStipend(s *settings) *cobra.Command {
 			"whose funds are MINIMUM or less, and stops at the first shortage. With --key a\n" +
 			"run that is repeated pays nobody twice. The account of the fees gets nothing;\n" +
 			"what is in it, stipend-pool pays.",
-		Args: arguments("MINIMUM", "AMOUNT"),
+		Args: Arguments("MINIMUM", "AMOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			minimum, err := wholeNumber("MINIMUM", args[0], 0, int64(capycoin.MaxSupply))
+			minimum, err := WholeNumber("MINIMUM", args[0], 0, int64(capycoin.MaxSupply))
 			if err != nil {
 				return err
 			}
-			amount, err := wholeNumber("AMOUNT", args[1], 1, maxStipend)
+			amount, err := WholeNumber("AMOUNT", args[1], 1, maxStipend)
 			if err != nil {
 				return err
 			}
@@ -43,8 +43,8 @@ func newStipend(s *settings) *cobra.Command {
 			if len(key) > maxStipendKey {
 				return fmt.Errorf("--key has %d characters; here it has at most %d, as each account's payment has its id in its key", len(key), maxStipendKey)
 			}
-			c, p := newClient(cmd, s), newProgress(cmd, s)
-			defer p.end()
+			c, p := newClient(cmd, s), s.progress(cmd)
+			defer p.End()
 			seed, err := c.seed()
 			if err != nil {
 				return err
@@ -57,13 +57,13 @@ func newStipend(s *settings) *cobra.Command {
 				return err
 			}
 			err = run.pay(c, p)
-			p.end()
+			p.End()
 			return errors.Join(err, run.print(cmd, s.json))
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "pay each account once under this `key`, however often this is run")
 	signWithFlag(cmd, &signWith)
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // stipend is a run of the command. What it found it pays afterwards, so that a
@@ -81,7 +81,7 @@ type stipend struct {
 
 // find looks through all accounts, a page at a time. One that is opened
 // meanwhile may be found or not.
-func (r *stipend) find(c *client, p *progress) error {
+func (r *stipend) find(c *client, p *Progress) error {
 	seen := 0
 	return c.accounts(capycoin.MaxPage, func(page []account) (bool, error) {
 		for _, a := range page {
@@ -98,13 +98,13 @@ func (r *stipend) find(c *client, p *progress) error {
 			r.found = append(r.found, id)
 		}
 		seen += len(page)
-		p.show("looked at %d accounts", seen)
+		p.Show("looked at %d accounts", seen)
 		return true, nil
 	})
 }
 
 // pay pays the accounts that were found, many at a time and each alone.
-func (r *stipend) pay(c *client, p *progress) error {
+func (r *stipend) pay(c *client, p *Progress) error {
 	for rest := r.found; len(rest) > 0; {
 		batch := make([]payment, min(stipendBatch, len(rest)))
 		for i := range batch {
@@ -127,7 +127,7 @@ func (r *stipend) pay(c *client, p *progress) error {
 		if err := r.payBatch(c, batch); err != nil {
 			return err
 		}
-		p.show("paid %d of %d", r.paid+r.repeated, len(r.found))
+		p.Show("paid %d of %d", r.paid+r.repeated, len(r.found))
 	}
 	return nil
 }

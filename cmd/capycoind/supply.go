@@ -6,7 +6,7 @@ func newSupply(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "supply",
 		Short: "Show the currency as a whole",
-		Args:  arguments(),
+		Args:  Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var supply struct {
 				LedgerID     string `json:"ledger_id"`
@@ -25,16 +25,16 @@ func newSupply(s *settings) *cobra.Command {
 				cmd.Print(string(b))
 				return nil
 			}
-			w := newTable(cmd)
-			row(w, "ledger", supply.LedgerID)
-			row(w, "supply", supply.Supply)
-			row(w, "seed account", supply.SeedFunds)
-			row(w, "circulating", supply.Circulating)
-			row(w, "accounts", supply.Accounts)
-			row(w, "transactions", supply.Transactions)
-			row(w, "time", supply.Time)
+			w := NewTable(cmd.OutOrStdout())
+			w.Row("ledger", supply.LedgerID)
+			w.Row("supply", supply.Supply)
+			w.Row("seed account", supply.SeedFunds)
+			w.Row("circulating", supply.Circulating)
+			w.Row("accounts", supply.Accounts)
+			w.Row("transactions", supply.Transactions)
+			w.Row("time", supply.Time)
 			return w.Flush()
 		},
 	}
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }

@@ -3,18 +3,14 @@ package main
 import (
 	"strings"
 	"testing"
-
-	"github.com/spf13/cobra"
 )
 
 // TestTable shows what others have named as it is, but for what can't be seen.
 func TestTable(t *testing.T) {
 	var out strings.Builder
-	cmd := new(cobra.Command)
-	cmd.SetOut(&out)
-	w := newTable(cmd, "ID", "LABEL")
+	w := NewTable(&out, "ID", "LABEL")
 	for i, label := range []string{"phone", "", "caffè \"x\" 🐹", "a\u202Eb", "zero\u200Bwidth", "\x1b[31m"} {
-		row(w, i, label)
+		w.Row(i, label)
 	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ func newToken(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Issue, list and revoke the tokens of an account",
-		Args:  noCommand,
+		Args:  NoCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newTokenIssue(s), newTokenList(s), newTokenRevoke(s))
@@ -17,7 +17,7 @@ func newTokenIssue(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "issue ACCOUNT",
 		Short: "Issue a further token",
-		Args:  arguments("ACCOUNT"),
+		Args:  Arguments("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := tokenPath(args[0])
 			if err != nil {
@@ -39,7 +39,7 @@ func newTokenIssue(s *settings) *cobra.Command {
 	}
 	cmd.Flags().String("label", "", "what to call it, at most 64 `characters`")
 	cmd.Flags().String("expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 30 days off")
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // given returns those of the named flags that were given, as a request has them.
@@ -57,7 +57,7 @@ func newTokenList(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list ACCOUNT",
 		Short: "List the live tokens, oldest first",
-		Args:  arguments("ACCOUNT"),
+		Args:  Arguments("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := tokenPath(args[0])
 			if err != nil {
@@ -72,27 +72,27 @@ func newTokenList(s *settings) *cobra.Command {
 				cmd.Print(string(b))
 				return nil
 			}
-			w := newTable(cmd, "TOKEN ID", "CREATED", "EXPIRES", "LABEL")
+			w := NewTable(cmd.OutOrStdout(), "TOKEN ID", "CREATED", "EXPIRES", "LABEL")
 			for _, t := range answer.Tokens {
-				row(w, t.ID, t.Created, t.Expires, t.Label)
+				w.Row(t.ID, t.Created, t.Expires, t.Label)
 			}
 			return w.Flush()
 		},
 	}
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 func newTokenRevoke(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke ACCOUNT TOKEN_ID",
 		Short: "End a token at once",
-		Args:  arguments("ACCOUNT", "TOKEN_ID"),
+		Args:  Arguments("ACCOUNT", "TOKEN_ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := tokenPath(args[0])
 			if err != nil {
 				return err
 			}
-			id, err := parseID("TOKEN_ID", args[1])
+			id, err := ParseID("TOKEN_ID", args[1])
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ func newTokenRevoke(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // token is a token as the server has it.
@@ -122,6 +122,6 @@ type token struct {
 // tokenPath is the path of an account's tokens, without the s that their list
 // has.
 func tokenPath(account string) (string, error) {
-	id, err := parseID("ACCOUNT", account)
+	id, err := ParseID("ACCOUNT", account)
 	return "/account/" + id + "/token", err
 }

@@ -11,7 +11,7 @@ func newVersion(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show the version and what it was built with",
-		Args:  arguments(),
+		Args:  Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := buildVersion()
 			if s.json {
@@ -30,7 +30,7 @@ func newVersion(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	return withJSON(cmd, s)
+	return WithJSON(cmd, &s.json)
 }
 
 // version is what a binary knows of itself.
