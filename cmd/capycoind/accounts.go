@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newAccounts(s *settings) *cobra.Command {
@@ -14,7 +16,7 @@ func newAccounts(s *settings) *cobra.Command {
 		Short: "List the accounts, in order of opening",
 		Long: "accounts lists all accounts in order of opening, the seed account first. With\n" +
 			"--json there is an object for each, a line each.",
-		Args: Arguments(),
+		Args: cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format := tableOfAccounts
 			if s.json {
@@ -29,16 +31,16 @@ func newAccounts(s *settings) *cobra.Command {
 			})
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 func newAccount(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "account ID",
 		Short: "Show an account",
-		Args:  Arguments("ID"),
+		Args:  cli.Arguments("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := ParseID("ID", args[0])
+			id, err := cli.ParseID("ID", args[0])
 			if err != nil {
 				return err
 			}
@@ -59,7 +61,7 @@ func newAccount(s *settings) *cobra.Command {
 			return err
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // tableOfAccounts is a page of a table. Its columns are as wide as they ever

@@ -13,6 +13,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newAudit(s *settings) *cobra.Command {
@@ -23,7 +24,7 @@ func newAudit(s *settings) *cobra.Command {
 		Long: "audit asks the running server to replay the journal and compare everything with\n" +
 			"it, while it goes on serving. With a FILE it does so itself; no server may have\n" +
 			"the file open. It says whether the file lacks what its witness saw.",
-		Args: OneAtMost,
+		Args: cli.OneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := &auditOutput{cmd: cmd, json: s.json, progress: s.progress(cmd)}
 			if len(args) == 1 {
@@ -35,16 +36,16 @@ func newAudit(s *settings) *cobra.Command {
 			return auditServer(newClient(cmd, s), out)
 		},
 	}
-	cmd.ValidArgsFunction = CompleteFiles
+	cmd.ValidArgsFunction = cli.CompleteFiles
 	witnessFlag(cmd, &witness)
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // auditOutput prints an audit.
 type auditOutput struct {
 	cmd      *cobra.Command
 	json     bool
-	progress *Progress
+	progress *cli.Progress
 	done     bool
 	faults   int // printed
 }
@@ -90,7 +91,7 @@ func (o *auditOutput) line(l httpapi.AuditLine, raw []byte) error {
 			}
 		}
 		if r.FaultCount > 0 {
-			return Hint(fmt.Errorf("the books have %d faults", r.FaultCount), "docs/operating.md says what to do about it; capycoind repair makes a damaged file whole")
+			return cli.Hint(fmt.Errorf("the books have %d faults", r.FaultCount), "docs/operating.md says what to do about it; capycoind repair makes a damaged file whole")
 		}
 		if !o.json {
 			o.cmd.Println("the books are right")
@@ -132,11 +133,11 @@ func auditFile(cmd *cobra.Command, path, witness string, o *auditOutput) (err er
 	led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true})
 	switch {
 	case errors.Is(err, capycoin.ErrLocked):
-		return Hint(err, "a server has it open; leave the path out to have that server audit it")
+		return cli.Hint(err, "a server has it open; leave the path out to have that server audit it")
 	case errors.Is(err, capycoin.ErrNotLedger), errors.Is(err, capycoin.ErrIsDirectory):
 		return err // "choose another with --db" is not for here
 	case errors.Is(err, capycoin.ErrNotWritable):
-		return Hint(err, "an audit folds what was not folded yet, so it has to write: run it as the user that owns the file, with the right to write (chmod u+w FILE), or audit a copy")
+		return cli.Hint(err, "an audit folds what was not folded yet, so it has to write: run it as the user that owns the file, with the right to write (chmod u+w FILE), or audit a copy")
 	case err != nil:
 		return openError(err, path)
 	}

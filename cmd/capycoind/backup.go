@@ -15,6 +15,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newBackup(s *settings) *cobra.Command {
@@ -26,7 +27,7 @@ func newBackup(s *settings) *cobra.Command {
 			"then gives it its name. It never replaces a file. One that is broken off leaves a\n" +
 			"part, .DEST.partial, and goes on with it when it is run again. With - as DEST the\n" +
 			"finished copy goes to standard output.",
-		Args: Arguments("DEST"),
+		Args: cli.Arguments("DEST"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			inBackground()
 			c := newClient(cmd, s)
@@ -39,9 +40,9 @@ func newBackup(s *settings) *cobra.Command {
 			}
 			return printBuilt(cmd, s, "copied to", args[0], rep)
 		},
-		ValidArgsFunction: CompleteFiles,
+		ValidArgsFunction: cli.CompleteFiles,
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // copyTo makes the copy, beside a server that has payments to make.
@@ -72,8 +73,8 @@ func (c *client) journal(_ context.Context, after uint64) (capycoin.JournalPage,
 // backupToOutput makes the copy in a file that is removed before the first byte
 // of it goes out, so that none stays behind.
 func backupToOutput(cmd *cobra.Command, s *settings, c *client) error {
-	if IsTerminal(cmd.OutOrStdout()) {
-		return Hint(errors.New("standard output is a terminal"), "redirect it to a file or a command")
+	if cli.IsTerminal(cmd.OutOrStdout()) {
+		return cli.Hint(errors.New("standard output is a terminal"), "redirect it to a file or a command")
 	}
 	dir, err := os.MkdirTemp("", "capycoin-backup-")
 	if err != nil {
@@ -97,7 +98,7 @@ func backupToOutput(cmd *cobra.Command, s *settings, c *client) error {
 }
 
 // buildOptions shows how far the making of a file is.
-func buildOptions(p *Progress) *capycoin.BuildOptions {
+func buildOptions(p *cli.Progress) *capycoin.BuildOptions {
 	return &capycoin.BuildOptions{Progress: func(b capycoin.BuildProgress) {
 		if b.Stage == "tokens" && b.Done == b.Total {
 			p.End() // that is the last of it
@@ -111,15 +112,15 @@ func buildOptions(p *Progress) *capycoin.BuildOptions {
 func buildError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return Hint(err, "no file is ever replaced: choose another name, or move that file away")
+		return cli.Hint(err, "no file is ever replaced: choose another name, or move that file away")
 	case errors.Is(err, capycoin.ErrLocked):
-		return Hint(err, "another command makes or reads that file, or a server has it open")
+		return cli.Hint(err, "another command makes or reads that file, or a server has it open")
 	case errors.Is(err, capycoin.ErrDiskFull):
-		return Hint(err, "make room and run it again")
+		return cli.Hint(err, "make room and run it again")
 	case errors.Is(err, capycoin.ErrWitness):
-		return Hint(err, "it has to be a witness, or no file; --witness names another place")
+		return cli.Hint(err, "it has to be a witness, or no file; --witness names another place")
 	case errors.As(err, new(*os.LinkError)):
-		return Hint(err, "the file system must have hard links; choose another one")
+		return cli.Hint(err, "the file system must have hard links; choose another one")
 	}
 	return err
 }

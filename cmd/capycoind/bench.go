@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // benchFlags are the flags of bench.
@@ -51,12 +53,12 @@ func newBench(s *settings) *cobra.Command {
 		Args: func(cmd *cobra.Command, args []string) error {
 			for _, name := range []string{"db", "socket"} { // the environment may have them, for the other commands
 				if cmd.Flags().Changed(name) {
-					return Hint(fmt.Errorf("--%s is not for bench, which makes ledgers of its own", name), "--dir says in which folder")
+					return cli.Hint(fmt.Errorf("--%s is not for bench, which makes ledgers of its own", name), "--dir says in which folder")
 				}
 			}
 			for _, name := range args {
 				if !slices.Contains(caseNames(), name) {
-					return Hint(fmt.Errorf("there is no case %q", name), "there are %s", strings.Join(caseNames(), ", "))
+					return cli.Hint(fmt.Errorf("there is no case %q", name), "there are %s", strings.Join(caseNames(), ", "))
 				}
 			}
 			return nil
@@ -69,7 +71,7 @@ func newBench(s *settings) *cobra.Command {
 	flags.Uint64Var(&f.seed, "seed", 1, "a `number` that all random choices come from")
 	flags.BoolVar(&f.long, "long", false, "also run grown, which takes minutes to prepare, and million-callers-64")
 	flags.Float64Var(&f.require, "require", 0, "fail if a ratio is below this `part` of its target, in the best of three tries; 0: never")
-	WithJSON(cmd, &s.json)
+	cli.WithJSON(cmd, &s.json)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return caseNames(), cobra.ShellCompDirectiveNoFileComp
 	}
@@ -95,9 +97,9 @@ func (f *benchFlags) check() error {
 		f.dir = "."
 	}
 	if info, err := os.Stat(f.dir); err != nil {
-		return Hint(fmt.Errorf("--dir: %w", err), "name a folder that is there")
+		return cli.Hint(fmt.Errorf("--dir: %w", err), "name a folder that is there")
 	} else if !info.IsDir() {
-		return Hint(fmt.Errorf("--dir: %s is no folder", f.dir), "name a folder that is there")
+		return cli.Hint(fmt.Errorf("--dir: %s is no folder", f.dir), "name a folder that is there")
 	}
 	return nil
 }
@@ -130,7 +132,7 @@ func runBench(cmd *cobra.Command, s *settings, f *benchFlags, names []string) (e
 	}
 	dir, err := os.MkdirTemp(f.dir, "capycoin-bench-")
 	if err != nil {
-		return Hint(err, "choose a folder that this user may write to with --dir")
+		return cli.Hint(err, "choose a folder that this user may write to with --dir")
 	}
 	// A reader of the progress that goes away ends the bench in order: what it has
 	// made is gigabytes.
@@ -236,7 +238,7 @@ func printResults(cmd *cobra.Command, results []benchResult) error {
 	if len(results) == 0 {
 		return nil
 	}
-	w := NewTable(cmd.OutOrStdout(), "CASE", "PER SECOND", "P50 µs", "P99 µs", "LIMIT", "ITS PER SECOND", "RATIO", "TARGET", "BYTES EACH")
+	w := cli.NewTable(cmd.OutOrStdout(), "CASE", "PER SECOND", "P50 µs", "P99 µs", "LIMIT", "ITS PER SECOND", "RATIO", "TARGET", "BYTES EACH")
 	for _, r := range results {
 		limit := "-"
 		if r.Limit != nil {

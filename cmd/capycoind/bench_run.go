@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // benchSlices is how many turns a case and its limit take each. What else the
@@ -33,7 +35,7 @@ type bench struct {
 	seed  uint64
 	time  time.Duration // of each case, and as much of its limit
 	step  func(format string, args ...any)
-	watch *Progress // of what takes long within a step
+	watch *cli.Progress // of what takes long within a step
 
 	streams uint64   // of random numbers that were taken
 	worlds  []*world // ledgers, in the order they were made
@@ -104,7 +106,7 @@ func (b *bench) run(ctx context.Context, c *benchCase) (r benchResult, err error
 		limits = append(limits, rate)
 	}
 	if count == 0 || limits != nil && median(limits) == 0 {
-		return r, Hint(errors.New("nothing came to an end in its time"), "give it more with --seconds")
+		return r, cli.Hint(errors.New("nothing came to an end in its time"), "give it more with --seconds")
 	}
 	b.step("  the slowest of %d measured calls took %s µs", times.n, figure(rounded(float64(times.most.Nanoseconds())/1000, 3)))
 	r = benchResult{Name: c.name, PerSecond: rounded(median(rates), 1), P50: times.quantile(0.5), P99: times.quantile(0.99)}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // runBenchForTest runs the command in a folder of its own, which has to be
@@ -241,7 +242,7 @@ func TestSignedTransfers(t *testing.T) {
 		t.Skip("signs tens of thousands of transfers")
 	}
 	t.Parallel()
-	b := &bench{dir: t.TempDir(), seed: 1, step: func(string, ...any) {}, watch: &Progress{}}
+	b := &bench{dir: t.TempDir(), seed: 1, step: func(string, ...any) {}, watch: &cli.Progress{}}
 	defer func() {
 		if err := b.close(); err != nil {
 			t.Error(err)

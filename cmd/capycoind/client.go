@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // client talks to the running server over its socket.
@@ -79,7 +81,7 @@ func (c *client) open(method, path, key string, body any) (*http.Response, error
 	defer resp.Body.Close()
 	p := new(refusal)
 	if err := json.NewDecoder(resp.Body).Decode(p); err != nil || p.Code == "" {
-		return nil, Hint(fmt.Errorf("%s answered %s", c.socket, resp.Status), "it does not seem to be the socket of a capycoind")
+		return nil, cli.Hint(fmt.Errorf("%s answered %s", c.socket, resp.Status), "it does not seem to be the socket of a capycoind")
 	}
 	if p.Code == "forbidden" {
 		return nil, notAllowed(p)
@@ -102,9 +104,9 @@ func (c *client) unreachable(method string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return notAllowed(fmt.Errorf("you may not open %s", c.socket))
 	case dialling && (refused(err) || errors.Is(err, fs.ErrNotExist)):
-		return Hint(fmt.Errorf("no server listens on %s", c.socket), "start one with: %s; or say where it is with --socket or --db", c.start)
+		return cli.Hint(fmt.Errorf("no server listens on %s", c.socket), "start one with: %s; or say where it is with --socket or --db", c.start)
 	case dialling:
-		return Hint(fmt.Errorf("no server can be reached on %s: %w", c.socket, dial.Err), "start one with: %s; or say where it is with --socket or --db", c.start)
+		return cli.Hint(fmt.Errorf("no server can be reached on %s: %w", c.socket, dial.Err), "start one with: %s; or say where it is with --socket or --db", c.start)
 	case method == http.MethodGet:
 		return fmt.Errorf("asking the server on %s: %w", c.socket, err)
 	}
@@ -114,14 +116,14 @@ func (c *client) unreachable(method string, err error) error {
 // notAllowed is about a socket that is not for this user.
 func notAllowed(err error) error {
 	if !knowsPeers {
-		return Hint(err, "run this as the user that runs the server")
+		return cli.Hint(err, "run this as the user that runs the server")
 	}
-	return Hint(err, "run this as the user that runs the server, as root, or start the server with --allow-uid %d", os.Geteuid())
+	return cli.Hint(err, "run this as the user that runs the server, as root, or start the server with --allow-uid %d", os.Geteuid())
 }
 
 // maybeDone is about a change that was asked for and not answered.
 func (c *client) maybeDone(err error) error {
-	return Hint(err, "it may have been done or not: %s", c.again)
+	return cli.Hint(err, "it may have been done or not: %s", c.again)
 }
 
 // refusal is a problem that the server answered.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // leaves returns the commands that do something by themselves, with their words.
@@ -100,7 +102,7 @@ func TestEnvironment(t *testing.T) {
 		t.Setenv(variable, "17")
 		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 		value := flags.String(name, "", "")
-		if err := Environment(flags, fromEnvironment); err != nil || *value != "17" {
+		if err := cli.Environment(flags, fromEnvironment); err != nil || *value != "17" {
 			t.Errorf("%s is not read: %v", variable, err)
 		}
 		t.Setenv(variable, "")

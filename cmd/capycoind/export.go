@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newExport(s *settings) *cobra.Command {
@@ -18,14 +19,14 @@ func newExport(s *settings) *cobra.Command {
 			"output as lines of JSON (docs/export.md), of which import makes the same ledger.\n" +
 			"With a FILE it reads that itself, and changes nothing; no server may have the file\n" +
 			"open.",
-		Args: OneAtMost,
+		Args: cli.OneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			inBackground()
 			source := newClient(cmd, s).journal
 			if len(args) == 1 {
 				journal, err := capycoin.OpenJournal(args[0])
 				if errors.Is(err, capycoin.ErrLocked) {
-					return Hint(err, "a server has it open; leave the path out to ask that server")
+					return cli.Hint(err, "a server has it open; leave the path out to ask that server")
 				}
 				if err != nil {
 					return err
@@ -34,8 +35,8 @@ func newExport(s *settings) *cobra.Command {
 				source = journal.Page
 			}
 			p := s.progress(cmd)
-			if IsTerminal(os.Stdout) {
-				p = &Progress{} // the lines go there
+			if cli.IsTerminal(os.Stdout) {
+				p = &cli.Progress{} // the lines go there
 			}
 			defer p.End()
 			return capycoin.Export(cmd.Context(), cmd.OutOrStdout(), func(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
@@ -44,7 +45,7 @@ func newExport(s *settings) *cobra.Command {
 				return page, err
 			})
 		},
-		ValidArgsFunction: CompleteFiles,
+		ValidArgsFunction: cli.CompleteFiles,
 	}
 }
 
@@ -57,7 +58,7 @@ func newImport(s *settings) *cobra.Command {
 			"byte for byte. It checks every line, folds and audits the file, syncs it, and only\n" +
 			"then gives it its name. It never replaces a file. With - as SRC the lines come\n" +
 			"from standard input.",
-		Args: Arguments("SRC"),
+		Args: cli.Arguments("SRC"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := cmd.InOrStdin()
 			if args[0] != "-" {
@@ -70,15 +71,15 @@ func newImport(s *settings) *cobra.Command {
 			}
 			rep, err := capycoin.Import(cmd.Context(), in, s.db, madeOptions(s.progress(cmd), witness))
 			if errors.Is(err, capycoin.ErrBadExport) {
-				return Hint(err, "it has to be what capycoind export wrote, to the last line; docs/export.md has the form")
+				return cli.Hint(err, "it has to be what capycoind export wrote, to the last line; docs/export.md has the form")
 			}
 			if err != nil {
 				return buildError(err)
 			}
 			return printBuilt(cmd, s, "imported to", s.db, rep)
 		},
-		ValidArgsFunction: CompleteFiles,
+		ValidArgsFunction: cli.CompleteFiles,
 	}
 	madeWitnessFlag(cmd, &witness)
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }

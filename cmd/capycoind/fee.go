@@ -8,13 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newFee(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fee",
 		Short: "Set and show what transfers cost",
-		Args:  NoCommand,
+		Args:  cli.NoCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newFeeSet(s), newFeeShow(s))
@@ -51,7 +52,7 @@ func newFeeSet(s *settings) *cobra.Command {
 			"an amount is --flat, and --basis-points of the amount, rounded up to a whole coin;\n" +
 			"at least --min, and at most --max. The sender pays it beside the amount. There is\n" +
 			"none where the sender or the receiver is exempt, as the seed account always is.",
-		Args: Arguments(),
+		Args: cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			given := ""
 			for _, name := range []string{"flat", "basis-points", "min", "max", "exempt"} {
@@ -61,12 +62,12 @@ func newFeeSet(s *settings) *cobra.Command {
 			}
 			switch {
 			case none && given != "":
-				return Hint(fmt.Errorf("--none and --%s don't go together", given), "--none is for no fee at all")
+				return cli.Hint(fmt.Errorf("--none and --%s don't go together", given), "--none is for no fee at all")
 			case !none && given == "":
-				return Hint(errors.New("nothing says what the fee is to be"), "name one or more of --flat, --basis-points, --min, --max and --exempt; or --none for no fee")
+				return cli.Hint(errors.New("nothing says what the fee is to be"), "name one or more of --flat, --basis-points, --min, --max and --exempt; or --none for no fee")
 			}
 			if cmd.Flags().Changed("exempt") && len(p.Exempt) == 0 {
-				return Hint(errors.New("--exempt is empty"), "name accounts, or leave it out where none is exempt")
+				return cli.Hint(errors.New("--exempt is empty"), "name accounts, or leave it out where none is exempt")
 			}
 			if cmd.Flags().Changed("max") {
 				p.Max = &highest
@@ -91,7 +92,7 @@ func newFeeSet(s *settings) *cobra.Command {
 	flags.Int64Var(&highest, "max", 0, "the highest fee, in `coins`, 1 to the supply (default: there is none)")
 	flags.StringSliceVar(&p.Exempt, "exempt", nil, "`accounts` that neither pay a fee nor cause one, at most 64; with commas between them, or the flag once for each")
 	flags.BoolVar(&none, "none", false, "no fee")
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // check looks at what can be seen here; the server knows the supply.
@@ -111,7 +112,7 @@ func (p *feePolicy) check(none bool) error {
 	}
 	if p.Max != nil {
 		if *p.Max < 1 || *p.Max > int64(capycoin.MaxSupply) {
-			return Hint(fmt.Errorf("--max is %d; it has to be 1 to %d", *p.Max, capycoin.MaxSupply), "leave it out for a fee without a bound")
+			return cli.Hint(fmt.Errorf("--max is %d; it has to be 1 to %d", *p.Max, capycoin.MaxSupply), "leave it out for a fee without a bound")
 		}
 		if p.Min > *p.Max {
 			return fmt.Errorf("--min is %d; it has to be at most --max, which is %d", p.Min, *p.Max)
@@ -121,7 +122,7 @@ func (p *feePolicy) check(none bool) error {
 		return fmt.Errorf("--exempt has %d accounts; it has to be at most %d", len(p.Exempt), capycoin.MaxFeeExempt)
 	}
 	for i, s := range p.Exempt {
-		id, err := ParseID("--exempt", s)
+		id, err := cli.ParseID("--exempt", s)
 		if err != nil {
 			return err
 		}
@@ -131,7 +132,7 @@ func (p *feePolicy) check(none bool) error {
 		p.Exempt = []string{}
 	}
 	if !none && p.Flat == 0 && p.BasisPoints == 0 && p.Min == 0 {
-		return Hint(errors.New("that is no fee: neither --flat nor --basis-points nor --min is more than 0"), "the whole policy is replaced, so name all of it; or say --none")
+		return cli.Hint(errors.New("that is no fee: neither --flat nor --basis-points nor --min is more than 0"), "the whole policy is replaced, so name all of it; or say --none")
 	}
 	return nil
 }
@@ -140,7 +141,7 @@ func newFeeShow(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show what transfers cost",
-		Args:  Arguments(),
+		Args:  cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var now currentPolicy
 			b, err := newClient(cmd, s).ask("GET", "/fee/policy", "", nil, &now)
@@ -150,7 +151,7 @@ func newFeeShow(s *settings) *cobra.Command {
 			return now.print(cmd, s, b)
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // print shows a policy; answer is the server's.
@@ -159,7 +160,7 @@ func (p *currentPolicy) print(cmd *cobra.Command, s *settings, answer []byte) er
 		cmd.Print(string(answer))
 		return nil
 	}
-	w := NewTable(cmd.OutOrStdout())
+	w := cli.NewTable(cmd.OutOrStdout())
 	if p.Flat == 0 && p.BasisPoints == 0 && p.Min == 0 {
 		w.Row("fee", "none")
 	} else {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // payment is the body of a transfer.
@@ -38,21 +39,21 @@ func newGrant(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grant RECEIVER AMOUNT",
 		Short: "Pay from the seed account",
-		Args:  Arguments("RECEIVER", "AMOUNT"),
+		Args:  cli.Arguments("RECEIVER", "AMOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 1 {
 				return fmt.Errorf("--limit is %d; it has to be 1 or more", limit)
 			}
-			receiver, err := ParseID("RECEIVER", args[0])
+			receiver, err := cli.ParseID("RECEIVER", args[0])
 			if err != nil {
 				return err
 			}
-			amount, err := WholeNumber("AMOUNT", args[1], 1, int64(capycoin.MaxSupply))
+			amount, err := cli.WholeNumber("AMOUNT", args[1], 1, int64(capycoin.MaxSupply))
 			if err != nil {
 				return err
 			}
 			if amount > limit {
-				return Hint(fmt.Errorf("AMOUNT is %d, more than the limit of %d", amount, limit), "raise the limit with --limit")
+				return cli.Hint(fmt.Errorf("AMOUNT is %d, more than the limit of %d", amount, limit), "raise the limit with --limit")
 			}
 			if err := checkKey(cmd, key); err != nil {
 				return err
@@ -72,7 +73,7 @@ func newGrant(s *settings) *cobra.Command {
 	cmd.Flags().Int64Var(&limit, "limit", 100, "the most `coins` to pay, against a slip of the hand")
 	cmd.Flags().StringVar(&key, "key", "", "pay once under this `key`, however often this is run")
 	signWithFlag(cmd, &signWith)
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // receipt is the receipt of a transfer as the server has it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // TestStopCause: who is told that the server stopped is told what to do, which is
@@ -23,7 +24,7 @@ func TestStopCause(t *testing.T) {
 		{fmt.Errorf("%w: %w", capycoin.ErrStopped, capycoin.ErrOutcomeUnknown), "start the server again"},
 		{fmt.Errorf("%w: %w", capycoin.ErrStopped, capycoin.ErrCorrupt), "capycoind repair"},
 	} {
-		var h *HintedError
+		var h *cli.HintedError
 		switch err := stopCause(c.err); {
 		case c.want == "" && err != nil:
 			t.Errorf("%v: got %v, want nothing", c.err, err)
@@ -39,7 +40,7 @@ func TestAuditShowsSome(t *testing.T) {
 	var out bytes.Buffer
 	cmd := newRoot()
 	cmd.SetOut(&out)
-	o := &auditOutput{cmd: cmd, progress: &Progress{}}
+	o := &auditOutput{cmd: cmd, progress: &cli.Progress{}}
 	for n := range 5000 {
 		if err := o.line(httpapi.AuditLine{Fault: &httpapi.AuditFault{Position: uint64(n), Kind: "chain"}}, nil); err != nil {
 			t.Fatal(err)

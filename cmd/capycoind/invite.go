@@ -5,13 +5,15 @@ import (
 	"net/url"
 
 	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newInvite(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "invite",
 		Short: "Make, list and revoke invites, each for one new account",
-		Args:  NoCommand,
+		Args:  cli.NoCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newInviteNew(s), newInviteList(s), newInviteRevoke(s))
@@ -22,7 +24,7 @@ func newInviteNew(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new",
 		Short: "Make an invite",
-		Args:  Arguments(),
+		Args:  cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			request := given(cmd, "label", "expires")
 			var i invite
@@ -40,17 +42,17 @@ func newInviteNew(s *settings) *cobra.Command {
 	}
 	cmd.Flags().String("label", "", "what to call it, at most 64 `characters`")
 	cmd.Flags().String("expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 365 days off (default: in 30 days)")
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 func newInviteList(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the invites that nobody has used yet, oldest first",
-		Args:  Arguments(),
+		Args:  cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, lines := newClient(cmd, s), json.NewEncoder(cmd.OutOrStdout())
-			w := NewTable(cmd.OutOrStdout(), "INVITE ID", "CREATED", "EXPIRES", "LABEL")
+			w := cli.NewTable(cmd.OutOrStdout(), "INVITE ID", "CREATED", "EXPIRES", "LABEL")
 			for path := "/invites?limit=1000"; path != ""; {
 				var page struct {
 					Invites []invite
@@ -76,16 +78,16 @@ func newInviteList(s *settings) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 func newInviteRevoke(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke INVITE_ID",
 		Short: "End an invite at once",
-		Args:  Arguments("INVITE_ID"),
+		Args:  cli.Arguments("INVITE_ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := ParseID("INVITE_ID", args[0])
+			id, err := cli.ParseID("INVITE_ID", args[0])
 			if err != nil {
 				return err
 			}
@@ -100,7 +102,7 @@ func newInviteRevoke(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // invite is an invite as the server has it; the code only when it is new.

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // A key file has one Ed25519 private key, as openssl genpkey -algorithm ed25519
@@ -43,9 +44,9 @@ func makeKeyFile(path string) (key capycoin.PublicKey, err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return key, Hint(fmt.Errorf("%s is there already", path), "no file is ever replaced: name another, or see what key it has with: capycoind keygen --public %s", path)
+		return key, cli.Hint(fmt.Errorf("%s is there already", path), "no file is ever replaced: name another, or see what key it has with: capycoind keygen --public %s", path)
 	case errors.Is(err, fs.ErrNotExist):
-		return key, Hint(err, "make the folder first")
+		return key, cli.Hint(err, "make the folder first")
 	case err != nil:
 		return key, err
 	}
@@ -79,12 +80,12 @@ func publicKeyOf(private ed25519.PrivateKey) capycoin.PublicKey {
 // readKeyFile reads the private key in a file that nobody else can read.
 func readKeyFile(path string) (ed25519.PrivateKey, error) {
 	if path == "" {
-		return nil, Hint(errors.New("the name of the key file is empty"), "name a file that capycoind keygen made")
+		return nil, cli.Hint(errors.New("the name of the key file is empty"), "name a file that capycoind keygen made")
 	}
 	// The mode is that of what was opened, whatever has the name by now.
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, Hint(fmt.Errorf("the key file: %w", err), "name a file that capycoind keygen made, and that this user can read")
+		return nil, cli.Hint(fmt.Errorf("the key file: %w", err), "name a file that capycoind keygen made, and that this user can read")
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -92,7 +93,7 @@ func readKeyFile(path string) (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("the key file: %w", err)
 	}
 	if info.IsDir() {
-		return nil, Hint(fmt.Errorf("the key file %s is a folder", path), "name a file that capycoind keygen made")
+		return nil, cli.Hint(fmt.Errorf("the key file %s is a folder", path), "name a file that capycoind keygen made")
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err != nil {
@@ -100,11 +101,11 @@ func readKeyFile(path string) (ed25519.PrivateKey, error) {
 	}
 	key, err := parseKeyFile(text)
 	if err != nil {
-		return nil, Hint(fmt.Errorf("the key file %s: %w", path, err), "it has to be one that capycoind keygen made, or another Ed25519 private key, PKCS #8 in PEM")
+		return nil, cli.Hint(fmt.Errorf("the key file %s: %w", path, err), "it has to be one that capycoind keygen made, or another Ed25519 private key, PKCS #8 in PEM")
 	}
 	// Only now: the mode of another file is nobody's to change for this.
 	if mode := info.Mode().Perm(); mode&othersMode != 0 && runtime.GOOS != "windows" {
-		return nil, Hint(fmt.Errorf("the key file %s has the mode %04o, so others can get at it", path, mode), "run: chmod 600 %s; and if others had it, change the key with capycoind rekey", path)
+		return nil, cli.Hint(fmt.Errorf("the key file %s has the mode %04o, so others can get at it", path, mode), "run: chmod 600 %s; and if others had it, change the key with capycoind rekey", path)
 	}
 	return key, nil
 }

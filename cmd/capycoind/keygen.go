@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newKeygen(s *settings) *cobra.Command {
@@ -17,14 +19,14 @@ func newKeygen(s *settings) *cobra.Command {
 			"replaces a file. It needs no server.\n\n" +
 			"Whoever has FILE can spend what the account has; without it nobody can, the\n" +
 			"operator neither. Keep a copy where nobody else gets at it.",
-		Args: Arguments("FILE"),
+		Args: cli.Arguments("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := args[0]
 			if path == "" {
-				return Hint(errors.New("FILE is empty"), "name the file for the private key")
+				return cli.Hint(errors.New("FILE is empty"), "name the file for the private key")
 			}
 			if path == "-" {
-				return Hint(errors.New(`FILE is "-"`), "a private key goes to a file and comes from one; ./- is one of that name")
+				return cli.Hint(errors.New(`FILE is "-"`), "a private key goes to a file and comes from one; ./- is one of that name")
 			}
 			answer := struct {
 				File      string `json:"file"`
@@ -53,8 +55,8 @@ func newKeygen(s *settings) *cobra.Command {
 			}
 			return err
 		},
-		ValidArgsFunction: CompleteFiles,
+		ValidArgsFunction: cli.CompleteFiles,
 	}
 	cmd.Flags().BoolVar(&public, "public", false, "show the public key of a FILE that is there")
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // checkSocketPath makes sure that the system takes a path for a socket: the
@@ -20,7 +22,7 @@ func checkSocketPath(path string) error {
 		most = 107
 	}
 	if len(path) > most {
-		return Hint(fmt.Errorf("the path of the socket has %d bytes, this system takes %d: %s", len(path), most, path),
+		return cli.Hint(fmt.Errorf("the path of the socket has %d bytes, this system takes %d: %s", len(path), most, path),
 			"choose a shorter one with --socket")
 	}
 	return nil
@@ -35,7 +37,7 @@ func checkSocketPath(path string) error {
 func listenUnix(path string, others bool) (net.Listener, error) {
 	unlock, err := lockSocket(path)
 	if err != nil {
-		return nil, Hint(fmt.Errorf("the socket's folder: %w", err), "make it first, or choose another path with --socket")
+		return nil, cli.Hint(fmt.Errorf("the socket's folder: %w", err), "make it first, or choose another path with --socket")
 	}
 	defer unlock()
 	info, err := os.Lstat(path)
@@ -44,7 +46,7 @@ func listenUnix(path string, others bool) (net.Listener, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the socket: %w", err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return nil, Hint(fmt.Errorf("%s is there and is no socket", path), "choose another path with --socket")
+		return nil, cli.Hint(fmt.Errorf("%s is there and is no socket", path), "choose another path with --socket")
 	default:
 		if err := removeStale(path); err != nil {
 			return nil, err
@@ -60,7 +62,7 @@ func listenUnix(path string, others bool) (net.Listener, error) {
 		return err
 	})
 	if err != nil {
-		return nil, Hint(fmt.Errorf("the socket: %w", err), "choose another path with --socket")
+		return nil, cli.Hint(fmt.Errorf("the socket: %w", err), "choose another path with --socket")
 	}
 	return l, nil
 }
@@ -70,10 +72,10 @@ func removeStale(path string) error {
 	conn, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		conn.Close()
-		return Hint(fmt.Errorf("another server listens on %s", path), "it serves this file already, or another one: then choose another path with --socket")
+		return cli.Hint(fmt.Errorf("another server listens on %s", path), "it serves this file already, or another one: then choose another path with --socket")
 	}
 	if !refused(err) {
-		return Hint(fmt.Errorf("%s is there, and whether somebody listens on it can't be told: %w", path, err),
+		return cli.Hint(fmt.Errorf("%s is there, and whether somebody listens on it can't be told: %w", path, err),
 			"choose another path with --socket, or remove it if you know that it is left over")
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

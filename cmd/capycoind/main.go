@@ -5,9 +5,13 @@ package main
 import (
 	"io"
 	"os"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run runs a command and returns its exit status.
-func run(args []string, stdout, stderr io.Writer) int { return Run(newRoot(), args, stdout, stderr) }
+func run(args []string, stdout, stderr io.Writer) int {
+	return cli.Run(newRoot(), args, stdout, stderr)
+}

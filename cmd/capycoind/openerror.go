@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // openError says what to do about an error of opening the ledger in a file.
@@ -31,7 +32,7 @@ func openError(err error, path string) error {
 		{fs.ErrNotExist, "make the folder first"},
 	} {
 		if errors.Is(err, h.err) {
-			return Hint(err, "%s", h.hint)
+			return cli.Hint(err, "%s", h.hint)
 		}
 	}
 	return err
@@ -40,9 +41,9 @@ func openError(err error, path string) error {
 // rolledBack says what to do about a file that lacks what its witness saw.
 func rolledBack(err error, back *capycoin.RolledBackError, path string) error {
 	if back.Position == 0 {
-		return Hint(err, "put the file back, or mount its disk; to begin a new ledger remove %s", back.Witness)
+		return cli.Hint(err, "put the file back, or mount its disk; to begin a new ledger remove %s", back.Witness)
 	}
-	return Hint(err, "put the newest file in its place; %s", acceptHint(path, back.Witness))
+	return cli.Hint(err, "put the newest file in its place; %s", acceptHint(path, back.Witness))
 }
 
 // acceptHint names the command that accepts a file as it is.

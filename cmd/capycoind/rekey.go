@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newRekey(s *settings) *cobra.Command {
@@ -20,15 +21,15 @@ func newRekey(s *settings) *cobra.Command {
 			"capycoind keygen makes them. Signatures by the old key are worth nothing from then\n" +
 			"on. A run that is repeated changes nothing more, unless NEW has the key that OLD\n" +
 			"has: then each run changes the version, and ends the signatures given so far.",
-		Args: Arguments("ACCOUNT"),
+		Args: cli.Arguments("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := ParseID("ACCOUNT", args[0])
+			id, err := cli.ParseID("ACCOUNT", args[0])
 			if err != nil {
 				return err
 			}
 			for _, name := range []string{"sign-with", "new"} {
 				if !cmd.Flags().Changed(name) {
-					return Hint(fmt.Errorf("--%s is missing", name), "usage: %s", cmd.UseLine())
+					return cli.Hint(fmt.Errorf("--%s is missing", name), "usage: %s", cmd.UseLine())
 				}
 			}
 			return rekey(newClient(cmd, s), cmd, id, signWith, newKey, s.json)
@@ -36,7 +37,7 @@ func newRekey(s *settings) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&signWith, "sign-with", "", "the `file` with the private key that the account has now")
 	cmd.Flags().StringVar(&newKey, "new", "", "the `file` with the private key that it is to have")
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // keyChange is the body of a change of a key.

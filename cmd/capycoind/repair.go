@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newRepair(s *settings) *cobra.Command {
@@ -25,7 +26,7 @@ func newRepair(s *settings) *cobra.Command {
 			"the later ones that can be read go to a file beside it, so that their payments can\n" +
 			"be made again. With --accept-rollback it takes a file as it is whose last commit may\n" +
 			"be lost, or that is behind its witness.",
-		Args: OneAtMost,
+		Args: cli.OneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := s.db
 			if len(args) == 1 {
@@ -42,12 +43,12 @@ func newRepair(s *settings) *cobra.Command {
 			}
 			return repairError(rep, err, path)
 		},
-		ValidArgsFunction: CompleteFiles,
+		ValidArgsFunction: cli.CompleteFiles,
 	}
 	witnessFlag(cmd, &witness)
 	cmd.Flags().BoolVar(&cut, "cut", false, "end the ledger before the first lost record")
 	cmd.Flags().BoolVar(&acceptRollback, "accept-rollback", false, "take a file that may have lost its last commits as it is")
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // repairError says what to do about an error of a repair.
@@ -58,15 +59,15 @@ func repairError(rep capycoin.RepairReport, err error, path string) error {
 	case err == nil:
 		return nil
 	case lost && rolledBack:
-		return Hint(err, "restore a newer copy; or run it again with --cut --accept-rollback, and make the payments after the first lost record again")
+		return cli.Hint(err, "restore a newer copy; or run it again with --cut --accept-rollback, and make the payments after the first lost record again")
 	case rolledBack && len(rep.Lost) == 0:
-		return Hint(err, "restore a newer copy; or run it again with --accept-rollback, and what is not in this file is lost")
+		return cli.Hint(err, "restore a newer copy; or run it again with --accept-rollback, and what is not in this file is lost")
 	case lost:
-		return Hint(err, "restore a copy that has them; or run it again with --cut, and make the payments after that again")
+		return cli.Hint(err, "restore a copy that has them; or run it again with --cut, and make the payments after that again")
 	case errors.Is(err, capycoin.ErrCorrupt):
-		return Hint(err, "restore a copy: not enough of this file is left")
+		return cli.Hint(err, "restore a copy: not enough of this file is left")
 	case errors.Is(err, capycoin.ErrLocked):
-		return Hint(err, "stop the server that has it open")
+		return cli.Hint(err, "stop the server that has it open")
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, capycoin.ErrNotLedger), errors.Is(err, capycoin.ErrIsDirectory):
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newRestore(s *settings) *cobra.Command {
@@ -20,7 +21,7 @@ func newRestore(s *settings) *cobra.Command {
 			"folds and audits it, syncs it, and only then gives it its name. It never replaces\n" +
 			"a file, and does not change the backup, which nobody may have open. With - as SRC\n" +
 			"the backup comes from standard input.",
-		Args: Arguments("SRC"),
+		Args: cli.Arguments("SRC"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			src := args[0]
 			if src == "-" {
@@ -32,18 +33,18 @@ func newRestore(s *settings) *cobra.Command {
 			rep, err := capycoin.Restore(cmd.Context(), src, s.db, madeOptions(s.progress(cmd), witness))
 			switch {
 			case errors.Is(err, capycoin.ErrNotLedger), errors.Is(err, capycoin.ErrIsDirectory), errors.Is(err, capycoin.ErrEmptyFile):
-				return Hint(err, "name a file that capycoind backup made, or a copy of a file that no server had open")
+				return cli.Hint(err, "name a file that capycoind backup made, or a copy of a file that no server had open")
 			case errors.Is(err, capycoin.ErrCorrupt):
-				return Hint(err, "take another backup; docs/operating.md says what else there is")
+				return cli.Hint(err, "take another backup; docs/operating.md says what else there is")
 			case err != nil:
 				return buildError(err)
 			}
 			return printBuilt(cmd, s, "restored to", s.db, rep)
 		},
-		ValidArgsFunction: CompleteFiles,
+		ValidArgsFunction: cli.CompleteFiles,
 	}
 	madeWitnessFlag(cmd, &witness)
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // madeWitnessFlag gives a command that makes a ledger's file the flag --witness.
@@ -54,7 +55,7 @@ func madeWitnessFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().Lookup("witness").Usage = "the `file` of the witness that is made (default: the database's path and .witness)"
 }
 
-func madeOptions(p *Progress, witness string) *capycoin.BuildOptions {
+func madeOptions(p *cli.Progress, witness string) *capycoin.BuildOptions {
 	o := buildOptions(p)
 	o.Witness = witness
 	return o

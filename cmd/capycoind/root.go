@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // settings are the flags that more than one command has.
@@ -28,11 +30,11 @@ func (s *settings) socketPath() string {
 }
 
 // progress shows how far a command is, unless it answers in JSON.
-func (s *settings) progress(cmd *cobra.Command) *Progress {
+func (s *settings) progress(cmd *cobra.Command) *cli.Progress {
 	if s.json {
-		return &Progress{}
+		return &cli.Progress{}
 	}
-	return NewProgress(cmd.ErrOrStderr())
+	return cli.NewProgress(cmd.ErrOrStderr())
 }
 
 // fromEnvironment are the flags that an environment variable can set, too.
@@ -43,7 +45,7 @@ var fromEnvironment = []string{"db", "listen", "socket", "supply", "tls-cert", "
 // witnessFlag gives a command about a file the flag --witness.
 func witnessFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVar(path, "witness", "", "the `file` that says how far the ledger had come (default: FILE.witness)")
-	NotFromEnvironment(cmd.Flags().Lookup("witness"))
+	cli.NotFromEnvironment(cmd.Flags().Lookup("witness"))
 }
 
 func newRoot() *cobra.Command {
@@ -56,16 +58,16 @@ func newRoot() *cobra.Command {
 			"trusted one on a Unix socket, over which the other commands reach it.\n" +
 			"Without a command it serves.\n\n" +
 			"An environment variable can stand for a flag: CAPYCOIN_DB for --db and so on.",
-		Args:          NoCommand,
+		Args:          cli.NoCommand,
 		RunE:          serve.RunE,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := Environment(cmd.Flags(), fromEnvironment); err != nil {
+			if err := cli.Environment(cmd.Flags(), fromEnvironment); err != nil {
 				return err
 			}
 			if s.db == "" {
-				return Hint(errors.New("--db is empty"), "name the ledger's file, or leave it out for capycoin.db")
+				return cli.Hint(errors.New("--db is empty"), "name the ledger's file, or leave it out for capycoin.db")
 			}
 			return nil
 		},
@@ -73,12 +75,12 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.db, "db", "capycoin.db", "the ledger's `file`")
 	root.PersistentFlags().StringVar(&s.socket, "socket", "", "the trusted `socket` (default: the database's path and .sock)")
 	root.Flags().AddFlagSet(serve.Flags())
-	root.SetFlagErrorFunc(FlagError)
+	root.SetFlagErrorFunc(cli.FlagError)
 	root.AddCommand(serve, newGrant(&s), newStipend(&s), newStipendPool(&s), newFee(&s), newKeygen(&s), newRekey(&s), newAccounts(&s), newAccount(&s), newToken(&s), newInvite(&s), newSupply(&s), newAudit(&s), newBackup(&s), newRestore(&s), newExport(&s), newImport(&s), newRepair(&s), newBench(&s), newVersion(&s))
 	root.InitDefaultCompletionCmd("completion")
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" { // a shell that it does not know got its help
-			cmd.Args, cmd.RunE = NoCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			cmd.Args, cmd.RunE = cli.NoCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
 	}
 	return root

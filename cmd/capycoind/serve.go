@@ -22,6 +22,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // serveFlags are the flags of the server alone.
@@ -45,7 +46,7 @@ func newServe(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the ledger (what capycoind does without a command)",
-		Args:  NoCommand,
+		Args:  cli.NoCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return serve(cmd, s, &f) },
 	}
 	flags := cmd.Flags()
@@ -103,7 +104,7 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	}
 	for _, origin := range f.corsOrigin {
 		if !httpapi.ValidOrigin(origin) {
-			return Hint(fmt.Errorf("--cors-origin has %q, which is no origin", origin),
+			return cli.Hint(fmt.Errorf("--cors-origin has %q, which is no origin", origin),
 				"name each as a browser sends it: scheme://host or scheme://host:port such as https://app.example, in lower case, without path and default port; * is none")
 		}
 	}
@@ -124,7 +125,7 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 		return err
 	}
 	if info, err := os.Stat(filepath.Dir(s.db)); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
-		return Hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
+		return cli.Hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
 	}
 	if _, err := os.Lstat(s.db); errors.Is(err, fs.ErrNotExist) { // it is going to be made
 		if err := f.stipend.checkCap(cmp.Or(supply, capycoin.DefaultSupply)); err != nil {
@@ -142,7 +143,7 @@ func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
 	defer unix.Close()
 	tcp, err := net.Listen("tcp", f.listen)
 	if err != nil {
-		return Hint(err, "choose another address with --listen")
+		return cli.Hint(err, "choose another address with --listen")
 	}
 	defer tcp.Close()
 
@@ -230,9 +231,9 @@ func trustedServer(h http.Handler, errorLog *log.Logger) *http.Server {
 func stopCause(err error) error {
 	switch {
 	case errors.Is(err, capycoin.ErrStopped) && errors.Is(err, capycoin.ErrCorrupt):
-		return Hint(err, "look at the disk, and run: capycoind repair; it names what is damaged, and changes nothing that is lost without being told")
+		return cli.Hint(err, "look at the disk, and run: capycoind repair; it names what is damaged, and changes nothing that is lost without being told")
 	case errors.Is(err, capycoin.ErrStopped):
-		return Hint(err, "start the server again; what it finds in the file is what happened")
+		return cli.Hint(err, "start the server again; what it finds in the file is what happened")
 	}
 	return nil
 }
@@ -300,7 +301,7 @@ func parseUIDs(named []string) ([]int, error) {
 	for _, s := range named {
 		uid, err := strconv.ParseUint(s, 10, 32)
 		if err != nil || uid == math.MaxUint32 { // which stands for none
-			return nil, Hint(fmt.Errorf("--allow-uid has %q, which is no user's number", s), "it has to be numbers with commas between them, such as 1000,1001; id -u NAME tells that of a user")
+			return nil, cli.Hint(fmt.Errorf("--allow-uid has %q, which is no user's number", s), "it has to be numbers with commas between them, such as 1000,1001; id -u NAME tells that of a user")
 		}
 		uids = append(uids, int(uid))
 	}
@@ -328,7 +329,7 @@ func parseSeedKey(s string, given bool) (capycoin.PublicKey, error) {
 	}
 	key, err := capycoin.ParsePublicKey(s)
 	if err != nil {
-		return key, Hint(fmt.Errorf("--seed-key is %q: %w", s, err), "it has to be what capycoind keygen FILE shows, 44 characters; FILE itself is for --sign-with")
+		return key, cli.Hint(fmt.Errorf("--seed-key is %q: %w", s, err), "it has to be what capycoind keygen FILE shows, 44 characters; FILE itself is for --sign-with")
 	}
 	return key, nil
 }
@@ -340,7 +341,7 @@ func checkListen(addr string) error {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil {
-		return Hint(fmt.Errorf("--listen is %q: %w", addr, err), "it has to be a host and a port such as localhost:8000, or :8000 for every address")
+		return cli.Hint(fmt.Errorf("--listen is %q: %w", addr, err), "it has to be a host and a port such as localhost:8000, or :8000 for every address")
 	}
 	return nil
 }

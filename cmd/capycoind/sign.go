@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // signedFor is how long after it was signed a payment can be made. It is on its way
@@ -38,11 +39,11 @@ func (c *client) seedSigner(cmd *cobra.Command, seed *account, path string) (*si
 	given := cmd.Flags().Changed("sign-with")
 	switch {
 	case seed.PublicKey == nil && given:
-		return nil, Hint(errors.New("the seed account has no public key, so nothing is signed for it"), "leave --sign-with out; a ledger whose seed account has a key is made with: capycoind serve --seed-key")
+		return nil, cli.Hint(errors.New("the seed account has no public key, so nothing is signed for it"), "leave --sign-with out; a ledger whose seed account has a key is made with: capycoind serve --seed-key")
 	case seed.PublicKey == nil:
 		return nil, nil
 	case !given:
-		return nil, Hint(fmt.Errorf("the seed account has the public key %s, so its payments have to be signed", *seed.PublicKey), "name the file with its private key, as capycoind keygen made it: --sign-with FILE")
+		return nil, cli.Hint(fmt.Errorf("the seed account has the public key %s, so its payments have to be signed", *seed.PublicKey), "name the file with its private key, as capycoind keygen made it: --sign-with FILE")
 	}
 	private, err := readKeyFile(path)
 	if err != nil {
@@ -54,10 +55,10 @@ func (c *client) seedSigner(cmd *cobra.Command, seed *account, path string) (*si
 // signer returns who signs for an account that has a key.
 func (c *client) signer(a *account, path string, private ed25519.PrivateKey) (*signer, error) {
 	if a.PublicKey == nil || a.KeyVersion == nil {
-		return nil, Hint(fmt.Errorf("account %s has no public key", a.ID), "only an account that was opened with one has it")
+		return nil, cli.Hint(fmt.Errorf("account %s has no public key", a.ID), "only an account that was opened with one has it")
 	}
 	if mine := publicKeyOf(private).String(); mine != *a.PublicKey {
-		return nil, Hint(fmt.Errorf("the key file %s has the public key %s; that of account %s is %s, version %d", path, mine, a.ID, *a.PublicKey, *a.KeyVersion),
+		return nil, cli.Hint(fmt.Errorf("the key file %s has the public key %s; that of account %s is %s, version %d", path, mine, a.ID, *a.PublicKey, *a.KeyVersion),
 			"name the file whose public key that is: capycoind keygen --public FILE shows it")
 	}
 	var supply struct {
@@ -100,9 +101,9 @@ func signError(err error) error {
 	}
 	switch p.Code {
 	case "invalid_signature", "signature_required":
-		return Hint(err, "the seed account's key was changed meanwhile: run this again with the file of the new one")
+		return cli.Hint(err, "the seed account's key was changed meanwhile: run this again with the file of the new one")
 	case "signature_expired", "signature_too_long":
-		return Hint(err, "the time of the ledger has changed by more than %v meanwhile: run this again", signedFor)
+		return cli.Hint(err, "the time of the ledger has changed by more than %v meanwhile: run this again", signedFor)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/capycoin/capycoin/httpapi"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // signUpFlags are the flags about who may open an account on the public API, and
@@ -57,7 +58,7 @@ func (f *signUpFlags) options() (*httpapi.Options, error) {
 			network, err = netip.PrefixFrom(addr.WithZone(""), addr.BitLen()), nil
 		}
 		if err != nil || network.Addr().Is4In6() {
-			return nil, Hint(fmt.Errorf("--trusted-proxies has %q, which is no network", s),
+			return nil, cli.Hint(fmt.Errorf("--trusted-proxies has %q, which is no network", s),
 				"name each by its address or in CIDR form, such as 127.0.0.1,10.0.0.0/8,fd00::/8; one of IPv4 not within IPv6")
 		}
 		o.TrustedProxies = append(o.TrustedProxies, network)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 const (
@@ -27,13 +28,13 @@ func newStipend(s *settings) *cobra.Command {
 			"whose funds are MINIMUM or less, and stops at the first shortage. With --key a\n" +
 			"run that is repeated pays nobody twice. The account of the fees gets nothing;\n" +
 			"what is in it, stipend-pool pays.",
-		Args: Arguments("MINIMUM", "AMOUNT"),
+		Args: cli.Arguments("MINIMUM", "AMOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			minimum, err := WholeNumber("MINIMUM", args[0], 0, int64(capycoin.MaxSupply))
+			minimum, err := cli.WholeNumber("MINIMUM", args[0], 0, int64(capycoin.MaxSupply))
 			if err != nil {
 				return err
 			}
-			amount, err := WholeNumber("AMOUNT", args[1], 1, maxStipend)
+			amount, err := cli.WholeNumber("AMOUNT", args[1], 1, maxStipend)
 			if err != nil {
 				return err
 			}
@@ -63,7 +64,7 @@ func newStipend(s *settings) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&key, "key", "", "pay each account once under this `key`, however often this is run")
 	signWithFlag(cmd, &signWith)
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // stipend is a run of the command. What it found it pays afterwards, so that a
@@ -81,7 +82,7 @@ type stipend struct {
 
 // find looks through all accounts, a page at a time. One that is opened
 // meanwhile may be found or not.
-func (r *stipend) find(c *client, p *Progress) error {
+func (r *stipend) find(c *client, p *cli.Progress) error {
 	seen := 0
 	return c.accounts(capycoin.MaxPage, func(page []account) (bool, error) {
 		for _, a := range page {
@@ -104,7 +105,7 @@ func (r *stipend) find(c *client, p *Progress) error {
 }
 
 // pay pays the accounts that were found, many at a time and each alone.
-func (r *stipend) pay(c *client, p *Progress) error {
+func (r *stipend) pay(c *client, p *cli.Progress) error {
 	for rest := r.found; len(rest) > 0; {
 		batch := make([]payment, min(stipendBatch, len(rest)))
 		for i := range batch {

@@ -7,13 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newStipendPool(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stipend-pool",
 		Short: "Pay out the fees to active accounts, and show what was paid",
-		Args:  NoCommand,
+		Args:  cli.NoCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newStipendPoolRun(s), newStipendPoolShow(s))
@@ -53,7 +54,7 @@ func newStipendPoolRun(s *settings) *cobra.Command {
 			"whether or not the server does it by itself (serve --stipend). One that was broken\n" +
 			"off is gone on with. The rules that are not named are those the server was started\n" +
 			"with; those of a stipend that was begun stay what they were.",
-		Args: Arguments(),
+		Args: cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			request := make(map[string]any)
 			for _, f := range []struct {
@@ -102,7 +103,7 @@ func newStipendPoolRun(s *settings) *cobra.Command {
 	flags.IntVar(&window, "window", 0, "active is who sent a transaction in so many `days`, 1 to 365 (default: the server's, 7 of itself)")
 	flags.IntVar(&age, "age", 0, "paid is who was opened so many `days` before the day began, 1 to 365 (default: the server's, 1 of itself)")
 	flags.Int64Var(&highest, "cap", 0, "the highest share, in `coins`, 1 to the supply; 0 is none (default: the server's, none of itself)")
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // outcome says what was paid, or why nothing was. Before is the last stipend that
@@ -138,7 +139,7 @@ func newStipendPoolShow(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show the account of the fees and the last stipend",
-		Args:  Arguments(),
+		Args:  cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var now pool
 			b, err := newClient(cmd, s).ask("GET", "/stipend", "", nil, &now)
@@ -149,7 +150,7 @@ func newStipendPoolShow(s *settings) *cobra.Command {
 				cmd.Print(string(b))
 				return nil
 			}
-			w := NewTable(cmd.OutOrStdout())
+			w := cli.NewTable(cmd.OutOrStdout())
 			w.Row("fee account", now.Account)
 			w.Row("its funds", now.Funds)
 			last := now.Last
@@ -171,5 +172,5 @@ func newStipendPoolShow(s *settings) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }

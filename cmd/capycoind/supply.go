@@ -1,12 +1,16 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin/internal/cli"
+)
 
 func newSupply(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "supply",
 		Short: "Show the currency as a whole",
-		Args:  Arguments(),
+		Args:  cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var supply struct {
 				LedgerID     string `json:"ledger_id"`
@@ -25,7 +29,7 @@ func newSupply(s *settings) *cobra.Command {
 				cmd.Print(string(b))
 				return nil
 			}
-			w := NewTable(cmd.OutOrStdout())
+			w := cli.NewTable(cmd.OutOrStdout())
 			w.Row("ledger", supply.LedgerID)
 			w.Row("supply", supply.Supply)
 			w.Row("seed account", supply.SeedFunds)
@@ -36,5 +40,5 @@ func newSupply(s *settings) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }

@@ -1,12 +1,16 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin/internal/cli"
+)
 
 func newToken(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Issue, list and revoke the tokens of an account",
-		Args:  NoCommand,
+		Args:  cli.NoCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newTokenIssue(s), newTokenList(s), newTokenRevoke(s))
@@ -17,7 +21,7 @@ func newTokenIssue(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "issue ACCOUNT",
 		Short: "Issue a further token",
-		Args:  Arguments("ACCOUNT"),
+		Args:  cli.Arguments("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := tokenPath(args[0])
 			if err != nil {
@@ -39,7 +43,7 @@ func newTokenIssue(s *settings) *cobra.Command {
 	}
 	cmd.Flags().String("label", "", "what to call it, at most 64 `characters`")
 	cmd.Flags().String("expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 30 days off")
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // given returns those of the named flags that were given, as a request has them.
@@ -57,7 +61,7 @@ func newTokenList(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list ACCOUNT",
 		Short: "List the live tokens, oldest first",
-		Args:  Arguments("ACCOUNT"),
+		Args:  cli.Arguments("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := tokenPath(args[0])
 			if err != nil {
@@ -72,27 +76,27 @@ func newTokenList(s *settings) *cobra.Command {
 				cmd.Print(string(b))
 				return nil
 			}
-			w := NewTable(cmd.OutOrStdout(), "TOKEN ID", "CREATED", "EXPIRES", "LABEL")
+			w := cli.NewTable(cmd.OutOrStdout(), "TOKEN ID", "CREATED", "EXPIRES", "LABEL")
 			for _, t := range answer.Tokens {
 				w.Row(t.ID, t.Created, t.Expires, t.Label)
 			}
 			return w.Flush()
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 func newTokenRevoke(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke ACCOUNT TOKEN_ID",
 		Short: "End a token at once",
-		Args:  Arguments("ACCOUNT", "TOKEN_ID"),
+		Args:  cli.Arguments("ACCOUNT", "TOKEN_ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := tokenPath(args[0])
 			if err != nil {
 				return err
 			}
-			id, err := ParseID("TOKEN_ID", args[1])
+			id, err := cli.ParseID("TOKEN_ID", args[1])
 			if err != nil {
 				return err
 			}
@@ -107,7 +111,7 @@ func newTokenRevoke(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // token is a token as the server has it.
@@ -122,6 +126,6 @@ type token struct {
 // tokenPath is the path of an account's tokens, without the s that their list
 // has.
 func tokenPath(account string) (string, error) {
-	id, err := ParseID("ACCOUNT", account)
+	id, err := cli.ParseID("ACCOUNT", account)
 	return "/account/" + id + "/token", err
 }

@@ -5,13 +5,15 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 func newVersion(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show the version and what it was built with",
-		Args:  Arguments(),
+		Args:  cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := buildVersion()
 			if s.json {
@@ -30,7 +32,7 @@ func newVersion(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	return WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.json)
 }
 
 // version is what a binary knows of itself.

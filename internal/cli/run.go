@@ -1,4 +1,16 @@
-package main
+// Package cli is what command lines of CapyCoin have in common, whatever they do: it
+// runs a root command and tells how that ended, takes flags from the environment,
+// checks arguments, and shows errors with hints, tables, and how far something is.
+//
+// What a command answers goes to standard output, everything else to standard error:
+// an error as "NAME: error: …", and what to do about it as "NAME: hint: …", each a line
+// in lower case without a full stop. The exit status is 0 or 1.
+//
+// It knows nothing of ledgers, servers and their flags, and imports no package of this
+// module, so that a command that is only a client contains no store. Any command may
+// use it. It has no locks: each value belongs to the command that made it, which uses
+// it from one goroutine at a time.
+package cli
 
 import (
 	"context"
