@@ -72,8 +72,8 @@ func (b *bench) listen(h http.Handler) (addr string, err error) {
 	if err != nil {
 		return "", err
 	}
-	srv := publicServer(h, log.New(io.Discard, "", 0))
-	newConns(defaultConns, slog.New(slog.DiscardHandler)).guard(srv)
+	srv := PublicServer(h, log.New(io.Discard, "", 0))
+	LimitConns(srv, DefaultConns, slog.New(slog.DiscardHandler))
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	b.atEnd = append(b.atEnd, func() error {

@@ -2,37 +2,30 @@ package main
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync/atomic"
 )
 
-// certificate is what the public API shows, as its files had it when they were
-// last read.
-type certificate struct {
+// Certificate is what the public API shows, as its files had it when they were
+// last read. Any goroutine may use it.
+type Certificate struct {
 	certFile, keyFile string
 	current           atomic.Pointer[tls.Certificate]
 }
 
-// loadTLS returns the certificate that the flags name, nil if they name none.
-func loadTLS(f *serveFlags) (*certificate, error) {
-	if f.tlsCert == "" && f.tlsKey == "" {
-		return nil, nil
-	}
-	if f.tlsCert == "" || f.tlsKey == "" {
-		return nil, errors.New("--tls-cert and --tls-key go together; one of them is missing")
-	}
-	c := &certificate{certFile: f.tlsCert, keyFile: f.tlsKey}
+// LoadCertificate reads a certificate chain and its private key, PEM files.
+func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
+	c := &Certificate{certFile: certFile, keyFile: keyFile}
 	if err := c.read(); err != nil {
-		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		return nil, err
 	}
 	return c, nil
 }
 
 // read reads the files. What they had before is kept if they are no pair.
-func (c *certificate) read() error {
+func (c *Certificate) read() error {
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", c.certFile, c.keyFile, err)
@@ -43,7 +36,7 @@ func (c *certificate) read() error {
 
 // listen returns a listener that shows the certificate of the moment. Only new
 // connections see another one.
-func (c *certificate) listen(l net.Listener) net.Listener {
+func (c *Certificate) listen(l net.Listener) net.Listener {
 	return tls.NewListener(l, &tls.Config{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
 		MinVersion:     tls.VersionTLS12,
@@ -52,7 +45,7 @@ func (c *certificate) listen(l net.Listener) net.Listener {
 }
 
 // reread reads the files of a certificate, nil if there is none, again.
-func (c *certificate) reread(logger *slog.Logger) {
+func (c *Certificate) reread(logger *slog.Logger) {
 	if c == nil {
 		logger.Info("nothing to reread: there is no TLS")
 		return

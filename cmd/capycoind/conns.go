@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	defaultConns = 4096
-	mostConns    = 1_000_000
+	// DefaultConns is how many connections the public side has at once if nothing
+	// else is said, and MostConns how many it can be told to have.
+	DefaultConns = 4096
+	MostConns    = 1_000_000
 	// trustedConns is how many connections the trusted side has at once, and
 	// spareFiles are open files that both leave to the rest: the database, its
 	// backups, the log.
@@ -60,12 +62,17 @@ type connState struct {
 	place *list.Element // nil: it makes room
 }
 
+// LimitConns keeps a server to so many connections. Its handler and ConnContext are to
+// be set before.
+func LimitConns(srv *http.Server, most int, logger *slog.Logger) {
+	newConns(most, logger).guard(srv)
+}
+
 func newConns(most int, logger *slog.Logger) *conns {
 	return &conns{most: most, patience: busyPatience, forBody: bodyPatience, logger: logger, open: make(map[net.Conn]*connState), order: list.New(), changed: make(chan struct{}, 1)}
 }
 
-// guard has a server keep to the number. Its handler and ConnContext are to be
-// set before.
+// guard has a server keep to the number.
 func (c *conns) guard(srv *http.Server) {
 	handler, inner := srv.Handler, srv.ConnContext
 	srv.ConnState = c.state

@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -11,28 +9,6 @@ import (
 	"github.com/capycoin/capycoin/httpapi"
 	"github.com/capycoin/capycoin/internal/cli"
 )
-
-// TestStopCause: who is told that the server stopped is told what to do, which is
-// another thing for damage than for an outcome that is not known.
-func TestStopCause(t *testing.T) {
-	for _, c := range []struct {
-		err  error
-		want string
-	}{
-		{nil, ""},
-		{capycoin.ErrClosed, ""},
-		{fmt.Errorf("%w: %w", capycoin.ErrStopped, capycoin.ErrOutcomeUnknown), "start the server again"},
-		{fmt.Errorf("%w: %w", capycoin.ErrStopped, capycoin.ErrCorrupt), "capycoind repair"},
-	} {
-		var h *cli.HintedError
-		switch err := stopCause(c.err); {
-		case c.want == "" && err != nil:
-			t.Errorf("%v: got %v, want nothing", c.err, err)
-		case c.want != "" && (!errors.As(err, &h) || !strings.Contains(h.Hint, c.want)):
-			t.Errorf("%v: got %v with hint %+v, want one with %q", c.err, err, h, c.want)
-		}
-	}
-}
 
 // TestAuditShowsSome: an audit that finds a fault in each of many records shows
 // the first ones as text.

@@ -13,10 +13,10 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-// checkSocketPath makes sure that the system takes a path for a socket: the
+// CheckSocketPath makes sure that the system takes a path for a socket: the
 // path in struct sockaddr_un has 108 bytes on Linux and Windows and 104
 // elsewhere, one of them for its end.
-func checkSocketPath(path string) error {
+func CheckSocketPath(path string) error {
 	most := 103
 	if runtime.GOOS == "linux" || runtime.GOOS == "windows" {
 		most = 107
@@ -74,7 +74,7 @@ func removeStale(path string) error {
 		conn.Close()
 		return cli.Hint(fmt.Errorf("another server listens on %s", path), "it serves this file already, or another one: then choose another path with --socket")
 	}
-	if !refused(err) {
+	if !ConnRefused(err) {
 		return cli.Hint(fmt.Errorf("%s is there, and whether somebody listens on it can't be told: %w", path, err),
 			"choose another path with --socket, or remove it if you know that it is left over")
 	}
@@ -84,8 +84,8 @@ func removeStale(path string) error {
 	return nil
 }
 
-// refused says that nobody listens on the socket that was dialled.
-func refused(err error) bool {
+// ConnRefused says that nobody listens on the socket that was dialled.
+func ConnRefused(err error) bool {
 	const wsaeconnrefused = syscall.Errno(10061) // what Windows has for it
 	return errors.Is(err, syscall.ECONNREFUSED) || runtime.GOOS == "windows" && errors.Is(err, wsaeconnrefused)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/capycoin/capycoin/httpapi"
 )
 
-// knowsPeers: the system tells who is at the other end of a Unix socket.
-const knowsPeers = true
+// KnowsPeers: the system tells who is at the other end of a Unix socket.
+const KnowsPeers = true
 
 // withPeer notes who is at the other end of a Unix socket.
 func withPeer(ctx context.Context, c net.Conn) context.Context {

@@ -7,8 +7,8 @@ import (
 	"net"
 )
 
-// knowsPeers: the system does not tell who is at the other end of a Unix socket.
-const knowsPeers = false
+// KnowsPeers: the system does not tell who is at the other end of a Unix socket.
+const KnowsPeers = false
 
 // withPeer returns ctx as it is.
 func withPeer(ctx context.Context, _ net.Conn) context.Context { return ctx }

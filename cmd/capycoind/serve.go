@@ -2,21 +2,15 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log"
 	"log/slog"
 	"math"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +41,13 @@ func newServe(s *settings) *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the ledger (what capycoind does without a command)",
 		Args:  cli.NoCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return serve(cmd, s, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := f.options(cmd, s)
+			if err != nil {
+				return err
+			}
+			return Run(cmd.Context(), o)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "localhost:8000", "the `address` of the public API")
@@ -60,211 +60,93 @@ func newServe(s *settings) *cobra.Command {
 	flags.IntVar(&f.bcryptCost, "bcrypt-cost", capycoin.DefaultBcryptCost, "the cost of the hashes of new tokens, 4 to 14")
 	flags.StringSliceVar(&f.allowUID, "allow-uid", nil, "`users`, by number, whose processes may use the trusted socket beside the server's own and root")
 	flags.StringSliceVar(&f.corsOrigin, "cors-origin", nil, "`origins`, such as https://app.example, whose pages may use the public API from a browser")
-	flags.IntVar(&f.maxConns, "max-connections", defaultConns, "how many connections the public API has at once, 1 to 1000000")
+	flags.IntVar(&f.maxConns, "max-connections", DefaultConns, "how many connections the public API has at once, 1 to 1000000")
 	flags.StringVar(&f.seedKey, "seed-key", "", "the `public key`, of capycoind keygen, that a new ledger's seed account is opened with; payments from it then need --sign-with (default: the file's; none for a new one)")
 	f.signUp.add(flags)
 	f.stipend.add(flags)
 	return cmd
 }
 
-// How long connections may take. A client that is slower is cut off.
-const (
-	headerTimeout  = 5 * time.Second
-	readTimeout    = 30 * time.Second
-	writeTimeout   = 45 * time.Second // from when the headers were read: what a slow body leaves is for the answer
-	idleTimeout    = 2 * time.Minute
-	trustedTimeout = 2 * time.Minute // an audit extends it line by line
-	maxHeader      = 32 << 10        // bytes
-	graceTimeout   = 10 * time.Second
-)
-
-func serve(cmd *cobra.Command, s *settings, f *serveFlags) (err error) {
+// options returns what the flags say, and refuses what can't be before anything is made.
+func (f *serveFlags) options(cmd *cobra.Command, s *settings) (*Options, error) {
 	logger, err := newLogger(cmd, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	supply, err := parseSupply(f.supply)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	seedKey, err := parseSeedKey(f.seedKey, cmd.Flags().Changed("seed-key"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cert, err := loadTLS(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if f.bcryptCost < 4 || f.bcryptCost > 14 {
-		return fmt.Errorf("--bcrypt-cost is %d; it has to be 4 to 14", f.bcryptCost)
+		return nil, fmt.Errorf("--bcrypt-cost is %d; it has to be 4 to 14", f.bcryptCost)
 	}
 	uids, err := parseUIDs(f.allowUID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, origin := range f.corsOrigin {
 		if !httpapi.ValidOrigin(origin) {
-			return cli.Hint(fmt.Errorf("--cors-origin has %q, which is no origin", origin),
+			return nil, cli.Hint(fmt.Errorf("--cors-origin has %q, which is no origin", origin),
 				"name each as a browser sends it: scheme://host or scheme://host:port such as https://app.example, in lower case, without path and default port; * is none")
 		}
 	}
-	if f.maxConns < 1 || f.maxConns > mostConns {
-		return fmt.Errorf("--max-connections is %d; it has to be 1 to %d", f.maxConns, mostConns)
+	if f.maxConns < 1 || f.maxConns > MostConns {
+		return nil, fmt.Errorf("--max-connections is %d; it has to be 1 to %d", f.maxConns, MostConns)
 	}
-	options, err := f.signUp.options()
+	api, err := f.signUp.options()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if options.Stipend, err = f.stipend.rules(); err != nil {
-		return err
+	if api.Stipend, err = f.stipend.rules(); err != nil {
+		return nil, err
 	}
 	if err := checkListen(f.listen); err != nil {
-		return err
+		return nil, err
 	}
-	if err := checkSocketPath(s.socketPath()); err != nil {
-		return err
+	if err := CheckSocketPath(s.socketPath()); err != nil {
+		return nil, err
 	}
 	if info, err := os.Stat(filepath.Dir(s.db)); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
-		return cli.Hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
+		return nil, cli.Hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
 	}
 	if _, err := os.Lstat(s.db); errors.Is(err, fs.ErrNotExist) { // it is going to be made
-		if err := f.stipend.checkCap(cmp.Or(supply, capycoin.DefaultSupply)); err != nil {
-			return err
+		if err := CheckStipendCap(api.Stipend, cmp.Or(supply, capycoin.DefaultSupply)); err != nil {
+			return nil, err
 		}
 	}
-
-	defer onHangup(func() { cert.reread(logger) })()
-
-	// Before the file, which may be made: its supply is settled then.
-	unix, err := listenUnix(s.socketPath(), len(f.allowUID) > 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close()
-	tcp, err := net.Listen("tcp", f.listen)
-	if err != nil {
-		return cli.Hint(err, "choose another address with --listen")
-	}
-	defer tcp.Close()
-
-	led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, SeedKey: seedKey, Logger: logger, Witness: f.witness})
-	if err != nil {
-		return openError(err, s.db)
-	}
-	defer func() { err = errors.Join(err, led.Close(), stopCause(led.Err())) }()
-	has, err := led.Supply(cmd.Context())
-	if err == nil {
-		err = f.stipend.checkCap(has.Supply)
-	}
-	if err != nil {
-		return err
-	}
-	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: f.bcryptCost})
-	if err != nil {
-		return err
-	}
-	options.Logger, options.AllowUIDs, options.CORSOrigins = logger, uids, f.corsOrigin
-	api, err := httpapi.New(led, iss, options)
-	if err != nil {
-		return err
-	}
-	scheme := "http"
-	if cert != nil {
-		tcp, scheme = cert.listen(tcp), "https"
-	} else {
-		warnPlain(tcp.Addr(), logger)
-	}
-	if f.stipend.on {
-		ctx, cancel := context.WithCancel(cmd.Context())
-		payer := &poolPayer{led: led, rules: options.Stipend, logger: logger}
-		var ended sync.WaitGroup
-		ended.Go(func() { payer.run(ctx) })
-		// Before the ledger is closed.
-		defer func() { cancel(); ended.Wait() }()
-	}
-	logger.Info("serving", "url", scheme+"://"+tcp.Addr().String(), "socket", s.socketPath(), "db", s.db)
-	return serveLedger(cmd, led, api, tcp, unix, f.maxConns, logger)
+	api.AllowUIDs, api.CORSOrigins = uids, f.corsOrigin
+	return &Options{
+		Addr: f.listen, Certificate: cert, MaxConns: f.maxConns,
+		Socket: s.socketPath(), OpenSocket: len(f.allowUID) > 0,
+		Open: func() (*capycoin.Ledger, error) {
+			led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, SeedKey: seedKey, Logger: logger, Witness: f.witness})
+			return led, openError(err, s.db)
+		},
+		DB: s.db, BcryptCost: f.bcryptCost, API: *api, PayStipend: f.stipend.on, Logger: logger,
+	}, nil
 }
 
-// serveLedger serves an open ledger until a signal or a fault ends that.
-func serveLedger(cmd *cobra.Command, led *capycoin.Ledger, api *httpapi.API, tcp, unix net.Listener, maxConns int, logger *slog.Logger) (err error) {
-	errorLog := log.New(serverLog{logger}, "", 0)
-	public := publicServer(api.Public(), errorLog)
-	trusted := trustedServer(api.Trusted(), errorLog)
-	most, mostTrusted := connLimits(maxConns, fileLimit())
-	newConns(most, logger).guard(public)
-	newConns(mostTrusted, logger).guard(trusted)
-	failed := make(chan error, 2)
-	go func() { failed <- public.Serve(tcp) }()
-	go func() { failed <- trusted.Serve(unix) }()
-
-	select {
-	case <-cmd.Context().Done(): // a signal
-		logger.Info("stopping")
-	case err = <-failed:
-	case <-led.Stopped():
+// loadTLS returns the certificate that the flags name, nil if they name none.
+func loadTLS(f *serveFlags) (*Certificate, error) {
+	if f.tlsCert == "" && f.tlsKey == "" {
+		return nil, nil
 	}
-	api.Drain()
-	shutDown(public, trusted)
-	return err
-}
-
-// publicServer is the server of the public API. It answers OPTIONS * itself as
-// little as any other request: the handler does.
-func publicServer(h http.Handler, errorLog *log.Logger) *http.Server {
-	return &http.Server{
-		Handler: h, ErrorLog: errorLog, MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+	if f.tlsCert == "" || f.tlsKey == "" {
+		return nil, errors.New("--tls-cert and --tls-key go together; one of them is missing")
 	}
-}
-
-// trustedServer is the server of the trusted API.
-func trustedServer(h http.Handler, errorLog *log.Logger) *http.Server {
-	srv := publicServer(h, errorLog)
-	srv.WriteTimeout, srv.ConnContext = trustedTimeout, withPeer
-	return srv
-}
-
-// stopCause returns why a fault stopped the ledger, going by its Err, nil if none
-// did, also if that came when the server was about to end anyway: what it
-// answered then must not look like an orderly end.
-func stopCause(err error) error {
-	switch {
-	case errors.Is(err, capycoin.ErrStopped) && errors.Is(err, capycoin.ErrCorrupt):
-		return cli.Hint(err, "look at the disk, and run: capycoind repair; it names what is damaged, and changes nothing that is lost without being told")
-	case errors.Is(err, capycoin.ErrStopped):
-		return cli.Hint(err, "start the server again; what it finds in the file is what happened")
+	cert, err := LoadCertificate(f.tlsCert, f.tlsKey)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
 	}
-	return nil
-}
-
-// serverLog takes what the HTTP servers have to say. Clients that can't speak
-// TLS are no news; others, such as too many open files, are.
-type serverLog struct{ logger *slog.Logger }
-
-func (l serverLog) Write(b []byte) (int, error) {
-	level, text := slog.LevelWarn, strings.TrimSpace(string(b))
-	if strings.HasPrefix(text, "http: TLS handshake error") {
-		level = slog.LevelDebug
-	}
-	l.logger.Log(context.Background(), level, "http server", "message", text)
-	return len(b), nil
-}
-
-// shutDown stops accepting, lets requests end that were begun, and cuts off
-// those that do not.
-func shutDown(servers ...*http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), graceTimeout)
-	defer cancel()
-	var wg sync.WaitGroup
-	for _, srv := range servers {
-		wg.Go(func() {
-			if srv.Shutdown(ctx) != nil {
-				srv.Close()
-			}
-		})
-	}
-	wg.Wait()
+	return cert, nil
 }
 
 func newLogger(cmd *cobra.Command, f *serveFlags) (*slog.Logger, error) {
@@ -291,10 +173,10 @@ func newLogger(cmd *cobra.Command, f *serveFlags) (*slog.Logger, error) {
 // server runs as, and those that are named. Nil: the system does not tell who
 // calls, and the socket's mode, or its folder's, is all that guards it.
 func parseUIDs(named []string) ([]int, error) {
-	if !knowsPeers && len(named) > 0 {
+	if !KnowsPeers && len(named) > 0 {
 		return nil, errors.New("--allow-uid: this system does not tell who is at the other end of a socket")
 	}
-	if !knowsPeers {
+	if !KnowsPeers {
 		return nil, nil
 	}
 	uids := []int{0, os.Geteuid()}

@@ -90,8 +90,8 @@ func newTarget(t testing.TB, network string, change func(*http.Server)) *target 
 		t.Fatal(err)
 	}
 	errorLog := log.New(&a.log, "", 0)
-	a.public = a.serve("public", network, publicServer(api.Public(), errorLog), change)
-	a.trusted = a.serve("trusted", "unix", trustedServer(api.Trusted(), errorLog), change)
+	a.public = a.serve("public", network, PublicServer(api.Public(), errorLog), change)
+	a.trusted = a.serve("trusted", "unix", TrustedServer(api.Trusted(), errorLog), change)
 	a.own, a.other = a.open(), a.open()
 	a.victim = uuid.MustParse(a.open().ID)
 	a.coins = capycoin.DefaultSupply

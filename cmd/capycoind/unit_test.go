@@ -68,8 +68,8 @@ func TestUnit(t *testing.T) {
 	if got, want := filepath.Dir(flag("socket")), "/run/"+one("RuntimeDirectory"); got != want {
 		t.Errorf("the socket is in %s, the unit makes %s", got, want)
 	}
-	if stop, err := time.ParseDuration(one("TimeoutStopSec") + "s"); err != nil || stop <= 2*graceTimeout {
-		t.Errorf("the unit waits %v, %v for a server that may take %v and then closes its file", stop, err, graceTimeout)
+	if stop, err := time.ParseDuration(one("TimeoutStopSec") + "s"); err != nil || stop <= 2*GraceTimeout {
+		t.Errorf("the unit waits %v, %v for a server that may take %v and then closes its file", stop, err, GraceTimeout)
 	}
 	if got := one("ExecReload"); got != "/bin/kill -HUP $MAINPID" {
 		t.Errorf("the unit reloads with %q", got)
