@@ -17,6 +17,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
+	"github.com/capycoin/capycoin/internal/daemon/serve"
 )
 
 const siteAccounts = 64
@@ -72,8 +73,8 @@ func (b *bench) listen(h http.Handler) (addr string, err error) {
 	if err != nil {
 		return "", err
 	}
-	srv := PublicServer(h, log.New(io.Discard, "", 0))
-	LimitConns(srv, DefaultConns, slog.New(slog.DiscardHandler))
+	srv := serve.PublicServer(h, log.New(io.Discard, "", 0))
+	serve.LimitConns(srv, serve.DefaultConns, slog.New(slog.DiscardHandler))
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	b.atEnd = append(b.atEnd, func() error {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin/internal/cli"
+	"github.com/capycoin/capycoin/internal/daemon/serve"
 )
 
 // client talks to the running server over its socket.
@@ -50,7 +51,7 @@ func newClient(cmd *cobra.Command, s *settings) *client {
 // open sends a request and returns the answer if it is a 2xx, its problem as
 // an error otherwise.
 func (c *client) open(method, path, key string, body any) (*http.Response, error) {
-	if err := CheckSocketPath(c.socket); err != nil {
+	if err := serve.CheckSocketPath(c.socket); err != nil {
 		return nil, err
 	}
 	var content io.Reader
@@ -103,7 +104,7 @@ func (c *client) unreachable(method string, err error) error {
 		return c.maybeDone(errors.New("interrupted before the answer came"))
 	case errors.Is(err, fs.ErrPermission):
 		return notAllowed(fmt.Errorf("you may not open %s", c.socket))
-	case dialling && (ConnRefused(err) || errors.Is(err, fs.ErrNotExist)):
+	case dialling && (serve.ConnRefused(err) || errors.Is(err, fs.ErrNotExist)):
 		return cli.Hint(fmt.Errorf("no server listens on %s", c.socket), "start one with: %s; or say where it is with --socket or --db", c.start)
 	case dialling:
 		return cli.Hint(fmt.Errorf("no server can be reached on %s: %w", c.socket, dial.Err), "start one with: %s; or say where it is with --socket or --db", c.start)
@@ -115,7 +116,7 @@ func (c *client) unreachable(method string, err error) error {
 
 // notAllowed is about a socket that is not for this user.
 func notAllowed(err error) error {
-	if !KnowsPeers {
+	if !serve.KnowsPeers {
 		return cli.Hint(err, "run this as the user that runs the server")
 	}
 	return cli.Hint(err, "run this as the user that runs the server, as root, or start the server with --allow-uid %d", os.Geteuid())

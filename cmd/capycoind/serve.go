@@ -17,6 +17,7 @@ import (
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
 	"github.com/capycoin/capycoin/internal/cli"
+	"github.com/capycoin/capycoin/internal/daemon/serve"
 )
 
 // serveFlags are the flags of the server alone.
@@ -46,7 +47,7 @@ func newServe(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return Run(cmd.Context(), o)
+			return serve.Run(cmd.Context(), o)
 		},
 	}
 	flags := cmd.Flags()
@@ -60,7 +61,7 @@ func newServe(s *settings) *cobra.Command {
 	flags.IntVar(&f.bcryptCost, "bcrypt-cost", capycoin.DefaultBcryptCost, "the cost of the hashes of new tokens, 4 to 14")
 	flags.StringSliceVar(&f.allowUID, "allow-uid", nil, "`users`, by number, whose processes may use the trusted socket beside the server's own and root")
 	flags.StringSliceVar(&f.corsOrigin, "cors-origin", nil, "`origins`, such as https://app.example, whose pages may use the public API from a browser")
-	flags.IntVar(&f.maxConns, "max-connections", DefaultConns, "how many connections the public API has at once, 1 to 1000000")
+	flags.IntVar(&f.maxConns, "max-connections", serve.DefaultConns, "how many connections the public API has at once, 1 to 1000000")
 	flags.StringVar(&f.seedKey, "seed-key", "", "the `public key`, of capycoind keygen, that a new ledger's seed account is opened with; payments from it then need --sign-with (default: the file's; none for a new one)")
 	f.signUp.add(flags)
 	f.stipend.add(flags)
@@ -68,7 +69,7 @@ func newServe(s *settings) *cobra.Command {
 }
 
 // options returns what the flags say, and refuses what can't be before anything is made.
-func (f *serveFlags) options(cmd *cobra.Command, s *settings) (*Options, error) {
+func (f *serveFlags) options(cmd *cobra.Command, s *settings) (*serve.Options, error) {
 	logger, err := newLogger(cmd, f)
 	if err != nil {
 		return nil, err
@@ -98,8 +99,8 @@ func (f *serveFlags) options(cmd *cobra.Command, s *settings) (*Options, error) 
 				"name each as a browser sends it: scheme://host or scheme://host:port such as https://app.example, in lower case, without path and default port; * is none")
 		}
 	}
-	if f.maxConns < 1 || f.maxConns > MostConns {
-		return nil, fmt.Errorf("--max-connections is %d; it has to be 1 to %d", f.maxConns, MostConns)
+	if f.maxConns < 1 || f.maxConns > serve.MostConns {
+		return nil, fmt.Errorf("--max-connections is %d; it has to be 1 to %d", f.maxConns, serve.MostConns)
 	}
 	api, err := f.signUp.options()
 	if err != nil {
@@ -111,19 +112,19 @@ func (f *serveFlags) options(cmd *cobra.Command, s *settings) (*Options, error) 
 	if err := checkListen(f.listen); err != nil {
 		return nil, err
 	}
-	if err := CheckSocketPath(s.socketPath()); err != nil {
+	if err := serve.CheckSocketPath(s.socketPath()); err != nil {
 		return nil, err
 	}
 	if info, err := os.Stat(filepath.Dir(s.db)); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return nil, cli.Hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
 	}
 	if _, err := os.Lstat(s.db); errors.Is(err, fs.ErrNotExist) { // it is going to be made
-		if err := CheckStipendCap(api.Stipend, cmp.Or(supply, capycoin.DefaultSupply)); err != nil {
+		if err := serve.CheckStipendCap(api.Stipend, cmp.Or(supply, capycoin.DefaultSupply)); err != nil {
 			return nil, err
 		}
 	}
 	api.AllowUIDs, api.CORSOrigins = uids, f.corsOrigin
-	return &Options{
+	return &serve.Options{
 		Addr: f.listen, Certificate: cert, MaxConns: f.maxConns,
 		Socket: s.socketPath(), OpenSocket: len(f.allowUID) > 0,
 		Open: func() (*capycoin.Ledger, error) {
@@ -135,14 +136,14 @@ func (f *serveFlags) options(cmd *cobra.Command, s *settings) (*Options, error) 
 }
 
 // loadTLS returns the certificate that the flags name, nil if they name none.
-func loadTLS(f *serveFlags) (*Certificate, error) {
+func loadTLS(f *serveFlags) (*serve.Certificate, error) {
 	if f.tlsCert == "" && f.tlsKey == "" {
 		return nil, nil
 	}
 	if f.tlsCert == "" || f.tlsKey == "" {
 		return nil, errors.New("--tls-cert and --tls-key go together; one of them is missing")
 	}
-	cert, err := LoadCertificate(f.tlsCert, f.tlsKey)
+	cert, err := serve.LoadCertificate(f.tlsCert, f.tlsKey)
 	if err != nil {
 		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
 	}
@@ -173,10 +174,10 @@ func newLogger(cmd *cobra.Command, f *serveFlags) (*slog.Logger, error) {
 // server runs as, and those that are named. Nil: the system does not tell who
 // calls, and the socket's mode, or its folder's, is all that guards it.
 func parseUIDs(named []string) ([]int, error) {
-	if !KnowsPeers && len(named) > 0 {
+	if !serve.KnowsPeers && len(named) > 0 {
 		return nil, errors.New("--allow-uid: this system does not tell who is at the other end of a socket")
 	}
-	if !KnowsPeers {
+	if !serve.KnowsPeers {
 		return nil, nil
 	}
 	uids := []int{0, os.Geteuid()}

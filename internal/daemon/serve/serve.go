@@ -1,4 +1,21 @@
-package main
+// Package serve serves a ledger: the public API on a TCP address, with TLS or without,
+// and the trusted one on a Unix socket. [Run] is all of it, from the first listener to
+// the end of the last request; the rest is exported for what is like a server in part.
+//
+// It makes sure of what package httpapi can't: that the socket is this user's from its
+// first moment on, of one server, and that the process of who calls is known where the
+// system tells; that slow clients are cut off and idle ones make room, so that there
+// are no more connections than files; that the certificate is read again on a SIGHUP;
+// that requests are answered before the ledger is closed; and that the stipend of each
+// day is paid if that is asked for.
+//
+// It knows of no file, flag or cobra command: Options.Open says what a ledger is kept
+// in. Only what it says of an error names flags, those of capycoind serve. A command
+// that starts a server may call it, one server a process: it changes the umask for a
+// moment and takes the SIGHUP. Its lock is that of the connections, conns.mu, under which
+// connections are closed, and a line is logged once a minute at most; between processes,
+// a file beside the socket is locked while the socket is made.
+package serve
 
 import (
 	"context"
