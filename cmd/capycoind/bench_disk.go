@@ -21,7 +21,7 @@ const noDisk = 20 // µs
 const diskTime = 2 * time.Second
 
 // disk measures how long it takes to append a page and sync it.
-func (b *bench) disk(ctx context.Context) (r benchResult, err error) {
+func (b *bench) disk(ctx context.Context) (r Result, err error) {
 	f, err := os.Create(filepath.Join(b.dir, "sync"))
 	if err != nil {
 		return r, err
@@ -41,7 +41,7 @@ func (b *bench) disk(ctx context.Context) (r benchResult, err error) {
 	if err != nil {
 		return r, fmt.Errorf("appending to a file: %w", err)
 	}
-	r = benchResult{Name: "fdatasync", PerSecond: rounded(rate, 1), P50: times.quantile(0.5), P99: times.quantile(0.99)}
+	r = Result{Name: "fdatasync", PerSecond: rounded(rate, 1), P50: times.quantile(0.5), P99: times.quantile(0.99)}
 	b.step("4 KiB appended and synced: p50 %s µs, p99 %s µs", figure(r.P50), figure(r.P99))
 	if warning := diskWarning(r.P50); warning != "" {
 		b.step("%s", warning)

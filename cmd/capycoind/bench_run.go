@@ -78,7 +78,7 @@ type load struct {
 }
 
 // run measures a case and its limit in turns.
-func (b *bench) run(ctx context.Context, c *benchCase) (r benchResult, err error) {
+func (b *bench) run(ctx context.Context, c *benchCase) (r Result, err error) {
 	b.step("%s: %s", c.name, c.about)
 	measured, limit, err := c.setUp(ctx, b)
 	if err != nil {
@@ -109,7 +109,7 @@ func (b *bench) run(ctx context.Context, c *benchCase) (r benchResult, err error
 		return r, cli.Hint(errors.New("nothing came to an end in its time"), "give it more with --seconds")
 	}
 	b.step("  the slowest of %d measured calls took %s µs", times.n, figure(rounded(float64(times.most.Nanoseconds())/1000, 3)))
-	r = benchResult{Name: c.name, PerSecond: rounded(median(rates), 1), P50: times.quantile(0.5), P99: times.quantile(0.99)}
+	r = Result{Name: c.name, PerSecond: rounded(median(rates), 1), P50: times.quantile(0.5), P99: times.quantile(0.99)}
 	if measured.used != nil {
 		r.BytesEach = new(rounded(float64(grown)/float64(count), 1))
 	}

@@ -47,7 +47,7 @@ func (b *bench) signedWorld(ctx context.Context) (*signedWorld, error) {
 		mu.Lock()
 		private := randomKey(keys)
 		mu.Unlock()
-		acct, err := led.OpenKeyedAccount(ctx, publicKeyOf(private))
+		acct, err := led.OpenKeyedAccount(ctx, capycoin.PublicKey(private.Public().(ed25519.PublicKey)))
 		if err == nil {
 			mu.Lock()
 			s.private[acct.ID] = private
