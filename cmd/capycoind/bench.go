@@ -8,10 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin/internal/cli"
+	"github.com/capycoin/capycoin/internal/daemon/bench"
 )
 
 func newBench(s *settings) *cobra.Command {
-	var o Options
+	var o bench.Options
 	cmd := &cobra.Command{
 		Use:   "bench [CASE...]",
 		Short: "Measure how fast a ledger is on this machine",
@@ -25,7 +26,7 @@ func newBench(s *settings) *cobra.Command {
 			"any, otherwise answers.\n\n" +
 			"Everything is in a folder of its own, which is removed at the end, after an audit\n" +
 			"of each ledger in it; it takes a few gigabytes at most. Without a CASE it runs all\n" +
-			"but those with a star:\n\n" + CaseList(),
+			"but those with a star:\n\n" + bench.CaseList(),
 		Args: func(cmd *cobra.Command, args []string) error {
 			for _, name := range []string{"db", "socket"} { // the environment may have them, for the other commands
 				if cmd.Flags().Changed(name) {
@@ -33,8 +34,8 @@ func newBench(s *settings) *cobra.Command {
 				}
 			}
 			for _, name := range args {
-				if !slices.Contains(CaseNames(), name) {
-					return cli.Hint(fmt.Errorf("there is no case %q", name), "there are %s", strings.Join(CaseNames(), ", "))
+				if !slices.Contains(bench.CaseNames(), name) {
+					return cli.Hint(fmt.Errorf("there is no case %q", name), "there are %s", strings.Join(bench.CaseNames(), ", "))
 				}
 			}
 			return nil
@@ -42,7 +43,7 @@ func newBench(s *settings) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Cases, o.JSON = args, s.json
 			o.Stdout, o.Stderr, o.Progress = cmd.OutOrStdout(), cmd.ErrOrStderr(), s.progress(cmd)
-			return Run(cmd.Context(), &o)
+			return bench.Run(cmd.Context(), &o)
 		},
 	}
 	flags := cmd.Flags()
@@ -53,7 +54,7 @@ func newBench(s *settings) *cobra.Command {
 	flags.Float64Var(&o.Require, "require", 0, "fail if a ratio is below this `part` of its target, in the best of three tries; 0: never")
 	cli.WithJSON(cmd, &s.json)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return CaseNames(), cobra.ShellCompDirectiveNoFileComp
+		return bench.CaseNames(), cobra.ShellCompDirectiveNoFileComp
 	}
 	return cmd
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/capycoin/capycoin/internal/daemon/bench"
 )
 
 // runBenchForTest runs the command in a folder of its own, which has to be
@@ -83,7 +85,7 @@ func TestBench(t *testing.T) {
 // checkBenchLine looks at a line of --json.
 func checkBenchLine(t *testing.T, line, name string) {
 	t.Helper()
-	var r Result
+	var r bench.Result
 	d := json.NewDecoder(strings.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&r); err != nil {
@@ -142,7 +144,7 @@ func TestBenchRefuses(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"callers-2"}, []string{`there is no case "callers-2"`, strings.Join(CaseNames(), ", ")}},
+		{[]string{"callers-2"}, []string{`there is no case "callers-2"`, strings.Join(bench.CaseNames(), ", ")}},
 		{[]string{"--seconds", "0"}, []string{"--seconds is 0; it has to be 0.1 to 600"}},
 		{[]string{"--seconds", "0.09"}, []string{"--seconds is 0.09; it has to be 0.1 to 600"}},
 		{[]string{"--seconds", "601"}, []string{"--seconds is 601; it has to be 0.1 to 600"}},

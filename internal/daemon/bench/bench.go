@@ -1,4 +1,15 @@
-package main
+// Package bench measures how fast a ledger and its API are on a machine, and how close
+// that is to what the machine can do at all: [Run] makes ledgers, gives each case and
+// its limit a few turns, tells their medians and their ratio, and audits what was made.
+// docs/performance.md says what each case is, and what came out.
+//
+// It makes everything in a folder of its own and removes it, also when it is broken
+// off, and knows no other ledger. It knows of no cobra command; only what it says of an
+// error names flags, those of capycoind bench. A command may call it, one run a process
+// at a time: it ignores SIGPIPE meanwhile. A run belongs to the goroutine that called
+// Run; the workers of a load share nothing but what the load's own lock guards, and the
+// transfers that were signed for them, which they take by an atomic counter.
+package bench
 
 import (
 	"cmp"
