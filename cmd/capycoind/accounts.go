@@ -10,7 +10,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newAccounts(s *settings) *cobra.Command {
+// NewAccounts returns the command that lists the accounts.
+func NewAccounts(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accounts",
 		Short: "List the accounts, in order of opening",
@@ -19,7 +20,7 @@ func newAccounts(s *settings) *cobra.Command {
 		Args: cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format := tableOfAccounts
-			if s.json {
+			if s.JSON {
 				format = linesOfAccounts
 			}
 			header := true
@@ -31,37 +32,7 @@ func newAccounts(s *settings) *cobra.Command {
 			})
 		},
 	}
-	return cli.WithJSON(cmd, &s.json)
-}
-
-func newAccount(s *settings) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "account ID",
-		Short: "Show an account",
-		Args:  cli.Arguments("ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := cli.ParseID("ID", args[0])
-			if err != nil {
-				return err
-			}
-			var a account
-			b, err := newClient(cmd, s).ask("GET", "/account/"+id, "", nil, &a)
-			if err != nil {
-				return err
-			}
-			if s.json {
-				cmd.Print(string(b))
-				return nil
-			}
-			text, err := tableOfAccounts([]account{a}, true)
-			cmd.Print(text)
-			if a.PublicKey != nil && a.KeyVersion != nil {
-				cmd.Printf("its payments are signed by the key %s, version %d\n", *a.PublicKey, *a.KeyVersion)
-			}
-			return err
-		},
-	}
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // tableOfAccounts is a page of a table. Its columns are as wide as they ever

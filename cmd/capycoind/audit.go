@@ -16,7 +16,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newAudit(s *settings) *cobra.Command {
+// NewAudit returns the command that audits the books, of a server or in a file.
+func NewAudit(s *Settings) *cobra.Command {
 	var witness string
 	cmd := &cobra.Command{
 		Use:   "audit [FILE]",
@@ -26,7 +27,7 @@ func newAudit(s *settings) *cobra.Command {
 			"the file open. It says whether the file lacks what its witness saw.",
 		Args: cli.OneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			out := &auditOutput{cmd: cmd, json: s.json, progress: s.progress(cmd)}
+			out := &auditOutput{cmd: cmd, json: s.JSON, progress: s.progress(cmd)}
 			if len(args) == 1 {
 				if witness == "" {
 					witness = args[0] + ".witness"
@@ -38,7 +39,7 @@ func newAudit(s *settings) *cobra.Command {
 	}
 	cmd.ValidArgsFunction = cli.CompleteFiles
 	witnessFlag(cmd, &witness)
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // auditOutput prints an audit.

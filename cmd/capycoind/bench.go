@@ -11,7 +11,8 @@ import (
 	"github.com/capycoin/capycoin/internal/daemon/bench"
 )
 
-func newBench(s *settings) *cobra.Command {
+// NewBench returns the command that measures ledgers on this machine.
+func NewBench(s *Settings) *cobra.Command {
 	var o bench.Options
 	cmd := &cobra.Command{
 		Use:   "bench [CASE...]",
@@ -41,7 +42,7 @@ func newBench(s *settings) *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Cases, o.JSON = args, s.json
+			o.Cases, o.JSON = args, s.JSON
 			o.Stdout, o.Stderr, o.Progress = cmd.OutOrStdout(), cmd.ErrOrStderr(), s.progress(cmd)
 			return bench.Run(cmd.Context(), &o)
 		},
@@ -52,7 +53,7 @@ func newBench(s *settings) *cobra.Command {
 	flags.Uint64Var(&o.Seed, "seed", 1, "a `number` that all random choices come from")
 	flags.BoolVar(&o.Long, "long", false, "also run grown, which takes minutes to prepare, and million-callers-64")
 	flags.Float64Var(&o.Require, "require", 0, "fail if a ratio is below this `part` of its target, in the best of three tries; 0: never")
-	cli.WithJSON(cmd, &s.json)
+	cli.WithJSON(cmd, &s.JSON)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return bench.CaseNames(), cobra.ShellCompDirectiveNoFileComp
 	}

@@ -29,14 +29,14 @@ type client struct {
 	http   *http.Client
 }
 
-func newClient(cmd *cobra.Command, s *settings) *client {
+func newClient(cmd *cobra.Command, s *Settings) *client {
 	socket := s.socketPath()
 	c := &client{
-		ctx: cmd.Context(), socket: socket, start: "capycoind --db " + s.db,
+		ctx: cmd.Context(), socket: socket, start: "capycoind --db " + s.DB,
 		again: "repeat it with the same --key if it had one, look at the accounts if not",
 	}
-	if s.socket != "" {
-		c.start = "capycoind --db FILE --socket " + s.socket
+	if s.Socket != "" {
+		c.start = "capycoind --db FILE --socket " + s.Socket
 	}
 	c.http = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

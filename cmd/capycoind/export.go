@@ -11,7 +11,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newExport(s *settings) *cobra.Command {
+// NewExport returns the command that writes the journal as text.
+func NewExport(s *Settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write the journal as lines of JSON",
@@ -47,39 +48,4 @@ func newExport(s *settings) *cobra.Command {
 		},
 		ValidArgsFunction: cli.CompleteFiles,
 	}
-}
-
-func newImport(s *settings) *cobra.Command {
-	var witness string
-	cmd := &cobra.Command{
-		Use:   "import SRC",
-		Short: "Make the ledger's file of an export",
-		Long: "import makes the file that --db names of what export wrote, SRC: the same records\n" +
-			"byte for byte. It checks every line, folds and audits the file, syncs it, and only\n" +
-			"then gives it its name. It never replaces a file. With - as SRC the lines come\n" +
-			"from standard input.",
-		Args: cli.Arguments("SRC"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			in := cmd.InOrStdin()
-			if args[0] != "-" {
-				f, err := os.Open(args[0])
-				if err != nil {
-					return err
-				}
-				defer f.Close()
-				in = f
-			}
-			rep, err := capycoin.Import(cmd.Context(), in, s.db, madeOptions(s.progress(cmd), witness))
-			if errors.Is(err, capycoin.ErrBadExport) {
-				return cli.Hint(err, "it has to be what capycoind export wrote, to the last line; docs/export.md has the form")
-			}
-			if err != nil {
-				return buildError(err)
-			}
-			return printBuilt(cmd, s, "imported to", s.db, rep)
-		},
-		ValidArgsFunction: cli.CompleteFiles,
-	}
-	madeWitnessFlag(cmd, &witness)
-	return cli.WithJSON(cmd, &s.json)
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newFee(s *settings) *cobra.Command {
+// NewFee returns the commands about what transfers cost.
+func NewFee(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fee",
 		Short: "Set and show what transfers cost",
@@ -41,7 +42,7 @@ type currentPolicy struct {
 
 const maxBasisPoints = 10_000
 
-func newFeeSet(s *settings) *cobra.Command {
+func newFeeSet(s *Settings) *cobra.Command {
 	var p feePolicy
 	var highest int64
 	var none bool
@@ -92,7 +93,7 @@ func newFeeSet(s *settings) *cobra.Command {
 	flags.Int64Var(&highest, "max", 0, "the highest fee, in `coins`, 1 to the supply (default: there is none)")
 	flags.StringSliceVar(&p.Exempt, "exempt", nil, "`accounts` that neither pay a fee nor cause one, at most 64; with commas between them, or the flag once for each")
 	flags.BoolVar(&none, "none", false, "no fee")
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // check looks at what can be seen here; the server knows the supply.
@@ -137,7 +138,7 @@ func (p *feePolicy) check(none bool) error {
 	return nil
 }
 
-func newFeeShow(s *settings) *cobra.Command {
+func newFeeShow(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show what transfers cost",
@@ -151,12 +152,12 @@ func newFeeShow(s *settings) *cobra.Command {
 			return now.print(cmd, s, b)
 		},
 	}
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // print shows a policy; answer is the server's.
-func (p *currentPolicy) print(cmd *cobra.Command, s *settings, answer []byte) error {
-	if s.json {
+func (p *currentPolicy) print(cmd *cobra.Command, s *Settings, answer []byte) error {
+	if s.JSON {
 		cmd.Print(string(answer))
 		return nil
 	}

@@ -33,7 +33,8 @@ func checkKey(cmd *cobra.Command, key string) error {
 	return nil
 }
 
-func newGrant(s *settings) *cobra.Command {
+// NewGrant returns the command that pays from the seed account.
+func NewGrant(s *Settings) *cobra.Command {
 	var limit int64
 	var key, signWith string
 	cmd := &cobra.Command{
@@ -67,13 +68,13 @@ func newGrant(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return grant(c, cmd, payment{Sender: seed.ID, Receiver: receiver, Amount: amount, Key: key}, signer, s.json)
+			return grant(c, cmd, payment{Sender: seed.ID, Receiver: receiver, Amount: amount, Key: key}, signer, s.JSON)
 		},
 	}
 	cmd.Flags().Int64Var(&limit, "limit", 100, "the most `coins` to pay, against a slip of the hand")
 	cmd.Flags().StringVar(&key, "key", "", "pay once under this `key`, however often this is run")
 	signWithFlag(cmd, &signWith)
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // receipt is the receipt of a transfer as the server has it.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
 	"github.com/capycoin/capycoin/internal/cli"
@@ -14,7 +16,7 @@ import (
 // the first ones as text.
 func TestAuditShowsSome(t *testing.T) {
 	var out bytes.Buffer
-	cmd := newRoot()
+	cmd := new(cobra.Command)
 	cmd.SetOut(&out)
 	o := &auditOutput{cmd: cmd, progress: &cli.Progress{}}
 	for n := range 5000 {
@@ -46,7 +48,7 @@ func TestRepairTellsOfTheWitness(t *testing.T) {
 			rep.UnsureFirst = 7
 		}
 		var out strings.Builder
-		cmd := newRoot()
+		cmd := new(cobra.Command)
 		cmd.SetOut(&out)
 		printRepairText(cmd, "coins.db", rep)
 		got, _, _ := strings.Cut(out.String(), "after the journal's last record")

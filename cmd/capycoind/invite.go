@@ -9,7 +9,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newInvite(s *settings) *cobra.Command {
+// NewInvite returns the commands about invites.
+func NewInvite(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "invite",
 		Short: "Make, list and revoke invites, each for one new account",
@@ -20,7 +21,7 @@ func newInvite(s *settings) *cobra.Command {
 	return cmd
 }
 
-func newInviteNew(s *settings) *cobra.Command {
+func newInviteNew(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new",
 		Short: "Make an invite",
@@ -32,7 +33,7 @@ func newInviteNew(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.json {
+			if s.JSON {
 				cmd.Print(string(b))
 				return nil
 			}
@@ -42,10 +43,10 @@ func newInviteNew(s *settings) *cobra.Command {
 	}
 	cmd.Flags().String("label", "", "what to call it, at most 64 `characters`")
 	cmd.Flags().String("expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 365 days off (default: in 30 days)")
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
-func newInviteList(s *settings) *cobra.Command {
+func newInviteList(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the invites that nobody has used yet, oldest first",
@@ -62,7 +63,7 @@ func newInviteList(s *settings) *cobra.Command {
 					return err
 				}
 				for _, i := range page.Invites {
-					if !s.json {
+					if !s.JSON {
 						w.Row(i.ID, i.Created, i.Expires, i.Label)
 					} else if err := lines.Encode(i); err != nil {
 						return err
@@ -72,16 +73,16 @@ func newInviteList(s *settings) *cobra.Command {
 					path = "/invites?limit=1000&cursor=" + url.QueryEscape(page.Next)
 				}
 			}
-			if s.json {
+			if s.JSON {
 				return nil
 			}
 			return w.Flush()
 		},
 	}
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
-func newInviteRevoke(s *settings) *cobra.Command {
+func newInviteRevoke(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke INVITE_ID",
 		Short: "End an invite at once",
@@ -94,7 +95,7 @@ func newInviteRevoke(s *settings) *cobra.Command {
 			if _, err := newClient(cmd, s).ask("DELETE", "/invite/"+id, "", nil, nil); err != nil {
 				return err
 			}
-			if s.json {
+			if s.JSON {
 				cmd.Println("{}")
 				return nil
 			}
@@ -102,7 +103,7 @@ func newInviteRevoke(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // invite is an invite as the server has it; the code only when it is new.

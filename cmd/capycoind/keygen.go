@@ -9,7 +9,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newKeygen(s *settings) *cobra.Command {
+// NewKeygen returns the command that makes a key file.
+func NewKeygen(s *Settings) *cobra.Command {
 	var public bool
 	cmd := &cobra.Command{
 		Use:   "keygen FILE",
@@ -45,7 +46,7 @@ func newKeygen(s *settings) *cobra.Command {
 				}
 				answer.PublicKey = key.String()
 			}
-			if !s.json {
+			if !s.JSON {
 				cmd.Println(answer.PublicKey)
 				return nil
 			}
@@ -58,5 +59,5 @@ func newKeygen(s *settings) *cobra.Command {
 		ValidArgsFunction: cli.CompleteFiles,
 	}
 	cmd.Flags().BoolVar(&public, "public", false, "show the public key of a FILE that is there")
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newRekey(s *settings) *cobra.Command {
+// NewRekey returns the command that changes an account's public key.
+func NewRekey(s *Settings) *cobra.Command {
 	var signWith, newKey string
 	cmd := &cobra.Command{
 		Use:   "rekey ACCOUNT --sign-with OLD --new NEW",
@@ -32,12 +33,12 @@ func newRekey(s *settings) *cobra.Command {
 					return cli.Hint(fmt.Errorf("--%s is missing", name), "usage: %s", cmd.UseLine())
 				}
 			}
-			return rekey(newClient(cmd, s), cmd, id, signWith, newKey, s.json)
+			return rekey(newClient(cmd, s), cmd, id, signWith, newKey, s.JSON)
 		},
 	}
 	cmd.Flags().StringVar(&signWith, "sign-with", "", "the `file` with the private key that the account has now")
 	cmd.Flags().StringVar(&newKey, "new", "", "the `file` with the private key that it is to have")
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // keyChange is the body of a change of a key.

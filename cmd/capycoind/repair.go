@@ -11,7 +11,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newRepair(s *settings) *cobra.Command {
+// NewRepair returns the command that makes a damaged file whole.
+func NewRepair(s *Settings) *cobra.Command {
 	var cut, acceptRollback bool
 	var witness string
 	cmd := &cobra.Command{
@@ -28,7 +29,7 @@ func newRepair(s *settings) *cobra.Command {
 			"be lost, or that is behind its witness.",
 		Args: cli.OneAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path := s.db
+			path := s.DB
 			if len(args) == 1 {
 				path = args[0]
 			}
@@ -48,7 +49,7 @@ func newRepair(s *settings) *cobra.Command {
 	witnessFlag(cmd, &witness)
 	cmd.Flags().BoolVar(&cut, "cut", false, "end the ledger before the first lost record")
 	cmd.Flags().BoolVar(&acceptRollback, "accept-rollback", false, "take a file that may have lost its last commits as it is")
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // repairError says what to do about an error of a repair.
@@ -113,8 +114,8 @@ type cutLine struct {
 	Gone    bool   `json:"gone"`
 }
 
-func printRepair(cmd *cobra.Command, s *settings, path string, r capycoin.RepairReport, failed error) error {
-	if !s.json {
+func printRepair(cmd *cobra.Command, s *Settings, path string, r capycoin.RepairReport, failed error) error {
+	if !s.JSON {
 		printRepairText(cmd, path, r)
 		return nil
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newRestore(s *settings) *cobra.Command {
+// NewRestore returns the command that makes the ledger's file of a backup.
+func NewRestore(s *Settings) *cobra.Command {
 	var witness string
 	cmd := &cobra.Command{
 		Use:   "restore SRC",
@@ -25,12 +26,12 @@ func newRestore(s *settings) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			src := args[0]
 			if src == "-" {
-				if src, err = keepInput(cmd, s.db); err != nil {
+				if src, err = keepInput(cmd, s.DB); err != nil {
 					return err
 				}
 				defer os.Remove(src)
 			}
-			rep, err := capycoin.Restore(cmd.Context(), src, s.db, madeOptions(s.progress(cmd), witness))
+			rep, err := capycoin.Restore(cmd.Context(), src, s.DB, madeOptions(s.progress(cmd), witness))
 			switch {
 			case errors.Is(err, capycoin.ErrNotLedger), errors.Is(err, capycoin.ErrIsDirectory), errors.Is(err, capycoin.ErrEmptyFile):
 				return cli.Hint(err, "name a file that capycoind backup made, or a copy of a file that no server had open")
@@ -39,26 +40,12 @@ func newRestore(s *settings) *cobra.Command {
 			case err != nil:
 				return buildError(err)
 			}
-			return printBuilt(cmd, s, "restored to", s.db, rep)
+			return printBuilt(cmd, s, "restored to", s.DB, rep)
 		},
 		ValidArgsFunction: cli.CompleteFiles,
 	}
 	madeWitnessFlag(cmd, &witness)
-	return cli.WithJSON(cmd, &s.json)
-}
-
-// madeWitnessFlag gives a command that makes a ledger's file the flag --witness.
-// It is not taken from the environment: who tries a backup out beside a server
-// must not make that one's witness anew.
-func madeWitnessFlag(cmd *cobra.Command, path *string) {
-	witnessFlag(cmd, path)
-	cmd.Flags().Lookup("witness").Usage = "the `file` of the witness that is made (default: the database's path and .witness)"
-}
-
-func madeOptions(p *cli.Progress, witness string) *capycoin.BuildOptions {
-	o := buildOptions(p)
-	o.Witness = witness
-	return o
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // keepInput puts standard input into a file in the folder of another one.

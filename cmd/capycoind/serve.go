@@ -36,7 +36,8 @@ type serveFlags struct {
 	stipend         stipendFlags
 }
 
-func newServe(s *settings) *cobra.Command {
+// NewServe returns the command that serves the ledger.
+func NewServe(s *Settings) *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -69,7 +70,7 @@ func newServe(s *settings) *cobra.Command {
 }
 
 // options returns what the flags say, and refuses what can't be before anything is made.
-func (f *serveFlags) options(cmd *cobra.Command, s *settings) (*serve.Options, error) {
+func (f *serveFlags) options(cmd *cobra.Command, s *Settings) (*serve.Options, error) {
 	logger, err := newLogger(cmd, f)
 	if err != nil {
 		return nil, err
@@ -115,10 +116,10 @@ func (f *serveFlags) options(cmd *cobra.Command, s *settings) (*serve.Options, e
 	if err := serve.CheckSocketPath(s.socketPath()); err != nil {
 		return nil, err
 	}
-	if info, err := os.Stat(filepath.Dir(s.db)); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
-		return nil, cli.Hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.db, filepath.Dir(s.db)), "make the folder first, or choose another file with --db")
+	if info, err := os.Stat(filepath.Dir(s.DB)); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil, cli.Hint(fmt.Errorf("--db is %s, and %s is no folder that is there", s.DB, filepath.Dir(s.DB)), "make the folder first, or choose another file with --db")
 	}
-	if _, err := os.Lstat(s.db); errors.Is(err, fs.ErrNotExist) { // it is going to be made
+	if _, err := os.Lstat(s.DB); errors.Is(err, fs.ErrNotExist) { // it is going to be made
 		if err := serve.CheckStipendCap(api.Stipend, cmp.Or(supply, capycoin.DefaultSupply)); err != nil {
 			return nil, err
 		}
@@ -128,10 +129,10 @@ func (f *serveFlags) options(cmd *cobra.Command, s *settings) (*serve.Options, e
 		Addr: f.listen, Certificate: cert, MaxConns: f.maxConns,
 		Socket: s.socketPath(), OpenSocket: len(f.allowUID) > 0,
 		Open: func() (*capycoin.Ledger, error) {
-			led, err := capycoin.Open(s.db, &capycoin.Options{Supply: supply, SeedKey: seedKey, Logger: logger, Witness: f.witness})
-			return led, openError(err, s.db)
+			led, err := capycoin.Open(s.DB, &capycoin.Options{Supply: supply, SeedKey: seedKey, Logger: logger, Witness: f.witness})
+			return led, openError(err, s.DB)
 		},
-		DB: s.db, BcryptCost: f.bcryptCost, API: *api, PayStipend: f.stipend.on, Logger: logger,
+		DB: s.DB, BcryptCost: f.bcryptCost, API: *api, PayStipend: f.stipend.on, Logger: logger,
 	}, nil
 }
 

@@ -19,7 +19,8 @@ const (
 	maxStipendKey = capycoin.MaxKeyLen - len(":00000000-0000-0000-0000-000000000000")
 )
 
-func newStipend(s *settings) *cobra.Command {
+// NewStipend returns the command that pays from the seed account to who has little.
+func NewStipend(s *Settings) *cobra.Command {
 	var key, signWith string
 	cmd := &cobra.Command{
 		Use:   "stipend MINIMUM AMOUNT",
@@ -59,12 +60,12 @@ func newStipend(s *settings) *cobra.Command {
 			}
 			err = run.pay(c, p)
 			p.End()
-			return errors.Join(err, run.print(cmd, s.json))
+			return errors.Join(err, run.print(cmd, s.JSON))
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "pay each account once under this `key`, however often this is run")
 	signWithFlag(cmd, &signWith)
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // stipend is a run of the command. What it found it pays afterwards, so that a

@@ -10,7 +10,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newStipendPool(s *settings) *cobra.Command {
+// NewStipendPool returns the commands about the stipend that is paid from the fees.
+func NewStipendPool(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stipend-pool",
 		Short: "Pay out the fees to active accounts, and show what was paid",
@@ -42,7 +43,7 @@ type pool struct {
 	Last    *poolStipend `json:"last"`
 }
 
-func newStipendPoolRun(s *settings) *cobra.Command {
+func newStipendPoolRun(s *Settings) *cobra.Command {
 	var window, age int
 	var highest int64
 	var dryRun bool
@@ -90,7 +91,7 @@ func newStipendPoolRun(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.json {
+			if s.JSON {
 				cmd.Print(string(b))
 				return nil
 			}
@@ -103,7 +104,7 @@ func newStipendPoolRun(s *settings) *cobra.Command {
 	flags.IntVar(&window, "window", 0, "active is who sent a transaction in so many `days`, 1 to 365 (default: the server's, 7 of itself)")
 	flags.IntVar(&age, "age", 0, "paid is who was opened so many `days` before the day began, 1 to 365 (default: the server's, 1 of itself)")
 	flags.Int64Var(&highest, "cap", 0, "the highest share, in `coins`, 1 to the supply; 0 is none (default: the server's, none of itself)")
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // outcome says what was paid, or why nothing was. Before is the last stipend that
@@ -135,7 +136,7 @@ func days(n int) string {
 	return fmt.Sprintf("%d days", n)
 }
 
-func newStipendPoolShow(s *settings) *cobra.Command {
+func newStipendPoolShow(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show the account of the fees and the last stipend",
@@ -146,7 +147,7 @@ func newStipendPoolShow(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.json {
+			if s.JSON {
 				cmd.Print(string(b))
 				return nil
 			}
@@ -172,5 +173,5 @@ func newStipendPoolShow(s *settings) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newSupply(s *settings) *cobra.Command {
+// NewSupply returns the command that shows the currency as a whole.
+func NewSupply(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "supply",
 		Short: "Show the currency as a whole",
@@ -25,7 +26,7 @@ func newSupply(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.json {
+			if s.JSON {
 				cmd.Print(string(b))
 				return nil
 			}
@@ -40,5 +41,5 @@ func newSupply(s *settings) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newToken(s *settings) *cobra.Command {
+// NewToken returns the commands about an account's tokens.
+func NewToken(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Issue, list and revoke the tokens of an account",
@@ -17,7 +18,7 @@ func newToken(s *settings) *cobra.Command {
 	return cmd
 }
 
-func newTokenIssue(s *settings) *cobra.Command {
+func newTokenIssue(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "issue ACCOUNT",
 		Short: "Issue a further token",
@@ -33,7 +34,7 @@ func newTokenIssue(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.json {
+			if s.JSON {
 				cmd.Print(string(b))
 				return nil
 			}
@@ -43,7 +44,7 @@ func newTokenIssue(s *settings) *cobra.Command {
 	}
 	cmd.Flags().String("label", "", "what to call it, at most 64 `characters`")
 	cmd.Flags().String("expires", "", "when it ends, an `instant` such as 2026-03-01T00:00:00Z, at most 30 days off")
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // given returns those of the named flags that were given, as a request has them.
@@ -57,7 +58,7 @@ func given(cmd *cobra.Command, names ...string) map[string]string {
 	return request
 }
 
-func newTokenList(s *settings) *cobra.Command {
+func newTokenList(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list ACCOUNT",
 		Short: "List the live tokens, oldest first",
@@ -72,7 +73,7 @@ func newTokenList(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.json {
+			if s.JSON {
 				cmd.Print(string(b))
 				return nil
 			}
@@ -83,10 +84,10 @@ func newTokenList(s *settings) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
-func newTokenRevoke(s *settings) *cobra.Command {
+func newTokenRevoke(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke ACCOUNT TOKEN_ID",
 		Short: "End a token at once",
@@ -103,7 +104,7 @@ func newTokenRevoke(s *settings) *cobra.Command {
 			if _, err := newClient(cmd, s).ask("DELETE", path+"/"+id, "", nil, nil); err != nil {
 				return err
 			}
-			if s.json {
+			if s.JSON {
 				cmd.Println("{}")
 				return nil
 			}
@@ -111,7 +112,7 @@ func newTokenRevoke(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // token is a token as the server has it.

@@ -9,14 +9,15 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-func newVersion(s *settings) *cobra.Command {
+// NewVersion returns the command that says what was built.
+func NewVersion(s *Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show the version and what it was built with",
 		Args:  cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := buildVersion()
-			if s.json {
+			if s.JSON {
 				b, err := json.Marshal(v)
 				if err != nil {
 					return err
@@ -32,7 +33,7 @@ func newVersion(s *settings) *cobra.Command {
 			return nil
 		},
 	}
-	return cli.WithJSON(cmd, &s.json)
+	return cli.WithJSON(cmd, &s.JSON)
 }
 
 // version is what a binary knows of itself.
