@@ -4,12 +4,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capycoin/capycoin/internal/cli"
+	"github.com/capycoin/capycoin/internal/daemon/command"
 )
 
 // newRoot returns the command that has all others. Without one of them it serves.
 func newRoot() *cobra.Command {
-	var s Settings
-	serve := NewServe(&s)
+	var s command.Settings
+	serve := command.NewServe(&s)
 	root := &cobra.Command{
 		Use:   "capycoind",
 		Short: "A ledger of a closed-circulation currency, and its server",
@@ -25,7 +26,12 @@ func newRoot() *cobra.Command {
 	s.AddTo(root)
 	root.Flags().AddFlagSet(serve.Flags())
 	root.SetFlagErrorFunc(cli.FlagError)
-	root.AddCommand(serve, NewGrant(&s), NewStipend(&s), NewStipendPool(&s), NewFee(&s), NewKeygen(&s), NewRekey(&s), NewAccounts(&s), NewAccount(&s), NewToken(&s), NewInvite(&s), NewSupply(&s), NewAudit(&s), NewBackup(&s), NewRestore(&s), NewExport(&s), NewImport(&s), NewRepair(&s), NewBench(&s), NewVersion(&s))
+	root.AddCommand(serve,
+		command.NewGrant(&s), command.NewStipend(&s), command.NewStipendPool(&s), command.NewFee(&s),
+		command.NewKeygen(&s), command.NewRekey(&s),
+		command.NewAccounts(&s), command.NewAccount(&s), command.NewToken(&s), command.NewInvite(&s), command.NewSupply(&s),
+		command.NewAudit(&s), command.NewBackup(&s), command.NewRestore(&s), command.NewExport(&s), command.NewImport(&s), command.NewRepair(&s),
+		command.NewBench(&s), command.NewVersion(&s))
 	root.InitDefaultCompletionCmd("completion")
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" { // a shell that it does not know got its help

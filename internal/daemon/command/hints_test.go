@@ -1,0 +1,59 @@
+package command
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/httpapi"
+	"github.com/capycoin/capycoin/internal/cli"
+)
+
+// TestAuditShowsSome: an audit that finds a fault in each of many records shows
+// the first ones as text.
+func TestAuditShowsSome(t *testing.T) {
+	var out bytes.Buffer
+	cmd := new(cobra.Command)
+	cmd.SetOut(&out)
+	o := &auditOutput{cmd: cmd, progress: &cli.Progress{}}
+	for n := range 5000 {
+		if err := o.line(httpapi.AuditLine{Fault: &httpapi.AuditFault{Position: uint64(n), Kind: "chain"}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines := strings.Count(out.String(), "\n"); lines != mostFaults+1 || !strings.Contains(out.String(), "--json has all") {
+		t.Errorf("%d lines were printed, want %d, the last of which says that there are more", lines, mostFaults+1)
+	}
+}
+
+// TestRepairTellsOfTheWitness names as lost only what is nowhere in the file:
+// records after the journal's end that may have been committed are in it.
+func TestRepairTellsOfTheWitness(t *testing.T) {
+	for _, tt := range []struct {
+		seen, unsure uint64
+		want         string
+	}{
+		{0, 0, ""},
+		{9, 0, "records 7 to 9 are lost: the witness saw the last of them, and nothing is left in the file\n"},
+		{7, 0, "record 7 is lost: the witness saw it, and nothing is left in the file\n"},
+		{7, 7, ""},
+		{7, 8, ""},
+		{9, 7, "records 8 to 9 are lost: the witness saw the last of them, and nothing is left in the file\n"},
+	} {
+		rep := capycoin.RepairReport{Journal: 6, Seen: tt.seen, UnsureLast: tt.unsure}
+		if tt.unsure > 0 {
+			rep.UnsureFirst = 7
+		}
+		var out strings.Builder
+		cmd := new(cobra.Command)
+		cmd.SetOut(&out)
+		printRepairText(cmd, "coins.db", rep)
+		got, _, _ := strings.Cut(out.String(), "after the journal's last record")
+		if got != tt.want {
+			t.Errorf("seen %d, unsure up to %d: got %q, want %q", tt.seen, tt.unsure, got, tt.want)
+		}
+	}
+}
