@@ -204,11 +204,11 @@ func TestBenchClient(t *testing.T) {
 		ours, theirs := net.Pipe()
 		go func() {
 			defer theirs.Close()
-			if _, err := http.ReadRequest(newBenchClient(theirs, nil).r); err == nil {
+			if _, err := http.ReadRequest(newClient(theirs, nil).r); err == nil {
 				theirs.Write([]byte(answer))
 			}
 		}()
-		client := newBenchClient(ours, []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+		client := newClient(ours, []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 		err := client.do()
 		if want == "" && (err != nil || string(client.reply) != "hi") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, want %q", answer, err, want)

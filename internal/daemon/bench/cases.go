@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	benchAccounts = 1000
-	benchBatch    = 8192
+	fewAccounts = 1000 // of most ledgers
+	batchSize   = 8192 // transfers
 )
 
 // benchCases are all cases, in the order they run, and what each has to reach.
@@ -21,7 +21,7 @@ var benchCases = []benchCase{
 	{name: "callers-1024", about: "1,024 callers", limit: "bbolt, commits of 512", target: 0.6,
 		setUp: againstBolt(512, callersOf(1024))},
 	{name: "batch-8192", about: "two callers, batches of 8,192 transfers", limit: "bbolt, commits of 8192", target: 0.9,
-		setUp: againstBolt(benchBatch, batchersOf)},
+		setUp: againstBolt(batchSize, batchersOf)},
 	{name: "hot-1024", about: "callers-1024, all paying from one account", limit: "callers-1024", target: 0.9,
 		setUp: hotCase},
 	{name: "keys-1024", about: "callers-1024, a fresh key each, 5,000,000 keys there already", limit: "callers-1024", target: 0.5,
@@ -52,7 +52,7 @@ var benchCases = []benchCase{
 
 // plainWorld is the ledger that most cases share.
 func (b *bench) plainWorld(ctx context.Context) (*world, error) {
-	return b.world(ctx, "plain", benchAccounts)
+	return b.world(ctx, "plain", fewAccounts)
 }
 
 // loadOf makes a load of plain transfers on a ledger.
@@ -63,7 +63,7 @@ func callersOf(n int) loadOf {
 }
 
 func batchersOf(ctx context.Context, b *bench, w *world) load {
-	return b.batchers(ctx, w, benchBatch, plainPayment)
+	return b.batchers(ctx, w, batchSize, plainPayment)
 }
 
 // againstBolt is a load against raw bbolt in commits of so many rows.
@@ -109,7 +109,7 @@ func keysCase(ctx context.Context, b *bench) (c, limit load, err error) {
 	if err != nil {
 		return c, limit, err
 	}
-	w, err := b.world(ctx, "keys", benchAccounts)
+	w, err := b.world(ctx, "keys", fewAccounts)
 	if err == nil {
 		err = b.fill(ctx, w, 5_000_000, capycoin.MaxBatch, keyedPayment)
 	}
@@ -121,7 +121,7 @@ func keysCase(ctx context.Context, b *bench) (c, limit load, err error) {
 
 func grownCase(ctx context.Context, b *bench) (c, limit load, err error) {
 	const size = 10_000_000
-	w, err := b.world(ctx, "grown", benchAccounts)
+	w, err := b.world(ctx, "grown", fewAccounts)
 	if err == nil {
 		err = b.fill(ctx, w, size, capycoin.MaxBatch, plainPayment)
 	}
@@ -136,7 +136,7 @@ func grownCase(ctx context.Context, b *bench) (c, limit load, err error) {
 	if err != nil {
 		return c, limit, err
 	}
-	return b.batchers(ctx, w, benchBatch, plainPayment), r.load(benchBatch), nil
+	return b.batchers(ctx, w, batchSize, plainPayment), r.load(batchSize), nil
 }
 
 // accountCase has no limit: nothing durable is to be had that fast.

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// benchClient makes one request over and over on one connection. It does no
+// client makes one request over and over on one connection. It does no
 // more than that takes, as it shares the processors with what it measures.
-type benchClient struct {
+type client struct {
 	conn    net.Conn
 	request []byte
 	r       *bufio.Reader
@@ -22,8 +22,8 @@ type benchClient struct {
 // answerTimeout is longer than any answer takes.
 const answerTimeout = time.Minute
 
-func newBenchClient(conn net.Conn, request []byte) *benchClient {
-	return &benchClient{conn: conn, request: request, r: bufio.NewReaderSize(conn, 64<<10)}
+func newClient(conn net.Conn, request []byte) *client {
+	return &client{conn: conn, request: request, r: bufio.NewReaderSize(conn, 64<<10)}
 }
 
 var (
@@ -32,7 +32,7 @@ var (
 )
 
 // do makes the request and reads the answer. Any but 200 is an error.
-func (c *benchClient) do() error {
+func (c *client) do() error {
 	if err := c.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (c *benchClient) do() error {
 
 // readHeader reads up to the body and returns its length. A body in chunks has
 // none, and is not read here.
-func (c *benchClient) readHeader() (length int, err error) {
+func (c *client) readHeader() (length int, err error) {
 	length = -1
 	for {
 		line, err := c.r.ReadSlice('\n')

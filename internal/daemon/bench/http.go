@@ -160,7 +160,7 @@ func (b *bench) connect(ctx context.Context, addr string, l siteLoad) (load, []b
 			}
 			return nil
 		})
-		client := newBenchClient(conn, l.request(i))
+		client := newClient(conn, l.request(i))
 		if err := client.do(); err != nil {
 			return made, nil, err
 		}

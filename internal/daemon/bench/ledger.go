@@ -245,7 +245,7 @@ func (b *bench) readers(ctx context.Context, w *world) load {
 // whose second has 1,000 of them, beside their grants.
 func (b *bench) history(ctx context.Context) (*world, error) {
 	const transactions, other = 1_000_000, 1_000
-	w, err := b.world(ctx, "history", benchAccounts)
+	w, err := b.world(ctx, "history", fewAccounts)
 	if err != nil {
 		return nil, err
 	}

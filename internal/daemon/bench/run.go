@@ -14,9 +14,9 @@ import (
 	"github.com/capycoin/capycoin/internal/cli"
 )
 
-// benchSlices is how many turns a case and its limit take each. What else the
+// turns is how many turns a case and its limit take each. What else the
 // machine does in the meantime then falls on both.
-const benchSlices = 4
+const turns = 4
 
 // benchCase is a thing to measure.
 type benchCase struct {
@@ -88,9 +88,9 @@ func (b *bench) run(ctx context.Context, c *benchCase) (r Result, err error) {
 	var rates, limits []float64
 	var times, unused latencies
 	var count, grown int64
-	for range benchSlices {
+	for range turns {
 		before := measured.fileUsed()
-		n, rate, err := measured.run(ctx, b.time/benchSlices, &times)
+		n, rate, err := measured.run(ctx, b.time/turns, &times)
 		if err != nil {
 			return r, err
 		}
@@ -100,7 +100,7 @@ func (b *bench) run(ctx context.Context, c *benchCase) (r Result, err error) {
 		if limit.workers == nil {
 			continue
 		}
-		if _, rate, err = limit.run(ctx, b.time/benchSlices, &unused); err != nil {
+		if _, rate, err = limit.run(ctx, b.time/turns, &unused); err != nil {
 			return r, err
 		}
 		limits = append(limits, rate)

@@ -33,7 +33,7 @@ var errNoneLeft = errors.New("none is left")
 
 // signedPerProcessor is how many signatures are made before a turn: what a processor
 // verifies in about a second.
-const signedPerProcessor = 2 * benchBatch
+const signedPerProcessor = 2 * batchSize
 
 // signedWorld returns the ledger whose accounts have keys.
 func (b *bench) signedWorld(ctx context.Context) (*signedWorld, error) {
@@ -43,7 +43,7 @@ func (b *bench) signedWorld(ctx context.Context) (*signedWorld, error) {
 	s := &signedWorld{private: make(map[uuid.UUID]ed25519.PrivateKey)}
 	var mu sync.Mutex
 	keys := b.rng()
-	w, err := b.worldOf(ctx, "signed", benchAccounts, func(ctx context.Context, led *capycoin.Ledger) (capycoin.Account, error) {
+	w, err := b.worldOf(ctx, "signed", fewAccounts, func(ctx context.Context, led *capycoin.Ledger) (capycoin.Account, error) {
 		mu.Lock()
 		private := randomKey(keys)
 		mu.Unlock()
@@ -161,7 +161,7 @@ func (b *bench) verifiers() load {
 		public             ed25519.PublicKey
 		message, signature []byte
 	}
-	some, rng := make([]signature, benchAccounts), b.rng()
+	some, rng := make([]signature, fewAccounts), b.rng()
 	for i := range some {
 		private := randomKey(rng)
 		message := make([]byte, length)
@@ -199,4 +199,4 @@ func againstVerify(of func(context.Context, *signedWorld) load) func(context.Con
 
 func signedCallers(ctx context.Context, s *signedWorld) load { return s.callers(ctx, 64) }
 
-func signedBatchers(ctx context.Context, s *signedWorld) load { return s.batchers(ctx, benchBatch) }
+func signedBatchers(ctx context.Context, s *signedWorld) load { return s.batchers(ctx, batchSize) }
