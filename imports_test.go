@@ -113,10 +113,14 @@ var arrows = map[string][]string{
 	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/pages", "internal/record"},
 	"storetest": {""},
 
-	"httpapi":          {""},
-	"cmd/capycoind":    {"", "httpapi"},
-	"internal/harness": {},
-	"internal/plants":  {},
+	"httpapi":                 {""},
+	"internal/cli":            {},
+	"internal/daemon/serve":   {"", "httpapi", "internal/cli"},
+	"internal/daemon/bench":   {"", "httpapi", "internal/cli", "internal/daemon/serve"},
+	"internal/daemon/command": {"", "httpapi", "internal/cli", "internal/daemon/serve", "internal/daemon/bench"},
+	"cmd/capycoind":           {"internal/cli", "internal/daemon/command"},
+	"internal/harness":        {},
+	"internal/plants":         {},
 }
 
 // TestArrows: packages of this module import what the table says, on all systems

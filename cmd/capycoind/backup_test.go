@@ -70,7 +70,11 @@ func TestBackupKilled(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	var made builtFile
+	var made struct {
+		Position     uint64 `json:"position"`
+		Transactions int64  `json:"transactions"`
+		ResumedFrom  uint64 `json:"resumed_from"`
+	}
 	if err := json.Unmarshal(out, &made); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // leaves returns the commands that do something by themselves, with their words.
@@ -72,37 +70,5 @@ func TestCommands(t *testing.T) {
 				t.Errorf("%s without arguments: status %d, %q", name, status, stderr)
 			}
 		}
-	}
-}
-
-// TestEnvironment: the variables that docs/operating.md names for flags are those that
-// are read, and each flag of the server has one.
-func TestEnvironment(t *testing.T) {
-	text, err := os.ReadFile("../../docs/operating.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	documented := make(map[string]string)
-	for _, m := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| `(CAPYCOIN_[A-Z_]+)` \\|").FindAllStringSubmatch(string(text), -1) {
-		documented[m[1]] = m[2]
-	}
-	serve, _, err := newRoot().Find([]string{"serve"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve.Flags().VisitAll(func(f *pflag.Flag) {
-		want := "CAPYCOIN_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if f.Name != "help" && documented[f.Name] != want {
-			t.Errorf("docs/operating.md has %q for --%s, want %s", documented[f.Name], f.Name, want)
-		}
-	})
-	for name, variable := range documented {
-		t.Setenv(variable, "17")
-		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-		value := flags.String(name, "", "")
-		if err := environment(flags); err != nil || *value != "17" {
-			t.Errorf("%s is not read: %v", variable, err)
-		}
-		t.Setenv(variable, "")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/capycoin/capycoin/internal/cli"
 )
 
 // TestEmptyAndOddValues: a flag that a script left empty is refused where its absence
@@ -37,8 +39,8 @@ func TestEmptyAndOddValues(t *testing.T) {
 			continue
 		}
 		got := err.Error()
-		if h := (*hinted)(nil); errors.As(err, &h) {
-			got += "; " + h.hint
+		if h := (*cli.HintedError)(nil); errors.As(err, &h) {
+			got += "; " + h.Hint
 		}
 		if !strings.Contains(got, tt.want) {
 			t.Errorf("%q: got %q, want %q", tt.args, got, tt.want)

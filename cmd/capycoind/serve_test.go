@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/capycoin/capycoin/internal/daemon/serve"
 )
 
 // TestShutDown asks the server to stop while it is under load: it answers what
@@ -117,7 +119,7 @@ func TestSlowReaders(t *testing.T) {
 	if err := p.end(); err != nil {
 		t.Errorf("the server ended with %v\n%s", err, p.log)
 	}
-	if took := time.Since(start); took > graceTimeout+3*time.Second {
+	if took := time.Since(start); took > serve.GraceTimeout+3*time.Second {
 		t.Errorf("it took %v to stop", took)
 	} else {
 		t.Logf("it took %v to stop with %d clients that do not read", took, len(stuck))
@@ -152,7 +154,7 @@ func TestSlowClients(t *testing.T) {
 					time.Sleep(200 * time.Millisecond)
 				}
 			}
-			conn.SetReadDeadline(time.Now().Add(2 * headerTimeout))
+			conn.SetReadDeadline(time.Now().Add(2 * serve.HeaderTimeout))
 			_, err := io.Copy(io.Discard, conn)
 			ended <- err
 		}()
@@ -170,7 +172,7 @@ func TestSlowClients(t *testing.T) {
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {
 				t.Error("a slow client was not cut off")
 			}
-		case <-time.After(4 * headerTimeout):
+		case <-time.After(4 * serve.HeaderTimeout):
 			t.Fatal("slow clients are still connected")
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -49,7 +50,7 @@ func newSocketTest(t *testing.T, opts capycoin.Options, around func(http.Handler
 		t.Fatal(err)
 	}
 	s.path = filepath.Join(dir, "s")
-	l, err := listenUnix(s.path, false)
+	l, err := net.Listen("unix", s.path)
 	if err != nil {
 		t.Fatal(err)
 	}

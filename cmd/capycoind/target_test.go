@@ -24,9 +24,10 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/httpapi"
+	"github.com/capycoin/capycoin/internal/daemon/serve"
 )
 
-// target is a ledger behind both servers of this package, within the test's own
+// target is a ledger behind both servers of package serve, within the test's own
 // process: what an attacker connects to.
 type target struct {
 	t       testing.TB
@@ -90,8 +91,8 @@ func newTarget(t testing.TB, network string, change func(*http.Server)) *target 
 		t.Fatal(err)
 	}
 	errorLog := log.New(&a.log, "", 0)
-	a.public = a.serve("public", network, publicServer(api.Public(), errorLog), change)
-	a.trusted = a.serve("trusted", "unix", trustedServer(api.Trusted(), errorLog), change)
+	a.public = a.serve("public", network, serve.PublicServer(api.Public(), errorLog), change)
+	a.trusted = a.serve("trusted", "unix", serve.TrustedServer(api.Trusted(), errorLog), change)
 	a.own, a.other = a.open(), a.open()
 	a.victim = uuid.MustParse(a.open().ID)
 	a.coins = capycoin.DefaultSupply

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/capycoin/capycoin/internal/daemon/serve"
 )
 
 const unitFile = "../../deploy/capycoind.service"
@@ -68,8 +70,8 @@ func TestUnit(t *testing.T) {
 	if got, want := filepath.Dir(flag("socket")), "/run/"+one("RuntimeDirectory"); got != want {
 		t.Errorf("the socket is in %s, the unit makes %s", got, want)
 	}
-	if stop, err := time.ParseDuration(one("TimeoutStopSec") + "s"); err != nil || stop <= 2*graceTimeout {
-		t.Errorf("the unit waits %v, %v for a server that may take %v and then closes its file", stop, err, graceTimeout)
+	if stop, err := time.ParseDuration(one("TimeoutStopSec") + "s"); err != nil || stop <= 2*serve.GraceTimeout {
+		t.Errorf("the unit waits %v, %v for a server that may take %v and then closes its file", stop, err, serve.GraceTimeout)
 	}
 	if got := one("ExecReload"); got != "/bin/kill -HUP $MAINPID" {
 		t.Errorf("the unit reloads with %q", got)

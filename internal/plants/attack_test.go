@@ -11,7 +11,7 @@ var attacks = []plant{{
 	pkg: "./cmd/capycoind", test: "TestAnnouncedBodies", says: `each request of which little came takes`,
 }, {
 	name: "connections-without-limit", shows: "attack",
-	file: "cmd/capycoind/conns.go", edits: []edit{{`late := false; len(c.open) >= c.most; late`, `late := false; len(c.open) >= 1<<20; late`}},
+	file: "internal/daemon/serve/conns.go", edits: []edit{{`late := false; len(c.open) >= c.most; late`, `late := false; len(c.open) >= 1<<20; late`}},
 	pkg: "./cmd/capycoind", test: "TestManyConnections", says: `too many open files|others waited`,
 }, {
 	name: "a-header-names-the-path", shows: "attack",

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package main
-
-import "os"
-
-// fdatasync is the call that bbolt makes durable with.
-func fdatasync(f *os.File) error { return f.Sync() }

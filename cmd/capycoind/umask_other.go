@@ -1,6 +1,0 @@
-//go:build !unix
-
-package main
-
-// withUmask calls fn: here the folder says who may open the socket.
-func withUmask(_ int, fn func() error) error { return fn() }
