@@ -237,19 +237,19 @@ func (a *auditor) settle() {
 	}
 	for _, selector := range a.missing {
 		if want, ok := a.live[selector]; ok && want.expires > now {
-			a.fault(want.position, uuid.UUID{}, want.faultKind(), "its selector %x leads nowhere", selector)
+			a.fault(want.position, uuid.UUID{}, faultKind(want), "its selector %x leads nowhere", selector)
 		}
 	}
 	for selector, row := range a.doubts {
 		if want := a.live[selector]; want != row && row.expires > now {
-			a.fault(row.position, uuid.UUID{}, row.faultKind(), "selector %x leads to record %d, by the journal to %d (0 is none)",
+			a.fault(row.position, uuid.UUID{}, faultKind(row), "selector %x leads to record %d, by the journal to %d (0 is none)",
 				selector, row.position, want.position)
 		}
 	}
 }
 
 // faultKind is the kind of a fault of a row.
-func (t tokenRow) faultKind() string {
+func faultKind(t tokenRow) string {
 	if t.invite {
 		return FaultInvite
 	}

@@ -1,9 +1,7 @@
 package capycoin
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -27,7 +25,7 @@ func (l *Ledger) copyCached(ids []uuid.UUID, states *[readAhead]account, found *
 		warmth += l.cache.warm(hint)
 	}
 	for i := range ids {
-		slot, ok := l.cache.index.find(&ids[i], &l.cache.slots)
+		slot, ok := l.cache.look(&ids[i])
 		if found[i] = ok; ok {
 			l.cache.account(slot, &states[i])
 		}
@@ -54,28 +52,6 @@ func (l *Ledger) copyRows(ctx context.Context, ids []uuid.UUID, states *[readAhe
 		})
 		return err == nil && n < len(ids) && string(key) < string(ids[len(ids)-1][:])
 	})
-}
-
-// sortByID sorts slots by the ids in them.
-func (c *cache) sortByID(list []uint32) {
-	// By the first half, which nearly always tells, without a look at the slots.
-	type item struct {
-		half uint64
-		slot uint32
-	}
-	items := make([]item, len(list))
-	for n, i := range list {
-		items[n] = item{binary.BigEndian.Uint64(c.at(i).id[:]), i}
-	}
-	slices.SortFunc(items, func(x, y item) int {
-		if c := cmp.Compare(x.half, y.half); c != 0 {
-			return c
-		}
-		return wire.CompareIDs(&c.at(x.slot).id, &c.at(y.slot).id)
-	})
-	for n := range items {
-		list[n] = items[n].slot
-	}
 }
 
 // checkAccounts compares every account of the model with what the ledger
@@ -111,7 +87,7 @@ func (a *auditor) checkAccounts(ctx context.Context) error {
 		a.accounts.account(slot, want)
 		got, err := &states[i%readAhead], error(nil)
 		if !found[i%readAhead] {
-			got, err = a.l.accountRow(ctx, want.id)
+			got, err = readAccount(ctx, a.l.folds, want.id)
 		}
 		switch {
 		case errors.Is(err, store.ErrCorrupt):
@@ -204,7 +180,7 @@ func (a *auditor) checkTokens(ctx context.Context) error {
 		got, err := a.l.tokenRow(ctx, selector)
 		switch {
 		case errors.Is(err, store.ErrCorrupt):
-			a.fault(want.position, uuid.UUID{}, want.faultKind(), "%v", err)
+			a.fault(want.position, uuid.UUID{}, faultKind(want), "%v", err)
 		case err != nil:
 			return err
 		case got != want && got.position != 0:
@@ -236,12 +212,12 @@ func (a *auditor) checkTokenRows(ctx context.Context) error {
 		}
 		switch {
 		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
-			a.fault(row.position, uuid.UUID{}, row.faultKind(), "row %x: %v", key, err)
+			a.fault(row.position, uuid.UUID{}, faultKind(row), "row %x: %v", key, err)
 			return nil
 		case err != nil:
 			return err
-		case !row.leadsTo(key, &r):
-			a.fault(row.position, uuid.UUID{}, row.faultKind(), "row %x leads to it, which is not that %[2]s", key, row.faultKind())
+		case !leadsTo(row, key, &r):
+			a.fault(row.position, uuid.UUID{}, faultKind(row), "row %x leads to it, which is not that %[2]s", key, faultKind(row))
 			return nil
 		}
 		// Ended or dropped already, if a newer row says so in memory.

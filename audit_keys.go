@@ -95,16 +95,16 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 	mu.RUnlock()
 	// Some thousand keys at once, from all runs, are worth a read each.
 	const atOnce = 1 << 16
-	parts := int(min(foldParts, max(1, foldParts*atOnce/max(1, a.report.Keys))))
+	parts := int(min(wire.FoldParts, max(1, wire.FoldParts*atOnce/max(1, a.report.Keys))))
 	// While some are sorted and summed, the next ones are read.
 	var next, summed []keyEntry
 	var summing sync.WaitGroup
 	defer summing.Wait()
 	var alike [][]uint64 // positions of keys with one hash
-	for first := 0; first < foldParts; first += parts {
+	for first := 0; first < wire.FoldParts; first += parts {
 		entries := next[:0]
 		mu.RLock()
-		for part := first; part < min(first+parts, foldParts); part++ {
+		for part := first; part < min(first+parts, wire.FoldParts); part++ {
 			entries = k.fresh.parts[part].entries(entries)
 			if k.old != nil {
 				entries = k.old.parts[part].entries(entries)
@@ -136,7 +136,7 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 				last = e
 			}
 		})
-		if err := a.progress(ctx, "keys", uint64(first)*uint64(a.report.Keys)/foldParts, uint64(a.report.Keys)); err != nil {
+		if err := a.progress(ctx, "keys", uint64(first)*uint64(a.report.Keys)/wire.FoldParts, uint64(a.report.Keys)); err != nil {
 			return sum, false, err
 		}
 	}

@@ -55,7 +55,8 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 		for i := range p.records {
 			if i%readAhead == 0 {
 				some := p.records[i:min(i+readAhead, len(p.records))]
-				a.warmth += a.accounts.prefetch(some, &hints) + a.warmRows(hints[:len(some)])
+				pairs := hintParties(a.accounts, some, &hints)
+				a.warmth += a.accounts.warmAll(pairs) + a.warmRows(pairs)
 			}
 			if r := &p.records[i]; r.Kind != 0 {
 				a.record(ctx, r, hints[i%readAhead])
@@ -239,7 +240,7 @@ func (a *auditor) arrived(slot uint32) {
 func (a *auditor) compareBooks() {
 	got, want := &a.liveBooks, &a.books
 	if got.time != want.time || got.accounts != want.accounts || got.transactions != want.transactions ||
-		!slices.Equal(got.opened, want.opened) || got.policy.at() != want.policy.at() || got.stipend.at() != want.stipend.at() || got.paid != want.paid {
+		!slices.Equal(got.opened, want.opened) || got.policyAt != want.policyAt || got.stipendAt != want.stipendAt || got.paid != want.paid {
 		a.fault(want.position, uuid.UUID{}, FaultBooks, "the ledger has %s, the journal says %s", got, want)
 	}
 }
@@ -343,7 +344,7 @@ func (a *auditor) token(r *record.Record) (slot uint32) {
 	if !ok {
 		return slot
 	}
-	for _, ref := range acct.issued(t) {
+	for _, ref := range acct.issued(refOf(t), t.Time) {
 		delete(a.live, ref.selector)
 	}
 	a.accounts.set(slot, acct)

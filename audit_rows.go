@@ -96,7 +96,7 @@ func (a *auditor) checkRow(ctx context.Context, slot uint32, sum uint64) {
 	a.accounts.account(slot, want)
 	told := a.report.FaultCount
 	// What it is about is still in the row, if that was not written anew.
-	if got, err := a.l.accountRow(ctx, want.id); err == nil && got != nil && got.asOf == want.asOf {
+	if got, err := readAccount(ctx, a.l.folds, want.id); err == nil && got != nil && got.asOf == want.asOf {
 		a.compare(got, want)
 	}
 	if a.report.FaultCount == told {

@@ -3,7 +3,6 @@ package capycoin
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
-	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -111,7 +110,7 @@ func (a *auditor) key(r *record.Record) (slot uint32) {
 		c.add(r, k.Account, &k.Key, start, &k.New, "the change of its key, by the new one,")
 	}
 	a.checkKey(r, k.Account, &k.Key)
-	acct.changeKey(r)
+	acct.changeKey(k.Ends, k.Key, r.Position)
 	a.accounts.set(slot, acct)
 	return slot
 }
@@ -148,7 +147,7 @@ func (a *auditor) feePolicy(r *record.Record) {
 	if a.books.policy == nil && a.poolAt != r.Position-1 {
 		a.fault(r.Position, record.FeeAccount, FaultFee, "it is not opened right before the first fee policy")
 	}
-	a.books.policy = feePolicyOf(r)
+	a.books.setPolicy(r)
 }
 
 // fee checks the fee of a transfer and applies it to the account of the fees.
@@ -225,7 +224,7 @@ func (a *auditor) stipend(r *record.Record) {
 	if int64(len(payees)) != s.Payees || [sha256.Size]byte(h.Sum(nil)) != s.Hash {
 		bad("it is for %d accounts, by the journal it is for %d others", s.Payees, len(payees))
 	}
-	b.stipend, b.paid = stipendOf(r), 0
+	b.setStipend(r)
 	a.report.Stipends++
 }
 
@@ -242,10 +241,4 @@ func (a *auditor) payment(r *record.Record, to uint32) {
 			r.Transfer.Amount, r.Transfer.Receiver, b.paid+1, b.stipend.position)
 	}
 	b.paid++
-}
-
-// String lists what is compared.
-func (b *books) String() string {
-	return fmt.Sprintf("record %d of %s, %d accounts, %d transactions, accounts linked to %d, fee policy %d, stipend %d with %d payments",
-		b.position, wire.TimeOf(b.time), b.accounts, b.transactions, b.opened, b.policy.at(), b.stipend.at(), b.paid)
 }

@@ -1,6 +1,7 @@
 package capycoin
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/binary"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
-	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -82,15 +82,6 @@ func (s *state) push(long []byte, position uint64) (chain.Link, []byte) {
 	return l, long
 }
 
-// view is what is told of an account with a key, or nil.
-func (s *state) view(key *accountKey) Account {
-	a := Account{ID: s.id, Created: wire.TimeOf(s.created), Funds: Coins(s.funds), Transactions: s.count}
-	if key != nil {
-		a.PublicKey, a.KeyVersion = key.public, key.version
-	}
-	return a
-}
-
 // slot holds an account in the cache. It has no pointer, or the garbage
 // collector would look at each of a million of them over and over. Its 128 bytes
 // are two lines of the processor's cache, which come together.
@@ -107,14 +98,8 @@ type slot struct {
 
 const longRoots = 255
 
-// foldParts is how many parts the accounts and the fresh keys are kept in, by
-// the first bits of their name, so that a sweep can go through them in key
-// order and never has to sort more than one part at once.
-const foldParts = 1 << foldBits
-
-const foldBits = 10
-
-func foldPart(id *uuid.UUID) int { return int(binary.BigEndian.Uint16(id[:]) >> (16 - foldBits)) }
+// partOf is which of the parts of what is folded an account is in.
+func partOf(id *uuid.UUID) int { return int(binary.BigEndian.Uint16(id[:]) >> (16 - wire.FoldBits)) }
 
 // slotList is all slots, which never move.
 type slotList []*slab
@@ -141,13 +126,20 @@ type cache struct {
 	long   map[uint32][]byte // packed roots that do not fit into a slot
 	tokens map[uint32][]tokenRef
 	keys   map[uint32]*accountKey
-	dirty  [foldParts][]uint64 // see dirtyEntry
+	dirty  [wire.FoldParts][]uint64 // see dirtyEntry
 	dirtyN int
 
 	sweeping []uint64 // of the part that a sweep goes through, in order,
 	swept    int      // and how many of them it has taken
 }
 
+// len returns how many accounts there are.
+func (c *cache) len() int { return c.index.n }
+
+// isFar says whether that is more than the processor keeps close.
+func (c *cache) isFar() bool { return c.index.n >= farAccounts }
+
+// newCache makes a cache with a bound.
 func newCache(limit int) *cache {
 	c := &cache{limit: limit, long: make(map[uint32][]byte), tokens: make(map[uint32][]tokenRef), keys: make(map[uint32]*accountKey)}
 	c.slabs = newMappedSlabs(c)
@@ -163,6 +155,9 @@ func (c *cache) find(id *uuid.UUID) (i uint32, ok bool) {
 	}
 	return i, ok
 }
+
+// look is find for somebody whose asking does not count as use.
+func (c *cache) look(id *uuid.UUID) (i uint32, ok bool) { return c.index.find(id, &c.slots) }
 
 // findAt is find with a hint of where it is.
 func (c *cache) findAt(hint uint32, id *uuid.UUID) (i uint32, ok bool) {
@@ -204,23 +199,20 @@ func (c *cache) warm(slot uint32) uint64 {
 	return s.asOf + uint64(s.room[len(s.room)-1]) // of both lines
 }
 
-// prefetch finds out where the accounts of some transfers most likely are, and
-// warms them.
-func (c *cache) prefetch(records []record.Record, hints *[readAhead][2]uint32) (sum uint64) {
-	for i := range records {
-		hints[i] = [2]uint32{noSlot, noSlot}
-		if r := &records[i]; r.Kind == record.KindTransfer {
-			hints[i] = [2]uint32{c.hint(&r.Transfer.Sender), c.hint(&r.Transfer.Receiver)}
-		}
-	}
+// warmAll warms pairs of accounts, if there are more of them than the processor keeps
+// close.
+func (c *cache) warmAll(hints [][2]uint32) (sum uint64) {
 	if c.index.n < farAccounts {
 		return 0
 	}
-	for i := range records {
+	for i := range hints {
 		sum += c.warm(hints[i][0]) + c.warm(hints[i][1])
 	}
 	return sum
 }
+
+// farAccounts is how many accounts are more than the processor keeps close.
+const farAccounts = 1 << 14
 
 const noSlot = ^uint32(0)
 
@@ -235,13 +227,18 @@ func (c *cache) packedRoots(i uint32) []byte {
 // account copies what a slot holds; the room of a long chain is used again.
 func (c *cache) account(i uint32, a *account) {
 	s := c.at(i)
-	a.state, a.long, a.tokens, a.key = s.state, a.long[:0], nil, c.key(i)
+	a.state, a.long, a.tokens, a.key = s.state, a.long[:0], c.tokensOf(i), c.key(i)
 	if s.packed == longRoots {
 		a.long = append(a.long, c.long[i]...)
 	}
-	if s.owner {
-		a.tokens = c.tokens[i]
+}
+
+// tokensOf returns the tokens of an account.
+func (c *cache) tokensOf(i uint32) []tokenRef {
+	if !c.at(i).owner {
+		return nil
 	}
+	return c.tokens[i]
 }
 
 // key returns the key of an account, nil if it has none.
@@ -316,7 +313,7 @@ func (c *cache) changed(i uint32) {
 		return
 	}
 	s.dirty = true
-	part := foldPart(&s.id)
+	part := partOf(&s.id)
 	c.dirty[part] = append(c.dirty[part], dirtyEntry(&s.id, i))
 	c.dirtyN++
 }
@@ -325,7 +322,7 @@ func (c *cache) changed(i uint32) {
 // id that follow those of the part, and the slot itself. So a list is sorted
 // without a look at the slots.
 func dirtyEntry(id *uuid.UUID, i uint32) uint64 {
-	return binary.BigEndian.Uint64(id[:])<<foldBits&^(1<<32-1) | uint64(i)
+	return binary.BigEndian.Uint64(id[:])<<wire.FoldBits&^(1<<32-1) | uint64(i)
 }
 
 // take moves up to n changed accounts of a part to a list, in order of their
@@ -392,5 +389,69 @@ func (c *cache) evict() {
 		s.live, s.owner, s.keyed, s.packed = false, false, false, 0
 		c.free = append(c.free, c.hand)
 		over--
+	}
+}
+
+// issued puts a token in its account's list; those that have expired by
+// then leave it, and are returned.
+func (a *account) issued(t tokenRef, now int64) (expired []tokenRef) {
+	kept := make([]tokenRef, 0, len(a.tokens)+1)
+	for _, ref := range a.tokens {
+		if ref.expires <= now {
+			expired = append(expired, ref)
+		} else {
+			kept = append(kept, ref)
+		}
+	}
+	a.tokens = append(kept, t)
+	a.asOf = t.position
+	return expired
+}
+
+// revoked takes a token out of its account's list, false if it is not there.
+func (a *account) revoked(token, position uint64) (ref tokenRef, ok bool) {
+	i := slices.IndexFunc(a.tokens, func(ref tokenRef) bool { return ref.position == token })
+	if i < 0 {
+		return tokenRef{}, false
+	}
+	ref = a.tokens[i]
+	a.tokens = slices.Concat(a.tokens[:i], a.tokens[i+1:])
+	a.asOf = position
+	return ref, true
+}
+
+// changeKey gives it another key, the one after a version.
+func (a *account) changeKey(ends uint32, key [ed25519.PublicKeySize]byte, position uint64) {
+	a.key = &accountKey{version: ends + 1, public: key}
+	a.asOf = position
+}
+
+// firstKey is the key of a new account, nil for the zero one.
+func firstKey(key [ed25519.PublicKeySize]byte) *accountKey {
+	if key == [ed25519.PublicKeySize]byte{} {
+		return nil
+	}
+	return &accountKey{version: 1, public: key}
+}
+
+// sortByID sorts slots by the ids in them.
+func (c *cache) sortByID(list []uint32) {
+	// By the first half, which nearly always tells, without a look at the slots.
+	type item struct {
+		half uint64
+		slot uint32
+	}
+	items := make([]item, len(list))
+	for n, i := range list {
+		items[n] = item{binary.BigEndian.Uint64(c.at(i).id[:]), i}
+	}
+	slices.SortFunc(items, func(x, y item) int {
+		if c := cmp.Compare(x.half, y.half); c != 0 {
+			return c
+		}
+		return wire.CompareIDs(&c.at(x.slot).id, &c.at(y.slot).id)
+	})
+	for n := range items {
+		list[n] = items[n].slot
 	}
 }

@@ -122,9 +122,6 @@ func (l *Ledger) catchUpNow(ctx context.Context) error {
 	return err
 }
 
-// farAccounts is how many accounts are more than the processor keeps close.
-const farAccounts = 1 << 14
-
 // hint looks for the accounts of a batch on its caller's goroutine. Among a
 // million accounts that is to wait for the memory most of the time; the writer
 // finds them close by then.
@@ -133,7 +130,7 @@ func (l *Ledger) hint(o *op) {
 	o.hints = o.hints[:0]
 	for first := 0; first < len(o.transfers); first += atOnce {
 		l.mu.RLock()
-		if l.cache.index.n < farAccounts {
+		if !l.cache.isFar() {
 			l.mu.RUnlock()
 			return
 		}

@@ -155,6 +155,6 @@ func (l *Ledger) judgeFeePolicy(ctx context.Context, o *op) error {
 	policy := *o.policy
 	r.Body = &policy
 	ov.append(r)
-	ov.books.policy = feePolicyOf(r)
+	ov.books.setPolicy(r)
 	return nil
 }

@@ -69,11 +69,11 @@ type folder struct {
 
 	merges []*keyMerge // of runs of keys, between sweeps
 
-	batch   wire.Batch // of rows
-	handed  bool       // they were given to Folds, and may not be durable yet
-	entries []byte     // of the row in the making,
-	ends    []int      // and where its entries end
-	keys    []keyEntry
+	batch    wire.Batch // of rows
+	handed   bool       // they were given to Folds, and may not be durable yet
+	accounts rowFolder
+	entries  []byte // of the row in the making
+	keys     []keyEntry
 }
 
 // stageFolds hands Folds the slice of rows that goes with a commit of so many
@@ -88,7 +88,7 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 	}
 	if f.stage == foldIdle {
 		// While the cache is not full, changed accounts crowd nobody out.
-		crowded := l.cache.index.n >= l.cache.limit && l.cache.dirtyN > l.cache.limit-l.cache.limit/4
+		crowded := l.cache.len() >= l.cache.limit && l.cache.dirtyN > l.cache.limit-l.cache.limit/4
 		if l.books.position-f.folded+uint64(l.keys.fresh.n) < f.lag && !crowded {
 			return l.stageMerges(ctx, records)
 		}
@@ -121,7 +121,7 @@ func (l *Ledger) pace(records uint64) int {
 	if f.stage == foldAccounts {
 		work += l.cache.left(f.part)
 	} else {
-		work = work * (foldParts - f.part) / foldParts
+		work = work * (wire.FoldParts - f.part) / wire.FoldParts
 	}
 	since := l.books.position - f.upTo
 	counted := since + uint64(k.fresh.n)
@@ -142,14 +142,14 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 				return err
 			}
 			n -= len(f.staged)
-			if f.part == foldParts {
+			if f.part == wire.FoldParts {
 				f.stage, f.part = foldKeys, 0
 			}
 		case foldKeys:
 			if f.run == nil {
-				f.part = foldParts
+				f.part = wire.FoldParts
 			}
-			if n -= l.stageKeys(n); f.part == foldParts {
+			if n -= l.stageKeys(n); f.part == wire.FoldParts {
 				f.stage = foldTokens
 			}
 		case foldTokens:
@@ -158,7 +158,7 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 			}
 			f.stage = foldState
 		case foldState:
-			f.entries = appendStateRow(f.entries[:0], f.upTo, &l.books)
+			f.entries = appendStateRow(f.entries[:0], f.upTo, &l.books.totals)
 			f.batch.Put(store.TableState, stateKey, f.entries)
 			f.stage = foldDone
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -11,7 +12,7 @@ import (
 // how many there were.
 func (l *Ledger) stageKeys(n int) (staged int) {
 	f := &l.folder
-	for staged < n && f.part < foldParts {
+	for staged < n && f.part < wire.FoldParts {
 		entries := l.keys.old.parts[f.part].entries(f.keys[:0])
 		slices.SortFunc(entries, keyEntry.compare)
 		f.putKeys(f.run, entries)
@@ -105,7 +106,7 @@ func (l *Ledger) stageMerges(ctx context.Context, records int) error {
 		return nil
 	}
 	for _, m := range f.merges {
-		for m.credit += mergePace * records; m.credit > 0 && m.part < foldParts; m.part++ {
+		for m.credit += mergePace * records; m.credit > 0 && m.part < wire.FoldParts; m.part++ {
 			rows := len(f.batch.Rows)
 			if err := l.movePart(ctx, m); err != nil {
 				if f.batch.Cut(rows); rows > 0 {
@@ -162,14 +163,14 @@ func (l *Ledger) settleMerges() {
 				run.filters[m.settled] = keyFilter{}
 			}
 		}
-		if m.part == foldParts {
+		if m.part == wire.FoldParts {
 			k.runs = slices.DeleteFunc(slices.Clone(k.runs), func(run *keyRun) bool { return slices.Contains(m.from, run) })
 			done = true
 		}
 	}
 	k.moves += k.moves % 2
 	if done {
-		f.merges = slices.DeleteFunc(f.merges, func(m *keyMerge) bool { return m.part == foldParts })
+		f.merges = slices.DeleteFunc(f.merges, func(m *keyMerge) bool { return m.part == wire.FoldParts })
 		k.tidy = false
 	}
 }

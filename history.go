@@ -76,6 +76,20 @@ type snapshot struct {
 	tokens []tokenRef // never changed in place
 }
 
+// viewOf is what is told of an account with a key, or nil.
+func viewOf(s *state, key *accountKey) Account {
+	a := Account{ID: s.id, Created: wire.TimeOf(s.created), Funds: Coins(s.funds), Transactions: s.count}
+	if key != nil {
+		a.PublicKey, a.KeyVersion = key.public, key.version
+	}
+	return a
+}
+
+// refOf is a token in its account's state.
+func refOf(t *record.Token) tokenRef {
+	return tokenRef{position: t.Position, expires: t.Expires, selector: t.Selector}
+}
+
 // snapshot returns the committed state of an account. Only the writer brings
 // accounts into memory: readers of many would push out those that are paid.
 func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
@@ -88,16 +102,13 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	l.mu.RLock()
 	if i, ok := l.cache.find(&id); ok {
 		a := l.cache.at(i)
-		s := snapshot{Account: a.view(l.cache.key(i)), head: chain.Head(l.cache.packedRoots(i))}
-		if a.owner {
-			s.tokens = l.cache.tokens[i]
-		}
+		s := snapshot{Account: viewOf(&a.state, l.cache.key(i)), head: chain.Head(l.cache.packedRoots(i)), tokens: l.cache.tokensOf(i)}
 		l.mu.RUnlock()
 		return s, nil
 	}
 	l.mu.RUnlock()
 	// Not in memory: its row is as new as it was a moment ago, or newer.
-	a, err := l.accountRow(ctx, id)
+	a, err := readAccount(ctx, l.folds, id)
 	if err != nil {
 		return snapshot{}, l.failed(err)
 	}
@@ -107,7 +118,7 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	if err := checkRow(a, l.position()); err != nil {
 		return snapshot{}, l.failed(err)
 	}
-	return snapshot{Account: a.view(a.key), head: chain.Head(a.packedRoots()), tokens: a.tokens}, nil
+	return snapshot{Account: viewOf(&a.state, a.key), head: chain.Head(a.packedRoots()), tokens: a.tokens}, nil
 }
 
 // walkPage is how many records of a chain are read in one View. They lie

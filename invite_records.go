@@ -72,7 +72,7 @@ func (l *Ledger) inviteByHash(ctx context.Context, hash [record.InviteHashLen]by
 	if err := l.readRecord(ctx, row.position, &r); err != nil {
 		return record.Invite{}, l.failed(err)
 	}
-	if !row.leadsTo(hash[:record.SelectorLen], &r) {
+	if !leadsTo(row, hash[:record.SelectorLen], &r) {
 		return record.Invite{}, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is not its", store.ErrCorrupt, row.position))
 	}
 	if subtle.ConstantTimeCompare(hash[:], r.Body.(*record.Invite).Hash[:]) != 1 {

@@ -321,7 +321,7 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 		}
 	}
 	n := l.open(o.account.id, o.account.PublicKey)
-	o.account.Account = n.view(n.key)
+	o.account.Account = viewOf(&n.state, n.key)
 	if o.withToken {
 		o.token.Account = n.id
 		l.issue(n, &o.token)
@@ -415,7 +415,7 @@ func (l *Ledger) issue(t *touched, tok *record.Token) {
 	issued := *tok
 	r.Body = &issued
 	ov.append(r)
-	for _, ref := range t.issued(tok) {
+	for _, ref := range t.issued(refOf(tok), tok.Time) {
 		ov.tokens[ref.selector] = tokenRow{}
 	}
 	ov.tokens[tok.Selector] = tokenRow{position: tok.Position, expires: tok.Expires}

@@ -50,7 +50,7 @@ const mergeRuns = 8
 type keyRun struct {
 	level   byte
 	number  uint64
-	filters [foldParts]keyFilter // nil: not made yet
+	filters [wire.FoldParts]keyFilter // nil: not made yet
 }
 
 func newKeyIndex(folds store.Folds) keyIndex { return keyIndex{folds: folds, fresh: new(keySet)} }
@@ -119,7 +119,7 @@ func (k *keyIndex) inRun(ctx context.Context, run *keyRun, h keyHash, list []uin
 // list, and returns their rows' keys.
 func (k *keyIndex) readParts(ctx context.Context, run *keyRun, first, parts int, list []keyEntry) (_ []keyEntry, rows [][]byte, err error) {
 	var bad error
-	err = k.scanRun(ctx, run, keyHash(first)<<(64-foldBits), func(key []byte, entries []keyEntry) bool {
+	err = k.scanRun(ctx, run, keyHash(first)<<(64-wire.FoldBits), func(key []byte, entries []keyEntry) bool {
 		if entries[0].hash.part() >= first+parts {
 			return false
 		}

@@ -17,14 +17,6 @@ import (
 // What public keys are to a ledger. The writer compares versions, which costs
 // nothing; signatures are verified before, by those who ask, beside each other.
 
-// firstKey is the key of a new account, nil for the zero one.
-func firstKey(key PublicKey) *accountKey {
-	if key.IsZero() {
-		return nil
-	}
-	return &accountKey{version: 1, public: key}
-}
-
 // OpenKeyedAccount opens an account without funds whose transfers need a signature
 // by a key (see [SignTransfer]). Whoever loses the private key loses the coins: there
 // is no other way to them, for the operator neither. The error is [ErrBadPublicKey]
@@ -101,16 +93,9 @@ func (l *Ledger) judgeKey(ctx context.Context, o *op) error {
 		Old: o.change.OldSignature, New: o.change.NewSignature,
 	}
 	ov.append(r)
-	t.changeKey(r)
-	o.account.Account = t.view(t.key)
+	t.changeKey(o.change.Version, o.change.NewKey, r.Position)
+	o.account.Account = viewOf(&t.state, t.key)
 	return nil
-}
-
-// changeKey applies the record of a change.
-func (a *account) changeKey(r *record.Record) {
-	k := r.Body.(*record.KeyChange)
-	a.key = &accountKey{version: k.Ends + 1, public: k.Key}
-	a.asOf = r.Position
 }
 
 // applyKey brings a change of a key into the committed state.
@@ -130,7 +115,7 @@ func (l *Ledger) applyKey(ctx context.Context, r *record.Record) error {
 			return fmt.Errorf("%w: record %d changes version %d of the key of account %s, which has not that", store.ErrCorrupt,
 				r.Position, k.Ends, a.id)
 		}
-		a.changeKey(r)
+		a.changeKey(k.Ends, k.Key, r.Position)
 		return nil
 	})
 }
@@ -145,7 +130,7 @@ func (l *Ledger) accountKey(ctx context.Context, id uuid.UUID) (*accountKey, err
 		return key, nil
 	}
 	l.mu.RUnlock()
-	a, err := l.accountRow(ctx, id)
+	a, err := readAccount(ctx, l.folds, id)
 	if err != nil || a == nil {
 		return nil, l.failed(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // keyHash stands for an idempotency key of a sender. Several keys may share
@@ -30,7 +31,7 @@ func keyEntryOf(r *record.Record) (e keyEntry, ok bool) {
 	return keyEntry{hashKey(r.Transfer.Sender, r.Transfer.Key), r.Position}, true
 }
 
-func (h keyHash) part() int { return int(h >> (64 - foldBits)) }
+func (h keyHash) part() int { return int(h >> (64 - wire.FoldBits)) }
 
 // keyEntry says which record used a key.
 type keyEntry struct {
@@ -122,9 +123,9 @@ func (t *keyTable) entries(list []keyEntry) []keyEntry {
 	return list
 }
 
-// keySet are the fresh keys of a time, in parts: see foldParts.
+// keySet are the fresh keys of a time, in parts: see wire.FoldParts.
 type keySet struct {
-	parts [foldParts]keyTable
+	parts [wire.FoldParts]keyTable
 	n     int
 }
 

@@ -198,31 +198,3 @@ func (t *touched) moved(position uint64) (p record.Party) {
 	p.Funds = t.funds
 	return p
 }
-
-// issued puts a token in its account's list; those that have expired by the
-// record's time leave it, and are returned.
-func (a *account) issued(t *record.Token) (expired []tokenRef) {
-	kept := make([]tokenRef, 0, len(a.tokens)+1)
-	for _, ref := range a.tokens {
-		if ref.expires <= t.Time {
-			expired = append(expired, ref)
-		} else {
-			kept = append(kept, ref)
-		}
-	}
-	a.tokens = append(kept, tokenRef{t.Position, t.Expires, t.Selector})
-	a.asOf = t.Position
-	return expired
-}
-
-// revoked takes a token out of its account's list, false if it is not there.
-func (a *account) revoked(token, position uint64) (ref tokenRef, ok bool) {
-	i := slices.IndexFunc(a.tokens, func(ref tokenRef) bool { return ref.position == token })
-	if i < 0 {
-		return tokenRef{}, false
-	}
-	ref = a.tokens[i]
-	a.tokens = slices.Concat(a.tokens[:i], a.tokens[i+1:])
-	a.asOf = position
-	return ref, true
-}

@@ -46,7 +46,7 @@ func FuzzRows(f *testing.F) {
 	f.Add(byte(1), keyRowForTest(keys))
 	f.Add(byte(2), wire.AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6})))
 	f.Add(byte(2), wire.AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6, invite: true})))
-	f.Add(byte(3), wire.AppendRow(nil, stateKey, appendStateRow(nil, 8, &books{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}})))
+	f.Add(byte(3), wire.AppendRow(nil, stateKey, appendStateRow(nil, 8, &totals{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}})))
 	f.Fuzz(func(t *testing.T, table byte, b []byte) {
 		b = bytes.Clone(b)
 		k := key[:]

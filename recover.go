@@ -95,7 +95,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 		return err
 	}
 	if value != nil {
-		if l.folder.folded, l.books, err = decodeStateRow(value); err != nil {
+		if l.folder.folded, l.books.totals, err = decodeStateRow(value); err != nil {
 			return err
 		}
 	}
@@ -245,7 +245,7 @@ func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) e
 		var hints [readAhead][2]uint32
 		for i := range page[:n] {
 			if i%readAhead == 0 {
-				l.warmth += l.cache.prefetch(page[i:min(i+readAhead, n)], &hints)
+				l.warmth += l.cache.warmAll(hintParties(l.cache, page[i:min(i+readAhead, n)], &hints))
 			}
 			if err := l.apply(ctx, &page[i], hints[i%readAhead]); err != nil {
 				return err
@@ -259,6 +259,17 @@ func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) e
 			return err
 		}
 	}
+}
+
+// hintParties finds out where the accounts of transfers most likely are.
+func hintParties(c *cache, records []record.Record, hints *[readAhead][2]uint32) [][2]uint32 {
+	for i := range records {
+		hints[i] = [2]uint32{noSlot, noSlot}
+		if r := &records[i]; r.Kind == record.KindTransfer {
+			hints[i] = [2]uint32{c.hint(&r.Transfer.Sender), c.hint(&r.Transfer.Receiver)}
+		}
+	}
+	return hints[:len(records)]
 }
 
 // readPage reads the records from a position on, as many as there are and
@@ -304,7 +315,7 @@ func (l *Ledger) load(ctx context.Context, id uuid.UUID, hint uint32) (slot uint
 	if slot, ok := l.cache.findAt(hint, &id); ok {
 		return slot, true, nil
 	}
-	a, err := l.accountRow(ctx, id)
+	a, err := readAccount(ctx, l.folds, id)
 	if err != nil || a == nil {
 		return 0, false, err
 	}
@@ -378,12 +389,12 @@ func (l *Ledger) count(r *record.Record) error {
 		}
 		b.transactions++
 	case record.KindFeePolicy:
-		b.policy = feePolicyOf(r)
+		b.setPolicy(r)
 	case record.KindStipend:
 		if b.policy == nil || b.unpaid() > 0 || b.stipend != nil && b.stipend.Day >= r.Body.(*record.Stipend).Day {
 			return fmt.Errorf("%w: record %d begins a stipend that can't be", store.ErrCorrupt, r.Position)
 		}
-		b.stipend, b.paid = stipendOf(r), 0
+		b.setStipend(r)
 	}
 	b.position, b.time = r.Position, r.Time
 	return nil
@@ -503,7 +514,7 @@ func (l *Ledger) applyToken(ctx context.Context, r *record.Record) error {
 		return err
 	}
 	err = l.change(slot, r, func(a *account) error {
-		for _, ref := range a.issued(t) {
+		for _, ref := range a.issued(refOf(t), t.Time) {
 			l.freshTokens.cur[ref.selector] = tokenRow{}
 		}
 		return nil

@@ -20,7 +20,7 @@ import (
 func TestForeignRows(t *testing.T) {
 	other, longer := newFile(t), newFile(t)
 	more(t, longer, 7)
-	state := func(change func(folded *uint64, b *books)) func(*testing.T, string) {
+	state := func(change func(folded *uint64, b *totals)) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				bucket := tx.Bucket(boltTables[store.TableState])
@@ -42,13 +42,13 @@ func TestForeignRows(t *testing.T) {
 	}{
 		"another ledger's":   {rowsOf(other), "the rows are not of this journal: record 5 is of "},
 		"a longer one's":     {rowsOf(longer), "the rows are as of record 13, the journal ends at 5"},
-		"ahead":              {state(func(folded *uint64, b *books) { *folded, b.position = 6, 6 }), "the rows are as of record 6, the journal ends at 5"},
-		"behind in time":     {state(func(_ *uint64, b *books) { b.time-- }), "the rows are not of this journal: record 5 is of "},
-		"folded nothing":     {state(func(folded *uint64, _ *books) { *folded = 0 }), "the rows are folded up to record 0 and as of record 5"},
-		"too many counted":   {state(func(_ *uint64, b *books) { b.transactions = 4 }), "with 2 accounts and 4 transactions"},
-		"another chain":      {state(func(_ *uint64, b *books) { b.opened[len(b.opened)-1] = 3 }), "record 3 does not open account 2"},
-		"a chain ahead":      {state(func(_ *uint64, b *books) { b.opened[len(b.opened)-1] = 6 }), "the rows are as of record 5, and name record 6"},
-		"an account missing": {state(func(_ *uint64, b *books) { b.accounts, b.opened = 1, []uint64{2} }), "record 2 does not open account 1"},
+		"ahead":              {state(func(folded *uint64, b *totals) { *folded, b.position = 6, 6 }), "the rows are as of record 6, the journal ends at 5"},
+		"behind in time":     {state(func(_ *uint64, b *totals) { b.time-- }), "the rows are not of this journal: record 5 is of "},
+		"folded nothing":     {state(func(folded *uint64, _ *totals) { *folded = 0 }), "the rows are folded up to record 0 and as of record 5"},
+		"too many counted":   {state(func(_ *uint64, b *totals) { b.transactions = 4 }), "with 2 accounts and 4 transactions"},
+		"another chain":      {state(func(_ *uint64, b *totals) { b.opened[len(b.opened)-1] = 3 }), "record 3 does not open account 2"},
+		"a chain ahead":      {state(func(_ *uint64, b *totals) { b.opened[len(b.opened)-1] = 6 }), "the rows are as of record 5, and name record 6"},
+		"an account missing": {state(func(_ *uint64, b *totals) { b.accounts, b.opened = 1, []uint64{2} }), "record 2 does not open account 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := newFile(t)

@@ -56,17 +56,26 @@ type tokenRow struct {
 	invite   bool
 }
 
-// books are the numbers about the whole ledger.
-type books struct {
+// totals are the numbers about the whole ledger.
+type totals struct {
 	position     uint64
 	time         int64
 	accounts     int64
 	transactions int64
-	opened       []uint64     // roots of the chain of accounts
-	policy       *feePolicyAt // in force; nil: there never was one
-	stipend      *stipendAt   // the last one; nil: there was none
-	paid         int64        // how many payments of it were made
+	opened       []uint64 // roots of the chain of accounts
+	policyAt     uint64   // position of the fee policy in force; 0: there never was one
+	stipendAt    uint64   // of the last stipend; 0: there was none
+	paid         int64    // how many payments of it were made
 }
+
+// String lists what is compared.
+func (b *totals) String() string {
+	return fmt.Sprintf("record %d of %s, %d accounts, %d transactions, accounts linked to %d, fee policy %d, stipend %d with %d payments",
+		b.position, wire.TimeOf(b.time), b.accounts, b.transactions, b.opened, b.policyAt, b.stipendAt, b.paid)
+}
+
+// maxTokens is how many tokens an account can have.
+const maxTokens = 10
 
 // accountRowSize is how long the value of a row of accounts may be, if it holds
 // more than one: about as long as the others of a page can stand.
@@ -145,7 +154,7 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 	chain.DecodeRoots(&d, a.count) // in memory they are as they are here
 	a.setPacked(packed[:len(packed)-len(d.B)])
 	n := int(d.Byte())
-	d.Check(n <= MaxTokens)
+	d.Check(n <= maxTokens)
 	for range n {
 		t := tokenRef{position: d.Uvarint(wire.MaxPosition), expires: int64(d.Uint64(wire.MaxTime))}
 		copy(t.selector[:], d.Bytes(16))
@@ -165,10 +174,10 @@ func decodeAccount(id uuid.UUID, state []byte) (*account, error) {
 	return a, nil
 }
 
-// accountRow reads an account from its row, nil if there is none.
-func (l *Ledger) accountRow(ctx context.Context, id uuid.UUID) (a *account, err error) {
+// readAccount reads an account from its row, nil if there is none.
+func readAccount(ctx context.Context, folds store.Folds, id uuid.UUID) (a *account, err error) {
 	var bad error
-	err = l.folds.Scan(ctx, store.TableAccounts, id[:], func(key, value []byte) bool {
+	err = folds.Scan(ctx, store.TableAccounts, id[:], func(key, value []byte) bool {
 		bad = accountsIn(key, value, func(got uuid.UUID, _, state []byte) bool {
 			if got == id {
 				a, err = decodeAccount(id, state)
@@ -179,18 +188,6 @@ func (l *Ledger) accountRow(ctx context.Context, id uuid.UUID) (a *account, err 
 		return false
 	})
 	return a, errors.Join(err, bad)
-}
-
-// leadsTo says whether a row is that of a record.
-func (t tokenRow) leadsTo(key []byte, r *record.Record) bool {
-	switch b := r.Body.(type) {
-	case *record.Token:
-		return !t.invite && string(key) == string(b.Selector[:]) && t.expires == b.Expires
-	case *record.Invite:
-		selector := b.Selector()
-		return t.invite && string(key) == string(selector[:]) && t.expires == b.Expires
-	}
-	return false
 }
 
 // appendTokenRow encodes a row without its checksum.
@@ -220,25 +217,25 @@ func decodeTokenRow(key, value []byte) (tokenRow, error) {
 }
 
 // appendStateRow encodes the row without its checksum.
-func appendStateRow(b []byte, folded uint64, s *books) []byte {
+func appendStateRow(b []byte, folded uint64, s *totals) []byte {
 	b = binary.AppendUvarint(b, folded)
 	b = binary.AppendUvarint(b, s.position)
 	b = binary.BigEndian.AppendUint64(b, uint64(s.time))
 	b = binary.AppendUvarint(b, uint64(s.accounts))
 	b = binary.AppendUvarint(b, uint64(s.transactions))
 	b = chain.AppendRoots(b, s.opened)
-	if s.policy != nil {
-		b = binary.AppendUvarint(b, s.policy.position)
-		b = binary.AppendUvarint(b, s.stipend.at())
+	if s.policyAt > 0 {
+		b = binary.AppendUvarint(b, s.policyAt)
+		b = binary.AppendUvarint(b, s.stipendAt)
 		b = binary.AppendUvarint(b, uint64(s.paid))
 	}
 	return b
 }
 
-func decodeStateRow(value []byte) (folded uint64, s books, err error) {
+func decodeStateRow(value []byte) (folded uint64, s totals, err error) {
 	d, err := wire.OpenRow(store.TableState, stateKey, value)
 	if err != nil {
-		return 0, books{}, err
+		return 0, totals{}, err
 	}
 	folded = d.Uvarint(wire.MaxPosition)
 	s.position = d.Uvarint(wire.MaxPosition)
@@ -247,42 +244,13 @@ func decodeStateRow(value []byte) (folded uint64, s books, err error) {
 	s.transactions = int64(d.Uvarint(wire.MaxPosition))
 	s.opened = chain.DecodeRoots(&d, s.accounts)
 	if len(d.B) > 0 {
-		// What their records say is read from these: see [Ledger.readRules].
-		s.policy = &feePolicyAt{position: d.Uvarint(s.position)}
-		if at := d.Uvarint(s.position); at > 0 {
-			s.stipend = &stipendAt{position: at}
-		}
+		s.policyAt = d.Uvarint(s.position)
+		s.stipendAt = d.Uvarint(s.position)
 		s.paid = int64(d.Uvarint(wire.MaxPosition))
-		d.Check(s.policy.position > 0 && (s.stipend != nil || s.paid == 0))
+		d.Check(s.policyAt > 0 && (s.stipendAt > 0 || s.paid == 0))
 	}
 	if !d.End() || folded > s.position {
-		return 0, books{}, wire.BadRow(store.TableState, stateKey)
+		return 0, totals{}, wire.BadRow(store.TableState, stateKey)
 	}
 	return folded, s, nil
-}
-
-// readRules reads the records that the state row names.
-func (l *Ledger) readRules(ctx context.Context) error {
-	b, r := &l.books, &l.scratch
-	if b.policy == nil {
-		return nil
-	}
-	if err := l.readRecord(ctx, b.policy.position, r); err != nil {
-		return err
-	}
-	if r.Kind != record.KindFeePolicy {
-		return fmt.Errorf("%w: the rows name record %d, which is no fee policy", store.ErrCorrupt, r.Position)
-	}
-	b.policy = feePolicyOf(r)
-	if b.stipend == nil {
-		return nil
-	}
-	if err := l.readRecord(ctx, b.stipend.position, r); err != nil {
-		return err
-	}
-	if r.Kind != record.KindStipend || b.paid > r.Body.(*record.Stipend).Payees {
-		return fmt.Errorf("%w: the rows name record %d with %d payments, which is no such stipend", store.ErrCorrupt, r.Position, b.paid)
-	}
-	b.stipend = stipendOf(r)
-	return nil
 }

@@ -72,7 +72,7 @@ func (l *Ledger) Stats() Stats {
 		WitnessPosition: l.witness.written.Load(),
 		Commits:         l.commits, CommitTime: l.commitTime,
 		QueueLength: len(l.queue), QueueSize: cap(l.queue),
-		CachedAccounts: l.cache.index.n, DirtyAccounts: l.cache.dirtyN,
+		CachedAccounts: l.cache.len(), DirtyAccounts: l.cache.dirtyN,
 		FreshKeys: l.keys.unfolded(),
 		DiskFull:  errors.Is(l.unwritten.cause, store.ErrDiskFull),
 

@@ -43,7 +43,7 @@ func (l *Ledger) judgeStipend(ctx context.Context, o *op) error {
 	begun.Funds, begun.Share = s.funds, share
 	r.Body = &begun
 	ov.append(r)
-	b.stipend, b.paid = stipendOf(r), 0
+	b.setStipend(r)
 	s.begun, s.last = true, r.Position
 	return nil
 }
@@ -72,7 +72,7 @@ func (l *Ledger) lastBefore(ctx context.Context, position uint64, day int64) (bo
 func (l *Ledger) judgePayees(ctx context.Context, o *op) error {
 	ov, s := l.overlay, o.stipend
 	b := &ov.books
-	if s.last, s.paid = b.stipend.at(), b.paid; s.last != s.position || s.paid != s.first {
+	if s.last, s.paid = b.stipendAt, b.paid; s.last != s.position || s.paid != s.first {
 		return nil
 	}
 	pool, err := l.pool(ctx)

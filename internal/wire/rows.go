@@ -10,6 +10,14 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
+// FoldParts is how many parts the accounts and the fresh keys are kept in, by the first
+// FoldBits of their name, so that a sweep can go through them in key order and never has
+// to sort more than one part at once.
+const (
+	FoldParts = 1 << FoldBits
+	FoldBits  = 10
+)
+
 // ChecksumLen is how long the checksum is that every value begins with.
 const ChecksumLen = 4
 
