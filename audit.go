@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -133,14 +134,14 @@ type auditor struct {
 
 	// The model.
 	books    books
-	folded   uint64    // the fold position when the audit began
-	accounts *cache    // all of them; asOf is 0 until it is opened
-	rows     []rowMark // of a slot
-	checked  []bool    // of a slot that has a row: it has been compared
-	newest   uint32    // the slot of the account opened last
+	folded   uint64          // the fold position when the audit began
+	accounts *accounts.Cache // all of them; asOf is 0 until it is opened
+	rows     []rowMark       // of a slot
+	checked  []bool          // of a slot that has a row: it has been compared
+	newest   uint32          // the slot of the account opened last
 	seed     maphash.Seed
 	entry    []byte
-	work     account
+	work     accounts.Account
 	checks   signatureChecks
 	day      int64    // of the last record, since 1970,
 	before   uint64   // and the position of the last record before that day
@@ -149,27 +150,27 @@ type auditor struct {
 	poolAt   uint64   // where the account of the fees was opened
 	poolSlot uint32   // and where it is, most likely
 	warmth   uint64
-	live     map[[16]byte]tokenRow // tokens and invites that are neither ended nor dropped
-	invites  map[uint64][16]byte   // selectors of those invites, by position
-	keySum   keySum                // of the keys up to liveBooks
-	twice    map[uint64]bool       // records whose key another one has had, by position
+	live     map[[16]byte]accounts.TokenRow // tokens and invites that are neither ended nor dropped
+	invites  map[uint64][16]byte            // selectors of those invites, by position
+	keySum   keySum                         // of the keys up to liveBooks
+	twice    map[uint64]bool                // records whose key another one has had, by position
 
 	// What the ledger had that the model is not up to yet.
 	liveBooks books
-	waiting   map[uuid.UUID][]*account
-	doubts    map[[16]byte]tokenRow // rows of tokens and invites, by selector
-	missing   [][16]byte            // selectors of those without a row
+	waiting   map[uuid.UUID][]*accounts.Account
+	doubts    map[[16]byte]accounts.TokenRow // rows of tokens and invites, by selector
+	missing   [][16]byte                     // selectors of those without a row
 }
 
 func newAuditor(l *Ledger, opts *AuditOptions) *auditor {
 	a := &auditor{
 		l:        l,
-		accounts: newCache(0),
-		poolSlot: noSlot,
-		live:     make(map[[16]byte]tokenRow),
+		accounts: accounts.New(0),
+		poolSlot: accounts.NoSlot,
+		live:     make(map[[16]byte]accounts.TokenRow),
 		invites:  make(map[uint64][16]byte),
-		waiting:  make(map[uuid.UUID][]*account),
-		doubts:   make(map[[16]byte]tokenRow),
+		waiting:  make(map[uuid.UUID][]*accounts.Account),
+		doubts:   make(map[[16]byte]accounts.TokenRow),
 		keySum:   newKeySum(),
 		twice:    make(map[uint64]bool),
 		seed:     maphash.MakeSeed(),
@@ -188,11 +189,11 @@ func (a *auditor) run(ctx context.Context) error {
 	}
 	l.mu.RLock()
 	a.liveBooks, a.folded = l.books, l.folder.folded
-	a.liveBooks.opened = append([]uint64(nil), l.books.opened...)
+	a.liveBooks.Opened = append([]uint64(nil), l.books.Opened...)
 	l.mu.RUnlock()
 	stages := []func(context.Context) error{
 		a.readRows,
-		func(ctx context.Context) error { return a.replayTo(ctx, a.liveBooks.position) },
+		func(ctx context.Context) error { return a.replayTo(ctx, a.liveBooks.Position) },
 		a.checkAccounts, a.checkKeys, a.checkTokens, a.checkTokenRows,
 		// What was newer than the model can be compared once that is as new.
 		func(ctx context.Context) error { return a.replayTo(ctx, l.position()) },
@@ -204,10 +205,10 @@ func (a *auditor) run(ctx context.Context) error {
 	}
 	a.settle()
 	a.settleRows()
-	a.report.Position = a.books.position
-	a.report.Accounts, a.report.Transactions = a.books.accounts, a.books.transactions
+	a.report.Position = a.books.Position
+	a.report.Accounts, a.report.Transactions = a.books.Accounts, a.books.Transactions
 	for i := range uint32(len(a.rows)) {
-		a.report.Supply += Coins(a.accounts.at(i).funds)
+		a.report.Supply += Coins(a.accounts.At(i).Funds)
 	}
 	if a.report.Supply != Coins(l.genesis.Supply) {
 		a.fault(0, uuid.UUID{}, FaultBooks, "the funds add up to %d, the supply is %d", a.report.Supply, l.genesis.Supply)
@@ -222,35 +223,35 @@ func (a *auditor) settle() {
 	}
 	for id, copies := range a.waiting {
 		for _, c := range copies {
-			a.fault(0, id, FaultAccount, "it is as of record %d, where the journal has none of it", c.asOf)
+			a.fault(0, id, FaultAccount, "it is as of record %d, where the journal has none of it", c.AsOf)
 		}
 	}
 	now := a.l.Time().UnixMicro()
 	for _, row := range a.live {
 		switch {
-		case row.expires <= now:
-		case row.invite:
+		case row.Expires <= now:
+		case row.Invite:
 			a.report.Invites++
 		default:
 			a.report.Tokens++
 		}
 	}
 	for _, selector := range a.missing {
-		if want, ok := a.live[selector]; ok && want.expires > now {
-			a.fault(want.position, uuid.UUID{}, faultKind(want), "its selector %x leads nowhere", selector)
+		if want, ok := a.live[selector]; ok && want.Expires > now {
+			a.fault(want.Position, uuid.UUID{}, faultKind(want), "its selector %x leads nowhere", selector)
 		}
 	}
 	for selector, row := range a.doubts {
-		if want := a.live[selector]; want != row && row.expires > now {
-			a.fault(row.position, uuid.UUID{}, faultKind(row), "selector %x leads to record %d, by the journal to %d (0 is none)",
-				selector, row.position, want.position)
+		if want := a.live[selector]; want != row && row.Expires > now {
+			a.fault(row.Position, uuid.UUID{}, faultKind(row), "selector %x leads to record %d, by the journal to %d (0 is none)",
+				selector, row.Position, want.Position)
 		}
 	}
 }
 
 // faultKind is the kind of a fault of a row.
-func faultKind(t tokenRow) string {
-	if t.invite {
+func faultKind(t accounts.TokenRow) string {
+	if t.Invite {
 		return FaultInvite
 	}
 	return FaultToken

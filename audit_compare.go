@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -14,20 +15,20 @@ import (
 
 // copyCached copies the committed states of accounts that are in memory, and
 // says of which.
-func (l *Ledger) copyCached(ids []uuid.UUID, states *[readAhead]account, found *[readAhead]bool) (warmth uint64) {
+func (l *Ledger) copyCached(ids []uuid.UUID, states *[accounts.ReadAhead]accounts.Account, found *[accounts.ReadAhead]bool) (warmth uint64) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	var hints [readAhead]uint32
+	var hints [accounts.ReadAhead]uint32
 	for i := range ids {
-		hints[i] = l.cache.hint(&ids[i])
+		hints[i] = l.cache.Hint(&ids[i])
 	}
 	for _, hint := range hints[:len(ids)] {
-		warmth += l.cache.warm(hint)
+		warmth += l.cache.Warm(hint)
 	}
 	for i := range ids {
-		slot, ok := l.cache.look(&ids[i])
+		slot, ok := l.cache.Look(&ids[i])
 		if found[i] = ok; ok {
-			l.cache.account(slot, &states[i])
+			l.cache.Copy(slot, &states[i])
 		}
 	}
 	return warmth
@@ -35,16 +36,16 @@ func (l *Ledger) copyCached(ids []uuid.UUID, states *[readAhead]account, found *
 
 // copyRows is that for those that are not, and whose rows can be read; the ids
 // are in order.
-func (l *Ledger) copyRows(ctx context.Context, ids []uuid.UUID, states *[readAhead]account, found *[readAhead]bool) {
+func (l *Ledger) copyRows(ctx context.Context, ids []uuid.UUID, states *[accounts.ReadAhead]accounts.Account, found *[accounts.ReadAhead]bool) {
 	n := 0
 	// What can't be read is left to whoever reads it alone.
 	_ = l.folds.Scan(ctx, store.TableAccounts, ids[0][:], func(key, value []byte) bool {
-		err := accountsIn(key, value, func(id uuid.UUID, _, encoded []byte) bool {
+		err := accounts.InRow(key, value, func(id uuid.UUID, _, encoded []byte) bool {
 			for n < len(ids) && wire.CompareIDs(&ids[n], &id) < 0 {
 				n++
 			}
 			if n < len(ids) && ids[n] == id && !found[n] {
-				if row, err := decodeAccount(id, encoded); err == nil {
+				if row, err := accounts.Decode(id, encoded); err == nil {
 					states[n], found[n] = *row, true
 				}
 			}
@@ -59,14 +60,14 @@ func (l *Ledger) copyRows(ctx context.Context, ids []uuid.UUID, states *[readAhe
 func (a *auditor) checkAccounts(ctx context.Context) error {
 	list := make([]uint32, 0, len(a.rows))
 	for i := range uint32(len(a.rows)) {
-		if a.accounts.at(i).asOf != 0 { // or else it has only a row
+		if a.accounts.At(i).AsOf != 0 { // or else it has only a row
 			list = append(list, i)
 		}
 	}
-	a.accounts.sortByID(list)
-	var states [readAhead]account
-	var found [readAhead]bool
-	ids := make([]uuid.UUID, 0, readAhead)
+	a.accounts.SortByID(list)
+	var states [accounts.ReadAhead]accounts.Account
+	var found [accounts.ReadAhead]bool
+	ids := make([]uuid.UUID, 0, accounts.ReadAhead)
 	want := &a.work
 	for i, slot := range list {
 		if i%auditPage == 0 {
@@ -74,35 +75,35 @@ func (a *auditor) checkAccounts(ctx context.Context) error {
 				return err
 			}
 		}
-		if i%readAhead == 0 {
+		if i%accounts.ReadAhead == 0 {
 			ids = ids[:0]
-			for _, slot := range list[i:min(i+readAhead, len(list))] {
-				ids = append(ids, a.accounts.at(slot).id)
+			for _, slot := range list[i:min(i+accounts.ReadAhead, len(list))] {
+				ids = append(ids, a.accounts.At(slot).ID)
 			}
 			a.warmth += a.l.copyCached(ids, &states, &found)
 			if slices.Contains(found[:len(ids)], false) {
 				a.l.copyRows(ctx, ids, &states, &found)
 			}
 		}
-		a.accounts.account(slot, want)
-		got, err := &states[i%readAhead], error(nil)
-		if !found[i%readAhead] {
-			got, err = readAccount(ctx, a.l.folds, want.id)
+		a.accounts.Copy(slot, want)
+		got, err := &states[i%accounts.ReadAhead], error(nil)
+		if !found[i%accounts.ReadAhead] {
+			got, err = accounts.Read(ctx, a.l.folds, want.ID)
 		}
 		switch {
 		case errors.Is(err, store.ErrCorrupt):
-			a.fault(0, want.id, FaultAccount, "%v", err)
+			a.fault(0, want.ID, FaultAccount, "%v", err)
 		case err != nil:
 			return err
 		case got == nil:
-			a.fault(want.asOf, want.id, FaultAccount, "the ledger does not know it")
-		case got.asOf < want.asOf:
-			a.fault(want.asOf, want.id, FaultAccount, "the ledger has it as of record %d", got.asOf)
-		case got.asOf == want.asOf:
+			a.fault(want.AsOf, want.ID, FaultAccount, "the ledger does not know it")
+		case got.AsOf < want.AsOf:
+			a.fault(want.AsOf, want.ID, FaultAccount, "the ledger has it as of record %d", got.AsOf)
+		case got.AsOf == want.AsOf:
 			a.compare(got, want)
 		default:
-			later := &account{state: got.state, long: slices.Clone(got.long), tokens: got.tokens, key: got.key}
-			a.waiting[got.id] = append(a.waiting[got.id], later)
+			later := &accounts.Account{State: got.State, Long: slices.Clone(got.Long), Tokens: got.Tokens, Key: got.Key}
+			a.waiting[got.ID] = append(a.waiting[got.ID], later)
 		}
 	}
 	return a.progress(ctx, "accounts", uint64(len(list)), uint64(len(list)))
@@ -110,23 +111,23 @@ func (a *auditor) checkAccounts(ctx context.Context) error {
 
 // compare reports the first difference between two states of an account as of
 // one record.
-func (a *auditor) compare(got, want *account) {
+func (a *auditor) compare(got, want *accounts.Account) {
 	diff := func(what string, g, w any) {
-		a.fault(want.asOf, want.id, FaultAccount, "its %s: the ledger has %v, by the journal it is %v", what, g, w)
+		a.fault(want.AsOf, want.ID, FaultAccount, "its %s: the ledger has %v, by the journal it is %v", what, g, w)
 	}
 	switch {
-	case got.funds != want.funds:
-		diff("funds", got.funds, want.funds)
-	case got.count != want.count:
-		diff("number of transactions", got.count, want.count)
-	case got.created != want.created:
-		diff("time of opening", wire.TimeOf(got.created), wire.TimeOf(want.created))
-	case !slices.Equal(got.packedRoots(), want.packedRoots()):
-		diff("chain", got.roots(), want.roots())
-	case (got.key == nil) != (want.key == nil) || got.key != nil && *got.key != *want.key:
-		diff("public key", got.key, want.key)
-	case !slices.Equal(got.tokens, want.tokens):
-		diff("tokens", got.tokens, want.tokens)
+	case got.Funds != want.Funds:
+		diff("funds", got.Funds, want.Funds)
+	case got.Count != want.Count:
+		diff("number of transactions", got.Count, want.Count)
+	case got.Created != want.Created:
+		diff("time of opening", wire.TimeOf(got.Created), wire.TimeOf(want.Created))
+	case !slices.Equal(got.PackedRoots(), want.PackedRoots()):
+		diff("chain", got.Roots(), want.Roots())
+	case (got.Key == nil) != (want.Key == nil) || got.Key != nil && *got.Key != *want.Key:
+		diff("public key", got.Key, want.Key)
+	case !slices.Equal(got.Tokens, want.Tokens):
+		diff("tokens", got.Tokens, want.Tokens)
 	}
 }
 
@@ -180,12 +181,12 @@ func (a *auditor) checkTokens(ctx context.Context) error {
 		got, err := a.l.tokenRow(ctx, selector)
 		switch {
 		case errors.Is(err, store.ErrCorrupt):
-			a.fault(want.position, uuid.UUID{}, faultKind(want), "%v", err)
+			a.fault(want.Position, uuid.UUID{}, faultKind(want), "%v", err)
 		case err != nil:
 			return err
-		case got != want && got.position != 0:
+		case got != want && got.Position != 0:
 			a.doubts[selector] = got
-		case got != want && want.expires > a.l.Time().UnixMicro():
+		case got != want && want.Expires > a.l.Time().UnixMicro():
 			// Ended since, or lost.
 			a.missing = append(a.missing, selector)
 		}
@@ -203,21 +204,21 @@ func (a *auditor) checkTokens(ctx context.Context) error {
 func (a *auditor) checkTokenRows(ctx context.Context) error {
 	var r record.Record
 	return a.scan(ctx, "tokens", store.TableTokens, uint64(len(a.live)), func(key, value []byte) error {
-		row, err := decodeTokenRow(key, value)
+		row, err := accounts.DecodeToken(key, value)
 		if err == nil && len(key) != 16 {
 			err = wire.BadRow(store.TableTokens, key)
 		}
 		if err == nil {
-			err = a.l.readRecord(ctx, row.position, &r)
+			err = a.l.readRecord(ctx, row.Position, &r)
 		}
 		switch {
 		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
-			a.fault(row.position, uuid.UUID{}, faultKind(row), "row %x: %v", key, err)
+			a.fault(row.Position, uuid.UUID{}, faultKind(row), "row %x: %v", key, err)
 			return nil
 		case err != nil:
 			return err
 		case !leadsTo(row, key, &r):
-			a.fault(row.position, uuid.UUID{}, faultKind(row), "row %x leads to it, which is not that %[2]s", key, faultKind(row))
+			a.fault(row.Position, uuid.UUID{}, faultKind(row), "row %x leads to it, which is not that %[2]s", key, faultKind(row))
 			return nil
 		}
 		// Ended or dropped already, if a newer row says so in memory.

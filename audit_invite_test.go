@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -17,12 +18,12 @@ import (
 // rows. What is planted may be at odds with more than one thing, so each has to
 // be told in its own words.
 func TestAuditFindsInvites(t *testing.T) {
-	row := func(t *testing.T, w *auditWorld, inv *record.Invite, row *tokenRow) {
+	row := func(t *testing.T, w *auditWorld, inv *record.Invite, row *accounts.TokenRow) {
 		t.Helper()
 		s := inv.Selector()
 		var value []byte
 		if row != nil {
-			value = wire.AppendRow(nil, s[:], appendTokenRow(nil, *row))
+			value = wire.AppendRow(nil, s[:], accounts.AppendToken(nil, *row))
 		}
 		w.put(t, store.TableTokens, s[:], value)
 	}
@@ -78,13 +79,13 @@ func TestAuditFindsInvites(t *testing.T) {
 		}, FaultInvite, live, "is that of record"},
 		"without a row": {func(t *testing.T, w *auditWorld) { row(t, w, &w.invite, nil) }, FaultInvite, live, "leads nowhere"},
 		"a row that lives longer": {func(t *testing.T, w *auditWorld) {
-			row(t, w, &w.invite, &tokenRow{position: w.invite.Position, expires: w.invite.Expires + 1, invite: true})
+			row(t, w, &w.invite, &accounts.TokenRow{Position: w.invite.Position, Expires: w.invite.Expires + 1, Invite: true})
 		}, FaultInvite, live, "not that invite"},
 		"a row of a token": {func(t *testing.T, w *auditWorld) {
-			row(t, w, &w.invite, &tokenRow{position: w.invite.Position, expires: w.invite.Expires})
+			row(t, w, &w.invite, &accounts.TokenRow{Position: w.invite.Position, Expires: w.invite.Expires})
 		}, FaultToken, live, "not that token"},
 		"a row of one that was used": {func(t *testing.T, w *auditWorld) {
-			row(t, w, &w.used, &tokenRow{position: w.used.Position, expires: w.used.Expires, invite: true})
+			row(t, w, &w.used, &accounts.TokenRow{Position: w.used.Position, Expires: w.used.Expires, Invite: true})
 		}, FaultInvite, func(w *auditWorld) uint64 { return w.used.Position }, "by the journal to 0"},
 	} {
 		t.Run(name, func(t *testing.T) {

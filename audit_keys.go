@@ -123,7 +123,7 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 			slices.SortFunc(entries, keyEntry.compare)
 			last, one := keyEntry{}, false // whether it has the hash of the one before
 			for _, e := range slices.Compact(entries) {
-				if e.position <= a.liveBooks.position {
+				if e.position <= a.liveBooks.Position {
 					sum.add(e)
 				}
 				was := one
@@ -187,7 +187,7 @@ func (a *auditor) checkAlike(ctx context.Context, positions []uint64) error {
 // lookUpKeys looks up the key of each transfer up to where the audit began.
 // Records that can't be read were told of before.
 func (a *auditor) lookUpKeys(ctx context.Context) error {
-	upTo := a.liveBooks.position
+	upTo := a.liveBooks.Position
 	page := make([]record.Record, auditPage)
 	for from := uint64(1); from <= upTo; {
 		n, next := 0, from+1

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -30,7 +31,7 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	free, read, full := make(chan *journalPage, 3), make(chan *journalPage), make(chan *journalPage)
 	var readers sync.WaitGroup
-	from := a.books.position + 1
+	from := a.books.Position + 1
 	readers.Go(func() { a.l.readPages(ctx, from, upTo, free, read) })
 	readers.Go(func() { sumPages(ctx, read, full, a.keySum.seed) })
 	defer readers.Wait()
@@ -38,7 +39,7 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 	for range cap(free) {
 		free <- &journalPage{records: make([]record.Record, auditPage)}
 	}
-	for a.books.position < upTo {
+	for a.books.Position < upTo {
 		var p *journalPage
 		select {
 		case p = <-full:
@@ -51,26 +52,26 @@ func (a *auditor) replayTo(ctx context.Context, upTo uint64) error {
 		if p.err != nil {
 			return p.err
 		}
-		var hints [readAhead][2]uint32
+		var hints [accounts.ReadAhead][2]uint32
 		for i := range p.records {
-			if i%readAhead == 0 {
-				some := p.records[i:min(i+readAhead, len(p.records))]
+			if i%accounts.ReadAhead == 0 {
+				some := p.records[i:min(i+accounts.ReadAhead, len(p.records))]
 				pairs := hintParties(a.accounts, some, &hints)
-				a.warmth += a.accounts.warmAll(pairs) + a.warmRows(pairs)
+				a.warmth += a.accounts.WarmAll(pairs) + a.warmRows(pairs)
 			}
 			if r := &p.records[i]; r.Kind != 0 {
-				a.record(ctx, r, hints[i%readAhead])
+				a.record(ctx, r, hints[i%accounts.ReadAhead])
 			}
 		}
 		a.checkSignatures()
 		a.report.Keys += p.keys
-		if p.from <= a.liveBooks.position {
+		if p.from <= a.liveBooks.Position {
 			a.keySum.merge(p.keySum)
 		}
-		a.books.position = p.from + uint64(len(p.records)) - 1
+		a.books.Position = p.from + uint64(len(p.records)) - 1
 		a.report.Records += uint64(len(p.records))
 		free <- p
-		if err := a.progress(ctx, "journal", a.books.position, upTo); err != nil {
+		if err := a.progress(ctx, "journal", a.books.Position, upTo); err != nil {
 			return err
 		}
 	}
@@ -171,23 +172,23 @@ func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 func (a *auditor) record(ctx context.Context, r *record.Record, hints [2]uint32) {
 	b := &a.books
 	a.begins(r)
-	if r.Time < b.time {
-		a.fault(r.Position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", wire.TimeOf(r.Time), wire.TimeOf(b.time))
+	if r.Time < b.Time {
+		a.fault(r.Position, uuid.UUID{}, FaultRecord, "its time %s is before the last record's %s", wire.TimeOf(r.Time), wire.TimeOf(b.Time))
 	}
-	b.time = max(b.time, r.Time)
-	b.position = r.Position
-	touched := [3]uint32{noSlot, noSlot, noSlot}
+	b.Time = max(b.Time, r.Time)
+	b.Position = r.Position
+	touched := [3]uint32{accounts.NoSlot, accounts.NoSlot, accounts.NoSlot}
 	switch r.Kind {
 	case record.KindGenesis:
 		g := r.Body.(*record.Genesis)
-		seed := account{state: state{id: a.l.genesis.Seed, created: record.SeedCreated, funds: g.Supply}, key: firstKey(g.Key)}
+		seed := accounts.Account{State: accounts.State{ID: a.l.genesis.Seed, Created: record.SeedCreated, Funds: g.Supply}, Key: accounts.FirstKey(g.Key)}
 		touched[0] = a.open(r, &seed, chain.Link{Ordinal: 1})
 		if *g != a.l.genesis {
 			a.fault(r.Position, uuid.UUID{}, FaultBooks, "the genesis is not the one the ledger was opened with")
 		}
 	case record.KindAccount:
 		o := r.Body.(*record.Account)
-		acct := account{state: state{id: o.ID, created: r.Time}, key: firstKey(o.Key)}
+		acct := accounts.Account{State: accounts.State{ID: o.ID, Created: r.Time}, Key: accounts.FirstKey(o.Key)}
 		touched[0] = a.open(r, &acct, o.Link)
 	case record.KindTransfer:
 		touched = a.transfer(r, hints)
@@ -207,7 +208,7 @@ func (a *auditor) record(ctx context.Context, r *record.Record, hints [2]uint32)
 		a.stipend(r)
 	}
 	for _, slot := range touched {
-		if slot == noSlot {
+		if slot == accounts.NoSlot {
 			continue
 		}
 		a.passRow(ctx, slot, r.Position)
@@ -215,7 +216,7 @@ func (a *auditor) record(ctx context.Context, r *record.Record, hints [2]uint32)
 			a.arrived(slot)
 		}
 	}
-	if r.Position == a.liveBooks.position {
+	if r.Position == a.liveBooks.Position {
 		a.compareBooks()
 	}
 }
@@ -223,79 +224,79 @@ func (a *auditor) record(ctx context.Context, r *record.Record, hints [2]uint32)
 // arrived compares an account with the copies that were as of this record.
 func (a *auditor) arrived(slot uint32) {
 	acct := &a.work
-	a.accounts.account(slot, acct)
-	copies := slices.DeleteFunc(a.waiting[acct.id], func(c *account) bool {
-		if c.asOf == acct.asOf {
+	a.accounts.Copy(slot, acct)
+	copies := slices.DeleteFunc(a.waiting[acct.ID], func(c *accounts.Account) bool {
+		if c.AsOf == acct.AsOf {
 			a.compare(c, acct)
 		}
-		return c.asOf == acct.asOf
+		return c.AsOf == acct.AsOf
 	})
 	if len(copies) > 0 {
-		a.waiting[acct.id] = copies
+		a.waiting[acct.ID] = copies
 	} else {
-		delete(a.waiting, acct.id)
+		delete(a.waiting, acct.ID)
 	}
 }
 
 func (a *auditor) compareBooks() {
 	got, want := &a.liveBooks, &a.books
-	if got.time != want.time || got.accounts != want.accounts || got.transactions != want.transactions ||
-		!slices.Equal(got.opened, want.opened) || got.policyAt != want.policyAt || got.stipendAt != want.stipendAt || got.paid != want.paid {
-		a.fault(want.position, uuid.UUID{}, FaultBooks, "the ledger has %s, the journal says %s", got, want)
+	if got.Time != want.Time || got.Accounts != want.Accounts || got.Transactions != want.Transactions ||
+		!slices.Equal(got.Opened, want.Opened) || got.PolicyAt != want.PolicyAt || got.StipendAt != want.StipendAt || got.Paid != want.Paid {
+		a.fault(want.Position, uuid.UUID{}, FaultBooks, "the ledger has %s, the journal says %s", got, want)
 	}
 }
 
-func (a *auditor) open(r *record.Record, acct *account, l chain.Link) (slot uint32) {
+func (a *auditor) open(r *record.Record, acct *accounts.Account, l chain.Link) (slot uint32) {
 	b := &a.books
-	slot, listed := a.accounts.find(&acct.id)
-	if listed && a.accounts.at(slot).asOf != 0 {
-		a.fault(r.Position, acct.id, FaultAccount, "it is opened again")
-		return noSlot
+	slot, listed := a.accounts.Find(&acct.ID)
+	if listed && a.accounts.At(slot).AsOf != 0 {
+		a.fault(r.Position, acct.ID, FaultAccount, "it is opened again")
+		return accounts.NoSlot
 	}
 	var want chain.Link
-	want, b.opened = chain.Push(b.opened, b.accounts, r.Position)
-	b.accounts++
+	want, b.Opened = chain.Push(b.Opened, b.Accounts, r.Position)
+	b.Accounts++
 	if l != want {
-		a.fault(r.Position, acct.id, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)
+		a.fault(r.Position, acct.ID, FaultChain, "it is linked by %s in the order of opening, should be by %s", l, want)
 	}
-	acct.asOf = r.Position
-	if acct.key != nil {
-		a.checkKey(r, acct.id, &acct.key.public)
+	acct.AsOf = r.Position
+	if acct.Key != nil {
+		a.checkKey(r, acct.ID, &acct.Key.Public)
 	}
 	if listed {
-		a.accounts.set(slot, acct)
+		a.accounts.Set(slot, acct)
 	} else {
 		slot = a.list(acct, rowMark{})
 	}
 	a.newest = slot
 	a.opened = append(a.opened, slot)
-	if acct.id == record.FeeAccount {
+	if acct.ID == record.FeeAccount {
 		a.poolAt = r.Position
 	}
 	return slot
 }
 
 // list takes in an account.
-func (a *auditor) list(acct *account, row rowMark) (slot uint32) {
-	slot = a.accounts.add(acct) // one after the other, as none goes
+func (a *auditor) list(acct *accounts.Account, row rowMark) (slot uint32) {
+	slot = a.accounts.Add(acct) // one after the other, as none goes
 	a.rows = append(a.rows, row)
 	return slot
 }
 
 // party returns an account that a record names.
 func (a *auditor) party(r *record.Record, id uuid.UUID, hint uint32) (slot uint32, ok bool) {
-	if slot, ok = a.accounts.findAt(hint, &id); !ok || a.accounts.at(slot).asOf == 0 {
+	if slot, ok = a.accounts.FindAt(hint, &id); !ok || a.accounts.At(slot).AsOf == 0 {
 		a.fault(r.Position, id, FaultAccount, "it was never opened")
-		return noSlot, false
+		return accounts.NoSlot, false
 	}
 	return slot, true
 }
 
 // partyState is party with a copy of what the account is, to be changed and set.
-func (a *auditor) partyState(r *record.Record, id uuid.UUID) (acct *account, slot uint32, ok bool) {
-	if slot, ok = a.party(r, id, noSlot); ok {
+func (a *auditor) partyState(r *record.Record, id uuid.UUID) (acct *accounts.Account, slot uint32, ok bool) {
+	if slot, ok = a.party(r, id, accounts.NoSlot); ok {
 		acct = &a.work
-		a.accounts.account(slot, acct)
+		a.accounts.Copy(slot, acct)
 	}
 	return acct, slot, ok
 }
@@ -304,7 +305,7 @@ func (a *auditor) transfer(r *record.Record, hints [2]uint32) (touched [3]uint32
 	t := &r.Transfer
 	from, isFrom := a.party(r, t.Sender, hints[0])
 	to, isTo := a.party(r, t.Receiver, hints[1])
-	a.books.transactions++
+	a.books.Transactions++
 	pool := a.fee(r)
 	if isFrom {
 		if t.Sender == record.FeeAccount {
@@ -313,7 +314,7 @@ func (a *auditor) transfer(r *record.Record, hints [2]uint32) (touched [3]uint32
 			a.rows[from].sent.note(a.day)
 		}
 		a.signed(r, from)
-		if funds := a.accounts.at(from).funds; funds < t.Amount+t.Fee {
+		if funds := a.accounts.At(from).Funds; funds < t.Amount+t.Fee {
 			a.fault(r.Position, t.Sender, FaultFunds, "it pays %d out of %d", t.Amount+t.Fee, funds)
 		}
 		a.moved(r, from, &t.From, -t.Amount-t.Fee)
@@ -328,13 +329,13 @@ func (a *auditor) transfer(r *record.Record, hints [2]uint32) (touched [3]uint32
 // funds, the model goes on with the record's: it is one fault, not one for
 // each transfer after it, and the supply tells in the end.
 func (a *auditor) moved(r *record.Record, slot uint32, p *record.Party, change int64) {
-	s := a.accounts.at(slot)
-	if funds := s.funds + change; p.Funds != funds {
-		a.fault(r.Position, s.id, FaultFunds, "it has %d after it, should have %d", p.Funds, funds)
+	s := a.accounts.At(slot)
+	if funds := s.Funds + change; p.Funds != funds {
+		a.fault(r.Position, s.ID, FaultFunds, "it has %d after it, should have %d", p.Funds, funds)
 	}
-	s.funds = p.Funds
-	if want := a.accounts.push(slot, r.Position); p.Link != want {
-		a.fault(r.Position, s.id, FaultChain, "it is linked by %s, should be by %s", p.Link, want)
+	s.Funds = p.Funds
+	if want := a.accounts.Push(slot, r.Position); p.Link != want {
+		a.fault(r.Position, s.ID, FaultChain, "it is linked by %s, should be by %s", p.Link, want)
 	}
 }
 
@@ -344,32 +345,32 @@ func (a *auditor) token(r *record.Record) (slot uint32) {
 	if !ok {
 		return slot
 	}
-	for _, ref := range acct.issued(refOf(t), t.Time) {
-		delete(a.live, ref.selector)
+	for _, ref := range acct.Issue(refOf(t), t.Time) {
+		delete(a.live, ref.Selector)
 	}
-	a.accounts.set(slot, acct)
+	a.accounts.Set(slot, acct)
 	switch {
 	case t.Account == a.l.genesis.Seed:
 		a.fault(r.Position, t.Account, FaultToken, "the seed account is given a token")
 	case t.Account == record.FeeAccount:
 		a.fault(r.Position, t.Account, FaultToken, "the fee account is given a token")
-	case len(acct.tokens) > MaxTokens:
-		a.fault(r.Position, t.Account, FaultToken, "it has %d live tokens", len(acct.tokens))
+	case len(acct.Tokens) > MaxTokens:
+		a.fault(r.Position, t.Account, FaultToken, "it has %d live tokens", len(acct.Tokens))
 	}
-	if was, ok := a.live[t.Selector]; ok && was.expires > r.Time {
-		a.fault(r.Position, t.Account, FaultToken, "its selector is that of record %d", was.position)
+	if was, ok := a.live[t.Selector]; ok && was.Expires > r.Time {
+		a.fault(r.Position, t.Account, FaultToken, "its selector is that of record %d", was.Position)
 	}
-	a.live[t.Selector] = tokenRow{position: t.Position, expires: t.Expires}
+	a.live[t.Selector] = accounts.TokenRow{Position: t.Position, Expires: t.Expires}
 	return slot
 }
 
 func (a *auditor) invite(r *record.Record) {
 	i := r.Body.(*record.Invite)
 	selector := i.Selector()
-	if was, ok := a.live[selector]; ok && was.expires > r.Time {
-		a.fault(r.Position, uuid.UUID{}, FaultInvite, "its selector is that of record %d", was.position)
+	if was, ok := a.live[selector]; ok && was.Expires > r.Time {
+		a.fault(r.Position, uuid.UUID{}, FaultInvite, "its selector is that of record %d", was.Position)
 	}
-	a.live[selector] = tokenRow{position: r.Position, expires: i.Expires, invite: true}
+	a.live[selector] = accounts.TokenRow{Position: r.Position, Expires: i.Expires, Invite: true}
 	a.invites[r.Position] = selector
 }
 
@@ -379,7 +380,7 @@ func (a *auditor) inviteEnd(r *record.Record) {
 	switch row := a.live[selector]; {
 	case !ok:
 		a.fault(r.Position, e.Account, FaultInvite, "it ends record %d, which is no invite or had ended before", e.Invite)
-	case row.expires <= r.Time:
+	case row.Expires <= r.Time:
 		a.fault(r.Position, e.Account, FaultInvite, "it ends the invite of record %d, which had expired", e.Invite)
 	}
 	if ok {
@@ -390,8 +391,8 @@ func (a *auditor) inviteEnd(r *record.Record) {
 		return
 	}
 	// The records of the account and its token are the two before.
-	slot, ok := a.party(r, e.Account, noSlot)
-	if ok && (slot != a.newest || a.books.opened[len(a.books.opened)-1] != r.Position-2 || a.accounts.at(slot).asOf != r.Position-1) {
+	slot, ok := a.party(r, e.Account, accounts.NoSlot)
+	if ok && (slot != a.newest || a.books.Opened[len(a.books.Opened)-1] != r.Position-2 || a.accounts.At(slot).AsOf != r.Position-1) {
 		a.fault(r.Position, e.Account, FaultInvite, "the account is not the one opened right before it")
 	}
 }
@@ -402,14 +403,14 @@ func (a *auditor) revocation(r *record.Record) (slot uint32) {
 	if !ok {
 		return slot
 	}
-	ref, ok := acct.revoked(v.Token, r.Position)
-	if !ok || ref.expires <= r.Time {
-		a.fault(r.Position, acct.id, FaultToken, "it revokes record %d, which is no live token of it", v.Token)
+	ref, ok := acct.Revoke(v.Token, r.Position)
+	if !ok || ref.Expires <= r.Time {
+		a.fault(r.Position, acct.ID, FaultToken, "it revokes record %d, which is no live token of it", v.Token)
 	}
-	acct.asOf = r.Position
-	a.accounts.set(slot, acct)
+	acct.AsOf = r.Position
+	a.accounts.Set(slot, acct)
 	if ok {
-		delete(a.live, ref.selector)
+		delete(a.live, ref.Selector)
 	}
 	return slot
 }

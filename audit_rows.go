@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -26,9 +27,9 @@ const rowTold = math.MaxUint64
 // journal is replayed: so each row is compared when the model is as old as it.
 func (a *auditor) readRows(ctx context.Context) error {
 	last := uuid.UUID{}
-	err := a.scan(ctx, "rows", store.TableAccounts, uint64(a.liveBooks.accounts/8), func(key, value []byte) error {
-		err := accountsIn(key, value, func(id uuid.UUID, entry, encoded []byte) bool {
-			row, err := decodeAccount(id, encoded)
+	err := a.scan(ctx, "rows", store.TableAccounts, uint64(a.liveBooks.Accounts/8), func(key, value []byte) error {
+		err := accounts.InRow(key, value, func(id uuid.UUID, entry, encoded []byte) bool {
+			row, err := accounts.Decode(id, encoded)
 			mark := rowMark{asOf: rowTold}
 			switch {
 			case wire.CompareIDs(&last, &id) >= 0:
@@ -37,9 +38,9 @@ func (a *auditor) readRows(ctx context.Context) error {
 			case err != nil:
 				a.fault(0, id, FaultAccount, "%v", err)
 			default:
-				mark = rowMark{asOf: row.asOf, sum: maphash.Bytes(a.seed, entry)}
+				mark = rowMark{asOf: row.AsOf, sum: maphash.Bytes(a.seed, entry)}
 			}
-			a.list(&account{state: state{id: id}}, mark)
+			a.list(&accounts.Account{State: accounts.State{ID: id}}, mark)
 			return true
 		})
 		if err != nil {
@@ -48,7 +49,7 @@ func (a *auditor) readRows(ctx context.Context) error {
 		copy(last[:], key)
 		return nil
 	})
-	if err == nil && last != lastAccount && last != (uuid.UUID{}) {
+	if err == nil && last != accounts.LastKey && last != (uuid.UUID{}) {
 		a.fault(0, uuid.UUID{}, FaultAccount, "the last row of accounts is missing, they end with row %s", last)
 	}
 	a.checked = make([]bool, len(a.rows))
@@ -59,7 +60,7 @@ func (a *auditor) readRows(ctx context.Context) error {
 func (a *auditor) warmRows(hints [][2]uint32) (sum uint64) {
 	for _, pair := range hints {
 		for _, slot := range pair {
-			if slot != noSlot {
+			if slot != accounts.NoSlot {
 				sum += a.rows[slot].asOf
 			}
 		}
@@ -76,7 +77,7 @@ func (a *auditor) passRow(ctx context.Context, slot uint32, position uint64) {
 		a.checked[slot] = true
 		a.checkRow(ctx, slot, row.sum)
 	case position <= a.folded && position > row.asOf:
-		if id := a.accounts.at(slot).id; row.asOf == 0 {
+		if id := a.accounts.At(slot).ID; row.asOf == 0 {
 			a.fault(position, id, FaultAccount, "its row is missing")
 		} else {
 			a.fault(position, id, FaultAccount, "its row is as of record %d, all up to record %d are said to be folded", row.asOf, a.folded)
@@ -88,19 +89,19 @@ func (a *auditor) passRow(ctx context.Context, slot uint32, position uint64) {
 // checkRow compares an account of the model with its row, which was as of the
 // same record.
 func (a *auditor) checkRow(ctx context.Context, slot uint32, sum uint64) {
-	a.entry = a.accounts.appendAccount(a.entry[:0], slot)
+	a.entry = a.accounts.AppendAccount(a.entry[:0], slot)
 	if maphash.Bytes(a.seed, a.entry) == sum {
 		return
 	}
 	want := &a.work
-	a.accounts.account(slot, want)
+	a.accounts.Copy(slot, want)
 	told := a.report.FaultCount
 	// What it is about is still in the row, if that was not written anew.
-	if got, err := readAccount(ctx, a.l.folds, want.id); err == nil && got != nil && got.asOf == want.asOf {
+	if got, err := accounts.Read(ctx, a.l.folds, want.ID); err == nil && got != nil && got.AsOf == want.AsOf {
 		a.compare(got, want)
 	}
 	if a.report.FaultCount == told {
-		a.fault(want.asOf, want.id, FaultAccount, "its row was not as the journal makes it")
+		a.fault(want.AsOf, want.ID, FaultAccount, "its row was not as the journal makes it")
 	}
 }
 
@@ -108,7 +109,7 @@ func (a *auditor) checkRow(ctx context.Context, slot uint32, sum uint64) {
 func (a *auditor) settleRows() {
 	for slot, checked := range a.checked {
 		if row := &a.rows[slot]; !checked && row.asOf != rowTold {
-			a.fault(0, a.accounts.at(uint32(slot)).id, FaultAccount, "its row is as of record %d, where the journal has none of it", row.asOf)
+			a.fault(0, a.accounts.At(uint32(slot)).ID, FaultAccount, "its row is as of record %d, where the journal has none of it", row.asOf)
 		}
 	}
 }

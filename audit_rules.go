@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -70,7 +71,7 @@ func (a *auditor) checkSignatures() {
 
 // signed checks what a transfer says of its sender's consent.
 func (a *auditor) signed(r *record.Record, from uint32) {
-	t, key := &r.Transfer, a.accounts.key(from)
+	t, key := &r.Transfer, a.accounts.Key(from)
 	s := &t.Signed
 	switch {
 	case key == nil && s.Version == 0:
@@ -78,8 +79,8 @@ func (a *auditor) signed(r *record.Record, from uint32) {
 	case key == nil:
 		a.fault(r.Position, t.Sender, FaultSignature, "it has no key, and a transfer that is said to be signed")
 		return
-	case s.Version != key.version:
-		a.fault(r.Position, t.Sender, FaultSignature, "the transfer is by version %d of its key (0: not signed), it has version %d", s.Version, key.version)
+	case s.Version != key.Version:
+		a.fault(r.Position, t.Sender, FaultSignature, "the transfer is by version %d of its key (0: not signed), it has version %d", s.Version, key.Version)
 		return
 	case s.NotAfter < r.Time || s.NotAfter > r.Time+MaxSignatureLife.Microseconds():
 		a.fault(r.Position, t.Sender, FaultSignature, "the transfer of %s was to be made until %s, and within a day of that", wire.TimeOf(r.Time), wire.TimeOf(s.NotAfter))
@@ -87,7 +88,7 @@ func (a *auditor) signed(r *record.Record, from uint32) {
 	c := &a.checks
 	start := len(c.arena)
 	c.arena = sign.AppendTransfer(c.arena, a.l.genesis.Ledger, s.Version, t.Sender, t.Receiver, int64(t.Amount), int64(s.MaxFee), s.NotAfter, t.Key)
-	c.add(r, t.Sender, &key.public, start, &s.Signature, "the transfer")
+	c.add(r, t.Sender, &key.Public, start, &s.Signature, "the transfer")
 }
 
 // key applies a change of a key.
@@ -97,21 +98,21 @@ func (a *auditor) key(r *record.Record) (slot uint32) {
 	if !ok {
 		return slot
 	}
-	switch old := acct.key; {
+	switch old := acct.Key; {
 	case old == nil:
 		a.fault(r.Position, k.Account, FaultSignature, "its key is changed, and it has none")
-	case old.version != k.Ends:
-		a.fault(r.Position, k.Account, FaultSignature, "version %d of its key is changed, it has version %d", k.Ends, old.version)
+	case old.Version != k.Ends:
+		a.fault(r.Position, k.Account, FaultSignature, "version %d of its key is changed, it has version %d", k.Ends, old.Version)
 	default:
 		c := &a.checks
 		start := len(c.arena)
 		c.arena = sign.AppendKeyChange(c.arena, a.l.genesis.Ledger, k.Account, k.Ends, k.Key)
-		c.add(r, k.Account, &old.public, start, &k.Old, "the change of its key, by the old one,")
+		c.add(r, k.Account, &old.Public, start, &k.Old, "the change of its key, by the old one,")
 		c.add(r, k.Account, &k.Key, start, &k.New, "the change of its key, by the new one,")
 	}
 	a.checkKey(r, k.Account, &k.Key)
-	acct.changeKey(k.Ends, k.Key, r.Position)
-	a.accounts.set(slot, acct)
+	acct.ChangeKey(k.Ends, k.Key, r.Position)
+	a.accounts.Set(slot, acct)
 	return slot
 }
 
@@ -142,7 +143,7 @@ func (a *auditor) feePolicy(r *record.Record) {
 		if id == a.l.genesis.Seed || id == record.FeeAccount {
 			a.fault(r.Position, id, FaultFee, "it is listed as exempt, which it always is")
 		}
-		a.party(r, id, noSlot)
+		a.party(r, id, accounts.NoSlot)
 	}
 	if a.books.policy == nil && a.poolAt != r.Position-1 {
 		a.fault(r.Position, record.FeeAccount, FaultFee, "it is not opened right before the first fee policy")
@@ -158,7 +159,7 @@ func (a *auditor) fee(r *record.Record) (slot uint32) {
 		a.fault(r.Position, t.Sender, FaultFee, "it pays a fee of %d, by the policy in force it is %d", t.Fee, want)
 	}
 	if t.Fee == 0 {
-		return noSlot
+		return accounts.NoSlot
 	}
 	slot, ok := a.party(r, record.FeeAccount, a.poolSlot)
 	if ok {
@@ -206,18 +207,18 @@ func (a *auditor) stipend(r *record.Record) {
 	if s.Rules.Cap > a.l.genesis.Supply {
 		bad("its cap is %d, the supply is %d", s.Rules.Cap, a.l.genesis.Supply)
 	}
-	if pool, ok := a.accounts.find(&record.FeeAccount); !ok || a.accounts.at(pool).funds != s.Funds {
+	if pool, ok := a.accounts.Find(&record.FeeAccount); !ok || a.accounts.At(pool).Funds != s.Funds {
 		bad("it is of %d coins, which is not what the fee account has", s.Funds)
 	}
 	begin := s.Day * record.MicrosPerDay
 	h := record.NewPayeeHash()
 	payees := a.payees[:0]
 	for _, slot := range a.opened {
-		acct := a.accounts.at(slot)
-		if acct.created <= begin-int64(s.Rules.MinAge)*record.MicrosPerDay && a.rows[slot].sent.within(s.Day, s.Rules.Window) &&
-			acct.id != a.l.genesis.Seed {
+		acct := a.accounts.At(slot)
+		if acct.Created <= begin-int64(s.Rules.MinAge)*record.MicrosPerDay && a.rows[slot].sent.within(s.Day, s.Rules.Window) &&
+			acct.ID != a.l.genesis.Seed {
 			payees = append(payees, slot)
-			h.Write(acct.id[:])
+			h.Write(acct.ID[:])
 		}
 	}
 	a.payees = payees
@@ -236,9 +237,9 @@ func (a *auditor) payment(r *record.Record, to uint32) {
 	case b.unpaid() == 0:
 		a.fault(r.Position, record.FeeAccount, FaultStipend, "it pays though no stipend is due")
 		return
-	case b.paid >= int64(len(a.payees)) || a.payees[b.paid] != to || r.Transfer.Amount != b.stipend.Share || r.Transfer.Key != "":
+	case b.Paid >= int64(len(a.payees)) || a.payees[b.Paid] != to || r.Transfer.Amount != b.stipend.Share || r.Transfer.Key != "":
 		a.fault(r.Position, record.FeeAccount, FaultStipend, "it pays %d to account %s, which is not payment %d of the stipend of record %d",
-			r.Transfer.Amount, r.Transfer.Receiver, b.paid+1, b.stipend.position)
+			r.Transfer.Amount, r.Transfer.Receiver, b.Paid+1, b.stipend.position)
 	}
-	b.paid++
+	b.Paid++
 }

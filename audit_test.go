@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -107,11 +108,11 @@ func (w *auditWorld) open(t *testing.T) *Ledger {
 }
 
 // row changes an account in its row, with a right checksum.
-func (w *auditWorld) row(t *testing.T, id uuid.UUID, change func(*account)) {
+func (w *auditWorld) row(t *testing.T, id uuid.UUID, change func(*accounts.Account)) {
 	t.Helper()
-	w.rows(t, func(accounts []account) []account {
+	w.rows(t, func(accounts []accounts.Account) []accounts.Account {
 		for i := range accounts {
-			if accounts[i].id == id {
+			if accounts[i].ID == id {
 				change(&accounts[i])
 			}
 		}
@@ -120,13 +121,13 @@ func (w *auditWorld) row(t *testing.T, id uuid.UUID, change func(*account)) {
 }
 
 // rows changes the one row of accounts that this world has.
-func (w *auditWorld) rows(t *testing.T, change func([]account) []account) {
+func (w *auditWorld) rows(t *testing.T, change func([]accounts.Account) []accounts.Account) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
 		b := tx.Bucket(boltTables[store.TableAccounts])
-		var all []account
-		err := accountsIn(lastAccount[:], b.Get(lastAccount[:]), func(id uuid.UUID, _, state []byte) bool {
-			a, err := decodeAccount(id, state)
+		var all []accounts.Account
+		err := accounts.InRow(accounts.LastKey[:], b.Get(accounts.LastKey[:]), func(id uuid.UUID, _, state []byte) bool {
+			a, err := accounts.Decode(id, state)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +137,7 @@ func (w *auditWorld) rows(t *testing.T, change func([]account) []account) {
 		if err != nil {
 			return err
 		}
-		return b.Put(lastAccount[:], accountRowForTest(lastAccount[:], change(all)...))
+		return b.Put(accounts.LastKey[:], accountRowForTest(accounts.LastKey[:], change(all)...))
 	})
 }
 
@@ -225,35 +226,35 @@ func TestAuditFinds(t *testing.T) {
 		kind     string
 		position func(w *auditWorld) uint64 // of the first fault; nil: any
 	}{
-		"a row with more funds": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *account) { a.funds++ }) }, FaultAccount, nil},
+		"a row with more funds": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *accounts.Account) { a.Funds++ }) }, FaultAccount, nil},
 		"funds moved between rows": {func(t *testing.T, w *auditWorld) {
-			w.row(t, w.a, func(a *account) { a.funds-- })
-			w.row(t, w.b, func(a *account) { a.funds++ })
+			w.row(t, w.a, func(a *accounts.Account) { a.Funds-- })
+			w.row(t, w.b, func(a *accounts.Account) { a.Funds++ })
 		}, FaultAccount, nil},
-		"a row with another time of opening": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *account) { a.created++ }) }, FaultAccount, nil},
+		"a row with another time of opening": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *accounts.Account) { a.Created++ }) }, FaultAccount, nil},
 		"a row with another chain": {func(t *testing.T, w *auditWorld) {
-			w.row(t, w.b, func(a *account) { roots := a.roots(); roots[0]--; a.setRoots(roots) })
+			w.row(t, w.b, func(a *accounts.Account) { roots := a.Roots(); roots[0]--; a.SetRoots(roots) })
 		}, FaultAccount, nil},
-		"a row without its tokens":  {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.tokens = nil }) }, FaultAccount, nil},
-		"a row with another expiry": {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *account) { a.tokens[1].expires++ }) }, FaultAccount, nil},
+		"a row without its tokens":  {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *accounts.Account) { a.Tokens = nil }) }, FaultAccount, nil},
+		"a row with another expiry": {func(t *testing.T, w *auditWorld) { w.row(t, w.b, func(a *accounts.Account) { a.Tokens[1].Expires++ }) }, FaultAccount, nil},
 		"an old row": {func(t *testing.T, w *auditWorld) {
-			w.row(t, w.a, func(a *account) { a.asOf, a.funds, a.count = 4, 1000, 1; a.setRoots([]uint64{4}) })
+			w.row(t, w.a, func(a *accounts.Account) { a.AsOf, a.Funds, a.Count = 4, 1000, 1; a.SetRoots([]uint64{4}) })
 		}, FaultAccount, nil},
-		"a row from the future": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *account) { a.asOf += 5 }) }, FaultAccount, nil},
+		"a row from the future": {func(t *testing.T, w *auditWorld) { w.row(t, w.a, func(a *accounts.Account) { a.AsOf += 5 }) }, FaultAccount, nil},
 		"a row too few": {func(t *testing.T, w *auditWorld) {
-			w.rows(t, func(all []account) []account {
-				return slices.DeleteFunc(all, func(a account) bool { return a.id == w.b })
+			w.rows(t, func(all []accounts.Account) []accounts.Account {
+				return slices.DeleteFunc(all, func(a accounts.Account) bool { return a.ID == w.b })
 			})
 		}, FaultAccount, nil},
 		"a row too many": {func(t *testing.T, w *auditWorld) {
-			w.rows(t, func(all []account) []account {
-				all = append(all, account{state: state{id: uuid.New(), created: 1, asOf: 3, funds: 5}})
-				slices.SortFunc(all, func(a, b account) int { return wire.CompareIDs(&a.id, &b.id) })
+			w.rows(t, func(all []accounts.Account) []accounts.Account {
+				all = append(all, accounts.Account{State: accounts.State{ID: uuid.New(), Created: 1, AsOf: 3, Funds: 5}})
+				slices.SortFunc(all, func(a, b accounts.Account) int { return wire.CompareIDs(&a.ID, &b.ID) })
 				return all
 			})
 		}, FaultAccount, nil},
 		"a damaged row": {func(t *testing.T, w *auditWorld) {
-			w.put(t, store.TableAccounts, lastAccount[:], []byte("damaged row"))
+			w.put(t, store.TableAccounts, accounts.LastKey[:], []byte("damaged row"))
 		}, FaultAccount, nil},
 		"a key that paid twice": {func(t *testing.T, w *auditWorld) {
 			w.record(t, w.plain.Position, func(r *record.Record) { r.Transfer.Key = "k" })
@@ -270,15 +271,15 @@ func TestAuditFinds(t *testing.T) {
 		"a token without a row": {func(t *testing.T, w *auditWorld) { w.put(t, store.TableTokens, w.live.Selector[:], nil) }, FaultToken,
 			func(w *auditWorld) uint64 { return w.live.Position }},
 		"a token that lives longer": {func(t *testing.T, w *auditWorld) {
-			w.put(t, store.TableTokens, w.live.Selector[:], wire.AppendRow(nil, w.live.Selector[:], appendTokenRow(nil, tokenRow{position: w.live.Position, expires: w.live.Expires + 1})))
+			w.put(t, store.TableTokens, w.live.Selector[:], wire.AppendRow(nil, w.live.Selector[:], accounts.AppendToken(nil, accounts.TokenRow{Position: w.live.Position, Expires: w.live.Expires + 1})))
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.Position }},
 		"a revoked token's row": {func(t *testing.T, w *auditWorld) {
 			s := [16]byte{2, 1, 2}
-			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.Position - 2, expires: w.live.Expires})))
+			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], accounts.AppendToken(nil, accounts.TokenRow{Position: w.live.Position - 2, Expires: w.live.Expires})))
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.Position - 2 }},
 		"a token nobody has": {func(t *testing.T, w *auditWorld) {
 			s := [16]byte{9}
-			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], appendTokenRow(nil, tokenRow{position: w.live.Position, expires: w.live.Expires})))
+			w.put(t, store.TableTokens, s[:], wire.AppendRow(nil, s[:], accounts.AppendToken(nil, accounts.TokenRow{Position: w.live.Position, Expires: w.live.Expires})))
 		}, FaultToken, func(w *auditWorld) uint64 { return w.live.Position }},
 		"a transfer of more": {func(t *testing.T, w *auditWorld) {
 			w.record(t, w.plain.Position, func(r *record.Record) { r.Transfer.Amount++ })
@@ -326,12 +327,12 @@ func TestAuditFinds(t *testing.T) {
 		"counters": {func(t *testing.T, w *auditWorld) {
 			inBolt(t, w.path, func(tx *bolt.Tx) error {
 				b := tx.Bucket(boltTables[store.TableState])
-				folded, s, err := decodeStateRow(b.Get(stateKey))
+				folded, s, err := accounts.DecodeState(b.Get(accounts.StateKey))
 				if err != nil {
 					return err
 				}
-				s.transactions++
-				return b.Put(stateKey, wire.AppendRow(nil, stateKey, appendStateRow(nil, folded, &s)))
+				s.Transactions++
+				return b.Put(accounts.StateKey, wire.AppendRow(nil, accounts.StateKey, accounts.AppendState(nil, folded, &s)))
 			})
 		}, FaultBooks, nil},
 	} {
@@ -397,8 +398,8 @@ func TestAuditReport(t *testing.T) {
 	if err := led.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.row(t, w.a, func(a *account) { a.funds++ })
-	w.row(t, w.b, func(a *account) { a.funds++ })
+	w.row(t, w.a, func(a *accounts.Account) { a.Funds++ })
+	w.row(t, w.b, func(a *accounts.Account) { a.Funds++ })
 	led = w.open(t)
 	defer led.Close()
 	rep, err = led.Audit(context.Background(), &AuditOptions{MaxFaults: 1})
@@ -422,8 +423,8 @@ func TestAuditOfFreshState(t *testing.T) {
 		t.Fatal(err, rep.Err())
 	}
 	led.mu.Lock()
-	slot, _ := led.cache.find(&w.a)
-	led.cache.at(slot).funds++
+	slot, _ := led.cache.Find(&w.a)
+	led.cache.At(slot).Funds++
 	h := hashKey(w.a, "fresh")
 	led.keys.fresh.parts[h.part()].clear()
 	led.mu.Unlock()
@@ -443,19 +444,19 @@ func TestAuditOfFreshState(t *testing.T) {
 // TestAuditOfOldRows plants faults in the row of an account that changes again
 // afterwards: the row is compared with what the account was.
 func TestAuditOfOldRows(t *testing.T) {
-	for name, change := range map[string]func(*account){
-		"none":            func(*account) {},
-		"funds":           func(a *account) { a.funds++ },
-		"time of opening": func(a *account) { a.created++ },
-		"a token less":    func(a *account) { a.tokens = a.tokens[:1] },
-		"tokens":          func(a *account) { a.tokens[1].expires++ },
-		"chain":           func(a *account) { roots := a.roots(); roots[0]--; a.setRoots(roots) },
-		"as of":           func(a *account) { a.asOf-- },
+	for name, change := range map[string]func(*accounts.Account){
+		"none":            func(*accounts.Account) {},
+		"funds":           func(a *accounts.Account) { a.Funds++ },
+		"time of opening": func(a *accounts.Account) { a.Created++ },
+		"a token less":    func(a *accounts.Account) { a.Tokens = a.Tokens[:1] },
+		"tokens":          func(a *accounts.Account) { a.Tokens[1].Expires++ },
+		"chain":           func(a *accounts.Account) { roots := a.Roots(); roots[0]--; a.SetRoots(roots) },
+		"as of":           func(a *accounts.Account) { a.AsOf-- },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newAuditWorld(t)
 			var asOf uint64
-			w.row(t, w.b, func(a *account) { asOf = a.asOf; change(a) })
+			w.row(t, w.b, func(a *accounts.Account) { asOf = a.AsOf; change(a) })
 			led := w.open(t)
 			defer led.Close()
 			for range 3 {

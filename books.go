@@ -4,35 +4,36 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
 // books are the numbers about the whole ledger, and the rules in force.
 type books struct {
-	totals
+	accounts.Totals
 	policy  *feePolicyAt // in force; nil: there never was one
 	stipend *stipendAt   // the last one; nil: there was none
 }
 
 // setPolicy puts the policy of a record in force.
 func (b *books) setPolicy(r *record.Record) {
-	b.policy, b.policyAt = feePolicyOf(r), r.Position
+	b.policy, b.PolicyAt = feePolicyOf(r), r.Position
 }
 
 // setStipend makes the stipend of a record the last one.
 func (b *books) setStipend(r *record.Record) {
-	b.stipend, b.stipendAt, b.paid = stipendOf(r), r.Position, 0
+	b.stipend, b.StipendAt, b.Paid = stipendOf(r), r.Position, 0
 }
 
 // leadsTo says whether a row is that of a record.
-func leadsTo(t tokenRow, key []byte, r *record.Record) bool {
+func leadsTo(t accounts.TokenRow, key []byte, r *record.Record) bool {
 	switch b := r.Body.(type) {
 	case *record.Token:
-		return !t.invite && string(key) == string(b.Selector[:]) && t.expires == b.Expires
+		return !t.Invite && string(key) == string(b.Selector[:]) && t.Expires == b.Expires
 	case *record.Invite:
 		selector := b.Selector()
-		return t.invite && string(key) == string(selector[:]) && t.expires == b.Expires
+		return t.Invite && string(key) == string(selector[:]) && t.Expires == b.Expires
 	}
 	return false
 }
@@ -40,24 +41,24 @@ func leadsTo(t tokenRow, key []byte, r *record.Record) bool {
 // readRules reads the records that the state row names.
 func (l *Ledger) readRules(ctx context.Context) error {
 	b, r := &l.books, &l.scratch
-	if b.policyAt == 0 {
+	if b.PolicyAt == 0 {
 		return nil
 	}
-	if err := l.readRecord(ctx, b.policyAt, r); err != nil {
+	if err := l.readRecord(ctx, b.PolicyAt, r); err != nil {
 		return err
 	}
 	if r.Kind != record.KindFeePolicy {
 		return fmt.Errorf("%w: the rows name record %d, which is no fee policy", store.ErrCorrupt, r.Position)
 	}
 	b.setPolicy(r)
-	if b.stipendAt == 0 {
+	if b.StipendAt == 0 {
 		return nil
 	}
-	if err := l.readRecord(ctx, b.stipendAt, r); err != nil {
+	if err := l.readRecord(ctx, b.StipendAt, r); err != nil {
 		return err
 	}
-	if r.Kind != record.KindStipend || b.paid > r.Body.(*record.Stipend).Payees {
-		return fmt.Errorf("%w: the rows name record %d with %d payments, which is no such stipend", store.ErrCorrupt, r.Position, b.paid)
+	if r.Kind != record.KindStipend || b.Paid > r.Body.(*record.Stipend).Payees {
+		return fmt.Errorf("%w: the rows name record %d with %d payments, which is no such stipend", store.ErrCorrupt, r.Position, b.Paid)
 	}
 	b.stipend = stipendOf(r)
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
@@ -206,8 +207,8 @@ type fileContents struct {
 	records  [][]byte
 	state    string
 	accounts map[uuid.UUID]string
-	keys     map[keyEntry]bool     // one may be there twice, after a crash
-	tokens   map[[16]byte]tokenRow // that have not expired
+	keys     map[keyEntry]bool              // one may be there twice, after a crash
+	tokens   map[[16]byte]accounts.TokenRow // that have not expired
 }
 
 func contentsOf(t testing.TB, path string) fileContents {
@@ -217,15 +218,15 @@ func contentsOf(t testing.TB, path string) fileContents {
 		t.Fatal(err)
 	}
 	defer s.close()
-	c := fileContents{accounts: make(map[uuid.UUID]string), keys: make(map[keyEntry]bool), tokens: make(map[[16]byte]tokenRow)}
+	c := fileContents{accounts: make(map[uuid.UUID]string), keys: make(map[keyEntry]bool), tokens: make(map[[16]byte]accounts.TokenRow)}
 	err = s.view(func(tx *bolt.Tx) error {
-		_, state, err := decodeStateRow(tx.Bucket(boltTables[store.TableState]).Get(stateKey))
+		_, state, err := accounts.DecodeState(tx.Bucket(boltTables[store.TableState]).Get(accounts.StateKey))
 		if err != nil {
 			return err
 		}
 		c.state = state.String()
 		err = tx.Bucket(boltTables[store.TableAccounts]).ForEach(func(k, v []byte) error {
-			return accountsIn(k, v, func(id uuid.UUID, entry, _ []byte) bool {
+			return accounts.InRow(k, v, func(id uuid.UUID, entry, _ []byte) bool {
 				c.accounts[id] = string(entry)
 				return true
 			})
@@ -244,8 +245,8 @@ func contentsOf(t testing.TB, path string) fileContents {
 			return err
 		}
 		return tx.Bucket(boltTables[store.TableTokens]).ForEach(func(k, v []byte) error {
-			row, err := decodeTokenRow(k, v)
-			if row.expires > state.time {
+			row, err := accounts.DecodeToken(k, v)
+			if row.Expires > state.Time {
 				c.tokens[[16]byte(k)] = row
 			}
 			return err

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -130,13 +131,13 @@ func (l *Ledger) hint(o *op) {
 	o.hints = o.hints[:0]
 	for first := 0; first < len(o.transfers); first += atOnce {
 		l.mu.RLock()
-		if !l.cache.isFar() {
+		if !l.cache.IsFar() {
 			l.mu.RUnlock()
 			return
 		}
 		for i := first; i < min(first+atOnce, len(o.transfers)); i++ {
 			t := &o.transfers[i]
-			o.hints = append(o.hints, [2]uint32{l.cache.hint(&t.Sender), l.cache.hint(&t.Receiver)})
+			o.hints = append(o.hints, [2]uint32{l.cache.Hint(&t.Sender), l.cache.Hint(&t.Receiver)})
 		}
 		l.mu.RUnlock()
 	}
@@ -185,7 +186,7 @@ func (l *Ledger) run() {
 	if l.stopCause() == nil { // a damaged file is left as it is
 		// What is not folded is replayed by the next start. But a disk that fails in
 		// another way than by declining a write is to be told of.
-		if err := l.foldAll(l.books.position); err != nil && !errors.Is(err, store.ErrNotWritten) {
+		if err := l.foldAll(l.books.Position); err != nil && !errors.Is(err, store.ErrNotWritten) {
 			l.closeErr = fmt.Errorf("folding at the end: %w", err)
 		}
 	}
@@ -238,7 +239,7 @@ const maxStale = 8
 func (l *Ledger) tryCommit(batch []*op) error {
 	ctx := context.Background()
 	for stale := 0; stale < maxStale; {
-		at := l.books.position
+		at := l.books.Position
 		done, err := l.tryOnce(ctx, batch)
 		if done || err != nil {
 			return err
@@ -246,7 +247,7 @@ func (l *Ledger) tryCommit(batch []*op) error {
 		if err := l.catchUp(ctx); err != nil {
 			return l.refused(err)
 		}
-		if l.books.position == at {
+		if l.books.Position == at {
 			stale++
 		} else if err := l.verifyAgain(ctx, batch); err != nil {
 			return l.refused(err)
@@ -277,8 +278,8 @@ func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.cache.evict() // accounts may have been read
-		return tail == l.books.position, nil
+		l.cache.Evict() // accounts may have been read
+		return tail == l.books.Position, nil
 	}
 	if folded == nil {
 		if err := l.stageFolds(ctx, len(l.overlay.ends)); err != nil {
@@ -287,7 +288,7 @@ func (l *Ledger) tryOnce(ctx context.Context, batch []*op) (done bool, err error
 	}
 	l.recordList = l.overlay.records(l.recordList)
 	start := time.Now()
-	err = l.log.Append(ctx, l.books.position, l.recordList)
+	err = l.log.Append(ctx, l.books.Position, l.recordList)
 	switch {
 	case err == nil:
 		l.publish(time.Since(start))
@@ -363,22 +364,22 @@ func (l *Ledger) publish(took time.Duration) {
 	}
 	l.commits.observe(uint64(len(o.ends)))
 	l.commitTime.observe(uint64(took.Microseconds()))
-	opened := l.books.opened
+	opened := l.books.Opened
 	l.books = o.books
-	o.books.opened = opened
+	o.books.Opened = opened
 	for n, t := range o.touched {
-		if n%(2*readAhead) == 0 {
-			for _, t := range o.touched[n:min(n+2*readAhead, len(o.touched))] {
-				l.warmth += l.cache.warm(t.slot)
+		if n%(2*accounts.ReadAhead) == 0 {
+			for _, t := range o.touched[n:min(n+2*accounts.ReadAhead, len(o.touched))] {
+				l.warmth += l.cache.Warm(t.slot)
 			}
 		}
 		i := t.slot
-		if t.slot == noSlot {
-			i = l.cache.add(&t.account)
+		if t.slot == accounts.NoSlot {
+			i = l.cache.Add(&t.Account)
 		} else {
-			l.cache.set(i, &t.account)
+			l.cache.Set(i, &t.Account)
 		}
-		l.cache.changed(i)
+		l.cache.Changed(i)
 	}
 	o.drop()
 	for _, e := range o.keyLog {
@@ -387,5 +388,5 @@ func (l *Ledger) publish(took time.Duration) {
 	for selector, row := range o.tokens {
 		l.freshTokens.cur[selector] = row
 	}
-	l.cache.evict()
+	l.cache.Evict()
 }

@@ -16,7 +16,7 @@ func (l *Ledger) decline(batch []*op, err error) {
 	own := false
 	if errors.Is(err, store.ErrNotWritten) && len(batch) > 1 {
 		tail, lost := l.log.Tail(ctx)
-		own = lost == nil && tail == l.books.position // or another ledger has written
+		own = lost == nil && tail == l.books.Position // or another ledger has written
 	}
 	for _, o := range batch {
 		if own {
@@ -30,7 +30,7 @@ func (l *Ledger) decline(batch []*op, err error) {
 	l.overlay.drop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cache.evict() // accounts were read, and no commit makes room for them
+	l.cache.Evict() // accounts were read, and no commit makes room for them
 }
 
 // unwritten is what is known of commits that the store did not write.

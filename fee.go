@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
@@ -138,7 +139,7 @@ func (l *Ledger) Fee(ctx context.Context, amount Coins) (Coins, error) {
 // fees if it is the first.
 func (l *Ledger) judgeFeePolicy(ctx context.Context, o *op) error {
 	for _, id := range o.policy.Exempt {
-		_, _, ok, err := l.find(ctx, id, noSlot)
+		_, _, ok, err := l.find(ctx, id, accounts.NoSlot)
 		if err != nil {
 			return err
 		}

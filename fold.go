@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -31,9 +32,11 @@ const (
 
 // freshTokens are the tokens whose rows are not durable yet, deleted ones among
 // them: cur since the sweep began, old those that it writes.
-type freshTokens struct{ cur, old map[[16]byte]tokenRow }
+type freshTokens struct {
+	cur, old map[[16]byte]accounts.TokenRow
+}
 
-func (f *freshTokens) get(selector [16]byte) (tokenRow, bool) {
+func (f *freshTokens) get(selector [16]byte) (accounts.TokenRow, bool) {
 	if row, ok := f.cur[selector]; ok {
 		return row, true
 	}
@@ -71,7 +74,7 @@ type folder struct {
 
 	batch    wire.Batch // of rows
 	handed   bool       // they were given to Folds, and may not be durable yet
-	accounts rowFolder
+	accounts accounts.Folder
 	entries  []byte // of the row in the making
 	keys     []keyEntry
 }
@@ -88,14 +91,14 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 	}
 	if f.stage == foldIdle {
 		// While the cache is not full, changed accounts crowd nobody out.
-		crowded := l.cache.len() >= l.cache.limit && l.cache.dirtyN > l.cache.limit-l.cache.limit/4
-		if l.books.position-f.folded+uint64(l.keys.fresh.n) < f.lag && !crowded {
+		crowded := l.cache.Len() >= l.cache.Limit && l.cache.Dirty > l.cache.Limit-l.cache.Limit/4
+		if l.books.Position-f.folded+uint64(l.keys.fresh.n) < f.lag && !crowded {
 			return l.stageMerges(ctx, records)
 		}
-		l.beginSweep(l.books.position)
+		l.beginSweep(l.books.Position)
 	}
 	n := max(f.slice, l.pace(uint64(records)))
-	if l.cache.dirtyN > l.cache.limit {
+	if l.cache.Dirty > l.cache.Limit {
 		n = max(n, 4*records)
 	}
 	return l.stageRows(ctx, min(n, 4*maxCommit))
@@ -110,7 +113,7 @@ func (l *Ledger) beginSweep(upTo uint64) {
 		k.old, k.fresh = k.fresh, new(keySet)
 		f.run = &keyRun{number: k.nextNumber()}
 	}
-	t.old, t.cur = t.cur, make(map[[16]byte]tokenRow)
+	t.old, t.cur = t.cur, make(map[[16]byte]accounts.TokenRow)
 }
 
 // pace returns how many accounts and keys have to go with so many records, for
@@ -119,11 +122,11 @@ func (l *Ledger) pace(records uint64) int {
 	f, k := &l.folder, &l.keys
 	work := k.unfolded() - k.fresh.n
 	if f.stage == foldAccounts {
-		work += l.cache.left(f.part)
+		work += l.cache.Left(f.part)
 	} else {
 		work = work * (wire.FoldParts - f.part) / wire.FoldParts
 	}
-	since := l.books.position - f.upTo
+	since := l.books.Position - f.upTo
 	counted := since + uint64(k.fresh.n)
 	if since > 0 {
 		records = records * counted / since // most likely as many have keys
@@ -158,8 +161,8 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 			}
 			f.stage = foldState
 		case foldState:
-			f.entries = appendStateRow(f.entries[:0], f.upTo, &l.books.totals)
-			f.batch.Put(store.TableState, stateKey, f.entries)
+			f.entries = accounts.AppendState(f.entries[:0], f.upTo, &l.books.Totals)
+			f.batch.Put(store.TableState, accounts.StateKey, f.entries)
 			f.stage = foldDone
 		}
 	}
@@ -189,10 +192,10 @@ func (l *Ledger) stageTokens(ctx context.Context) error {
 			rest = slices.Clone(key)
 			return false
 		}
-		row, err := decodeTokenRow(key, value)
+		row, err := accounts.DecodeToken(key, value)
 		_, fresh := l.freshTokens.get([16]byte(key))
 		// A damaged row is left to whoever asks for it, and to the audit.
-		if err == nil && !fresh && row.expires <= l.books.time {
+		if err == nil && !fresh && row.Expires <= l.books.Time {
 			f.batch.Delete(store.TableTokens, key)
 		}
 		return true
@@ -208,11 +211,11 @@ func (l *Ledger) stageTokens(ctx context.Context) error {
 	slices.SortFunc(selectors, func(a, b [16]byte) int { return slices.Compare(a[:], b[:]) })
 	for _, s := range selectors {
 		row := l.freshTokens.old[s]
-		if row.position == 0 {
+		if row.Position == 0 {
 			f.batch.Delete(store.TableTokens, s[:])
 			continue
 		}
-		f.entries = appendTokenRow(f.entries[:0], row)
+		f.entries = accounts.AppendToken(f.entries[:0], row)
 		f.batch.Put(store.TableTokens, s[:], f.entries)
 	}
 	return nil
@@ -223,7 +226,7 @@ func (l *Ledger) stageTokens(ctx context.Context) error {
 func (l *Ledger) settleFolds() {
 	f := &l.folder
 	for _, i := range f.staged {
-		l.cache.at(i).folding = false
+		l.cache.At(i).Folding = false
 	}
 	f.batch.Reset()
 	l.settleMerges()
@@ -247,7 +250,7 @@ func (l *Ledger) foldAll(upTo uint64) error {
 	f := &l.folder
 	for sweep := 0; sweep < 2; sweep++ { // one may be half done
 		if f.stage == foldIdle {
-			if f.folded == upTo && l.cache.dirtyN == 0 {
+			if f.folded == upTo && l.cache.Dirty == 0 {
 				return nil
 			}
 			l.beginSweep(upTo)
@@ -263,7 +266,7 @@ func (l *Ledger) foldAll(upTo uint64) error {
 			}
 			l.mu.Lock()
 			l.settleFolds()
-			l.cache.evict()
+			l.cache.Evict()
 			l.mu.Unlock()
 		}
 	}

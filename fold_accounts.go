@@ -14,7 +14,7 @@ func (l *Ledger) stageAccounts(ctx context.Context, n int) error {
 		l.mu.Lock()
 		for len(f.staged) < n && f.part < wire.FoldParts {
 			var more bool
-			if f.staged, more = l.cache.take(f.part, n-len(f.staged), f.staged); !more {
+			if f.staged, more = l.cache.Take(f.part, n-len(f.staged), f.staged); !more {
 				f.part++
 			}
 		}
@@ -23,7 +23,7 @@ func (l *Ledger) stageAccounts(ctx context.Context, n int) error {
 	// The writer may be bringing accounts into the cache.
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if err := f.accounts.fold(ctx, l.cache, l.folds, f.staged, &f.batch); err != nil {
+	if err := f.accounts.Fold(ctx, l.cache, l.folds, f.staged, &f.batch); err != nil {
 		f.batch.Reset()
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -73,21 +74,21 @@ func (r *reader) since(head uint64, count, micros int64) (int64, error) {
 type snapshot struct {
 	Account
 	head   uint64
-	tokens []tokenRef // never changed in place
+	tokens []accounts.TokenRef // never changed in place
 }
 
 // viewOf is what is told of an account with a key, or nil.
-func viewOf(s *state, key *accountKey) Account {
-	a := Account{ID: s.id, Created: wire.TimeOf(s.created), Funds: Coins(s.funds), Transactions: s.count}
+func viewOf(s *accounts.State, key *accounts.Key) Account {
+	a := Account{ID: s.ID, Created: wire.TimeOf(s.Created), Funds: Coins(s.Funds), Transactions: s.Count}
 	if key != nil {
-		a.PublicKey, a.KeyVersion = key.public, key.version
+		a.PublicKey, a.KeyVersion = key.Public, key.Version
 	}
 	return a
 }
 
 // refOf is a token in its account's state.
-func refOf(t *record.Token) tokenRef {
-	return tokenRef{position: t.Position, expires: t.Expires, selector: t.Selector}
+func refOf(t *record.Token) accounts.TokenRef {
+	return accounts.TokenRef{Position: t.Position, Expires: t.Expires, Selector: t.Selector}
 }
 
 // snapshot returns the committed state of an account. Only the writer brings
@@ -100,15 +101,15 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 		return snapshot{}, err
 	}
 	l.mu.RLock()
-	if i, ok := l.cache.find(&id); ok {
-		a := l.cache.at(i)
-		s := snapshot{Account: viewOf(&a.state, l.cache.key(i)), head: chain.Head(l.cache.packedRoots(i)), tokens: l.cache.tokensOf(i)}
+	if i, ok := l.cache.Find(&id); ok {
+		a := l.cache.At(i)
+		s := snapshot{Account: viewOf(&a.State, l.cache.Key(i)), head: chain.Head(l.cache.PackedRoots(i)), tokens: l.cache.Tokens(i)}
 		l.mu.RUnlock()
 		return s, nil
 	}
 	l.mu.RUnlock()
 	// Not in memory: its row is as new as it was a moment ago, or newer.
-	a, err := readAccount(ctx, l.folds, id)
+	a, err := accounts.Read(ctx, l.folds, id)
 	if err != nil {
 		return snapshot{}, l.failed(err)
 	}
@@ -118,7 +119,7 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	if err := checkRow(a, l.position()); err != nil {
 		return snapshot{}, l.failed(err)
 	}
-	return snapshot{Account: viewOf(&a.state, a.key), head: chain.Head(a.packedRoots()), tokens: a.tokens}, nil
+	return snapshot{Account: viewOf(&a.State, a.Key), head: chain.Head(a.PackedRoots()), tokens: a.Tokens}, nil
 }
 
 // walkPage is how many records of a chain are read in one View. They lie
@@ -162,7 +163,7 @@ func (l *Ledger) walkPaced(ctx context.Context, id uuid.UUID, position uint64, o
 // openedAccounts returns the ids of the accounts opened first-th and after.
 func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (ids []uuid.UUID, more bool, err error) {
 	l.mu.RLock()
-	count, head := l.books.accounts, l.books.opened[len(l.books.opened)-1]
+	count, head := l.books.Accounts, l.books.Opened[len(l.books.Opened)-1]
 	l.mu.RUnlock()
 	last := min(count, first+int64(limit)-1)
 	if first > last {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -65,15 +66,15 @@ func (l *Ledger) inviteByHash(ctx context.Context, hash [record.InviteHashLen]by
 	if err != nil {
 		return record.Invite{}, l.failed(err)
 	}
-	if !row.invite || row.expires <= l.Time().UnixMicro() {
+	if !row.Invite || row.Expires <= l.Time().UnixMicro() {
 		return record.Invite{}, ErrInvalidInvite
 	}
 	var r record.Record
-	if err := l.readRecord(ctx, row.position, &r); err != nil {
+	if err := l.readRecord(ctx, row.Position, &r); err != nil {
 		return record.Invite{}, l.failed(err)
 	}
 	if !leadsTo(row, hash[:record.SelectorLen], &r) {
-		return record.Invite{}, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is not its", store.ErrCorrupt, row.position))
+		return record.Invite{}, l.failed(fmt.Errorf("%w: an invite's row names record %d, which is not its", store.ErrCorrupt, row.Position))
 	}
 	if subtle.ConstantTimeCompare(hash[:], r.Body.(*record.Invite).Hash[:]) != 1 {
 		return record.Invite{}, ErrInvalidInvite
@@ -89,9 +90,9 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 	}
 	// Those that are fresh first: they may get their rows while others are read.
 	found := make(map[uint64][record.SelectorLen]byte) // by position
-	note := func(selector [record.SelectorLen]byte, row tokenRow) {
-		if row.invite && row.position > after {
-			found[row.position] = selector
+	note := func(selector [record.SelectorLen]byte, row accounts.TokenRow) {
+		if row.Invite && row.Position > after {
+			found[row.Position] = selector
 		}
 	}
 	l.mu.RLock()
@@ -116,7 +117,7 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 		if err != nil {
 			return nil, false, l.failed(err)
 		}
-		if row.position != position || row.expires <= now {
+		if row.Position != position || row.Expires <= now {
 			continue // it has ended meanwhile, or its row will go
 		}
 		if len(live) == limit {
@@ -135,9 +136,9 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 }
 
 // scanTokenRows calls fn with all rows of tokens and invites.
-func (l *Ledger) scanTokenRows(ctx context.Context, fn func([record.SelectorLen]byte, tokenRow)) error {
+func (l *Ledger) scanTokenRows(ctx context.Context, fn func([record.SelectorLen]byte, accounts.TokenRow)) error {
 	return wire.ScanRows(ctx, l.folds.Scan, store.TableTokens, func(key, value []byte) error {
-		row, err := decodeTokenRow(key, value)
+		row, err := accounts.DecodeToken(key, value)
 		if err == nil && len(key) != record.SelectorLen {
 			err = wire.BadRow(store.TableTokens, key)
 		}
@@ -152,7 +153,7 @@ func (l *Ledger) scanTokenRows(ctx context.Context, fn func([record.SelectorLen]
 // has it.
 func (l *Ledger) inviteLives(ctx context.Context, inv *record.Invite) (bool, error) {
 	row, err := l.findToken(ctx, inv.Selector())
-	return row.position == inv.Position && row.expires > l.overlay.now, err
+	return row.Position == inv.Position && row.Expires > l.overlay.now, err
 }
 
 // endInvite appends the record of a live invite's end: it opened an account, or
@@ -162,7 +163,7 @@ func (l *Ledger) endInvite(inv *record.Invite, account uuid.UUID) {
 	ov.next(r, record.KindInviteEnd)
 	r.Body = &record.InviteEnd{Invite: inv.Position, Account: account}
 	ov.append(r)
-	ov.tokens[inv.Selector()] = tokenRow{}
+	ov.tokens[inv.Selector()] = accounts.TokenRow{}
 }
 
 func (l *Ledger) judgeInvite(ctx context.Context, o *op) error {
@@ -178,7 +179,7 @@ func (l *Ledger) judgeInvite(ctx context.Context, o *op) error {
 	made := *inv
 	r.Body = &made
 	ov.append(r)
-	ov.tokens[inv.Selector()] = tokenRow{position: inv.Position, expires: inv.Expires, invite: true}
+	ov.tokens[inv.Selector()] = accounts.TokenRow{Position: inv.Position, Expires: inv.Expires, Invite: true}
 	return nil
 }
 
@@ -199,7 +200,7 @@ func (l *Ledger) applyInvite(r *record.Record) error {
 		return err
 	}
 	i := r.Body.(*record.Invite)
-	l.freshTokens.cur[i.Selector()] = tokenRow{position: r.Position, expires: i.Expires, invite: true}
+	l.freshTokens.cur[i.Selector()] = accounts.TokenRow{Position: r.Position, Expires: i.Expires, Invite: true}
 	return nil
 }
 
@@ -223,9 +224,9 @@ func (l *Ledger) applyInviteEnd(ctx context.Context, r *record.Record) error {
 	}
 	// Without a row it had ended before, or its row is as of later.
 	_, fresh := l.freshTokens.get(selector)
-	if row.position != inv.Position && (fresh || row.position != 0) {
+	if row.Position != inv.Position && (fresh || row.Position != 0) {
 		return fmt.Errorf("%w: record %d ends the invite of record %d again", store.ErrCorrupt, r.Position, inv.Position)
 	}
-	l.freshTokens.cur[selector] = tokenRow{}
+	l.freshTokens.cur[selector] = accounts.TokenRow{}
 	return nil
 }

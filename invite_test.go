@@ -12,6 +12,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -311,7 +312,7 @@ func TestInvitesAreSwept(t *testing.T) {
 		if rep, err := w.led.Audit(t.Context(), nil); err != nil || rep.Err() != nil {
 			t.Fatal(err, rep.Err())
 		}
-		if err := w.led.scanTokenRows(t.Context(), func([record.SelectorLen]byte, tokenRow) { n++ }); err != nil {
+		if err := w.led.scanTokenRows(t.Context(), func([record.SelectorLen]byte, accounts.TokenRow) { n++ }); err != nil {
 			t.Fatal(err)
 		}
 		return n

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/sign"
@@ -54,11 +55,11 @@ func (l *Ledger) judge(ctx context.Context, o *op) error {
 	for i := range o.transfers {
 		res := &o.results[i]
 		*res = Result{}
-		hints := [2]uint32{noSlot, noSlot}
+		hints := [2]uint32{accounts.NoSlot, accounts.NoSlot}
 		if i < len(o.hints) {
-			if i%readAhead == 0 {
-				for _, h := range o.hints[i:min(i+readAhead, len(o.hints))] {
-					l.warmth += l.cache.warm(h[0]) + l.cache.warm(h[1])
+			if i%accounts.ReadAhead == 0 {
+				for _, h := range o.hints[i:min(i+accounts.ReadAhead, len(o.hints))] {
+					l.warmth += l.cache.Warm(h[0]) + l.cache.Warm(h[1])
 				}
 			}
 			hints = o.hints[i]
@@ -187,42 +188,42 @@ func (o *overlay) move(r *record.Record, from, to, pool *touched) {
 	t := &r.Transfer
 	o.keep(from)
 	o.keep(to)
-	from.funds -= t.Amount + t.Fee
-	to.funds += t.Amount
+	from.Funds -= t.Amount + t.Fee
+	to.Funds += t.Amount
 	t.From, t.To = from.moved(r.Position), to.moved(r.Position)
 	if pool != nil {
 		o.keep(pool)
-		pool.funds += t.Fee
+		pool.Funds += t.Fee
 		t.Pool = pool.moved(r.Position)
 	}
 	o.append(r)
-	o.books.transactions++
+	o.books.Transactions++
 }
 
 func (l *Ledger) fundsOf(t *touched, slot uint32) int64 {
 	if t != nil {
-		return t.funds
+		return t.Funds
 	}
-	return l.cache.at(slot).funds
+	return l.cache.At(slot).Funds
 }
 
-func (l *Ledger) keyOf(t *touched, slot uint32) *accountKey {
+func (l *Ledger) keyOf(t *touched, slot uint32) *accounts.Key {
 	if t != nil {
-		return t.key
+		return t.Key
 	}
-	return l.cache.key(slot)
+	return l.cache.Key(slot)
 }
 
 // refuseSignature says what is wrong with the signature of a transfer from an
 // account with a key, or nil.
-func (o *overlay) refuseSignature(t *Transfer, v verdict, key *accountKey) error {
+func (o *overlay) refuseSignature(t *Transfer, v verdict, key *accounts.Key) error {
 	s := t.Signature
 	switch {
 	case key == nil && s == nil:
 		return nil
 	case s == nil:
 		return ErrSignatureRequired
-	case key == nil || !v.good || v.version != key.version:
+	case key == nil || !v.good || v.version != key.Version:
 		return sign.ErrInvalidSignature
 	case s.NotAfter.UnixMicro() < o.now:
 		return ErrSignatureExpired
@@ -297,7 +298,7 @@ func receiptOf(r *record.Record) Receipt {
 }
 
 func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
-	_, _, taken, err := l.find(ctx, o.account.id, noSlot)
+	_, _, taken, err := l.find(ctx, o.account.id, accounts.NoSlot)
 	if err != nil {
 		return err
 	}
@@ -321,13 +322,13 @@ func (l *Ledger) judgeAccount(ctx context.Context, o *op) error {
 		}
 	}
 	n := l.open(o.account.id, o.account.PublicKey)
-	o.account.Account = viewOf(&n.state, n.key)
+	o.account.Account = viewOf(&n.State, n.Key)
 	if o.withToken {
-		o.token.Account = n.id
+		o.token.Account = n.ID
 		l.issue(n, &o.token)
 	}
 	if o.invite != nil {
-		l.endInvite(o.invite, n.id)
+		l.endInvite(o.invite, n.ID)
 	}
 	return nil
 }
@@ -337,19 +338,19 @@ func (l *Ledger) open(id uuid.UUID, key PublicKey) *touched {
 	ov, r := l.overlay, &l.scratch
 	ov.next(r, record.KindAccount)
 	a := &record.Account{ID: id, Key: key}
-	a.Link, ov.books.opened = chain.Push(ov.books.opened, ov.books.accounts, r.Position)
+	a.Link, ov.books.Opened = chain.Push(ov.books.Opened, ov.books.Accounts, r.Position)
 	r.Body = a
 	ov.append(r)
-	ov.books.accounts++
+	ov.books.Accounts++
 	n := ov.newTouched()
-	n.slot = noSlot
-	n.account = account{state: state{id: id, created: r.Time, asOf: r.Position}, key: firstKey(key)}
+	n.slot = accounts.NoSlot
+	n.Account = accounts.Account{State: accounts.State{ID: id, Created: r.Time, AsOf: r.Position}, Key: accounts.FirstKey(key)}
 	ov.opened[id] = n
 	return n
 }
 
 // findToken returns the row of a selector as the overlay has it.
-func (l *Ledger) findToken(ctx context.Context, selector [record.SelectorLen]byte) (tokenRow, error) {
+func (l *Ledger) findToken(ctx context.Context, selector [record.SelectorLen]byte) (accounts.TokenRow, error) {
 	if row, ok := l.overlay.tokens[selector]; ok {
 		return row, nil
 	}
@@ -362,14 +363,14 @@ func (l *Ledger) refuseSecret(ctx context.Context, selector [record.SelectorLen]
 		return ErrBadExpiry, nil
 	}
 	row, err := l.findToken(ctx, selector)
-	if err == nil && row.position != 0 {
+	if err == nil && row.Position != 0 {
 		refusal = errSelectorTaken
 	}
 	return refusal, err
 }
 
 func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
-	t, slot, ok, err := l.find(ctx, o.token.Account, noSlot)
+	t, slot, ok, err := l.find(ctx, o.token.Account, accounts.NoSlot)
 	if err != nil {
 		return err
 	}
@@ -389,8 +390,8 @@ func (l *Ledger) judgeToken(ctx context.Context, o *op) error {
 		t = l.overlay.touch(slot)
 	}
 	live := 0
-	for i := range t.tokens {
-		if t.tokens[i].expires > l.overlay.now {
+	for i := range t.Tokens {
+		if t.Tokens[i].Expires > l.overlay.now {
 			live++
 		}
 	}
@@ -415,10 +416,10 @@ func (l *Ledger) issue(t *touched, tok *record.Token) {
 	issued := *tok
 	r.Body = &issued
 	ov.append(r)
-	for _, ref := range t.issued(refOf(tok), tok.Time) {
-		ov.tokens[ref.selector] = tokenRow{}
+	for _, ref := range t.Issue(refOf(tok), tok.Time) {
+		ov.tokens[ref.Selector] = accounts.TokenRow{}
 	}
-	ov.tokens[tok.Selector] = tokenRow{position: tok.Position, expires: tok.Expires}
+	ov.tokens[tok.Selector] = accounts.TokenRow{Position: tok.Position, Expires: tok.Expires}
 }
 
 func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
@@ -427,7 +428,7 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 	if !ok || position > math.MaxInt64 {
 		return nil
 	}
-	t, slot, ok, err := l.find(ctx, o.revoke.account, noSlot)
+	t, slot, ok, err := l.find(ctx, o.revoke.account, accounts.NoSlot)
 	if err != nil || !ok {
 		return err
 	}
@@ -435,8 +436,8 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 		t = l.overlay.touch(slot)
 	}
 	live := false
-	for i := range t.tokens {
-		live = live || (t.tokens[i].position == position && t.tokens[i].expires > l.overlay.now)
+	for i := range t.Tokens {
+		live = live || (t.Tokens[i].Position == position && t.Tokens[i].Expires > l.overlay.now)
 	}
 	if !live {
 		return nil
@@ -451,10 +452,10 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 		return err
 	}
 	ov.next(r, record.KindRevocation)
-	r.Body = &record.Revocation{Account: t.id, Token: position}
-	ref, _ := t.revoked(position, r.Position)
+	r.Body = &record.Revocation{Account: t.ID, Token: position}
+	ref, _ := t.Revoke(position, r.Position)
 	ov.append(r)
-	ov.tokens[ref.selector] = tokenRow{}
+	ov.tokens[ref.Selector] = accounts.TokenRow{}
 	o.err = nil
 	return nil
 }

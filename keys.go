@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -61,7 +63,7 @@ func (l *Ledger) refuseChange(ctx context.Context, c *KeyChange) error {
 		return err
 	case acct.KeyVersion == 0:
 		return ErrNoKey
-	case acct.KeyVersion != c.Version || c.Version == record.MaxKeyVersion:
+	case acct.KeyVersion != c.Version || c.Version == wire.MaxVersion:
 		return fmt.Errorf("%w: it is %d, not %d", ErrKeyVersion, acct.KeyVersion, c.Version)
 	}
 	return VerifyKeyChange(l.genesis.Ledger, *c, acct.PublicKey)
@@ -71,7 +73,7 @@ func (l *Ledger) refuseChange(ctx context.Context, c *KeyChange) error {
 // key of the version that it names: the writer makes sure that this is still the
 // account's.
 func (l *Ledger) judgeKey(ctx context.Context, o *op) error {
-	t, slot, ok, err := l.find(ctx, o.change.Account, noSlot)
+	t, slot, ok, err := l.find(ctx, o.change.Account, accounts.NoSlot)
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,7 @@ func (l *Ledger) judgeKey(ctx context.Context, o *op) error {
 		o.err = ErrAccountNotFound
 		return nil
 	}
-	if key := l.keyOf(t, slot); key == nil || key.version != o.change.Version {
+	if key := l.keyOf(t, slot); key == nil || key.Version != o.change.Version {
 		o.err = fmt.Errorf("%w: it was changed meanwhile", ErrKeyVersion)
 		return nil
 	}
@@ -89,19 +91,19 @@ func (l *Ledger) judgeKey(ctx context.Context, o *op) error {
 	ov, r := l.overlay, &l.scratch
 	ov.next(r, record.KindKeyChange)
 	r.Body = &record.KeyChange{
-		Account: t.id, Ends: o.change.Version, Key: o.change.NewKey,
+		Account: t.ID, Ends: o.change.Version, Key: o.change.NewKey,
 		Old: o.change.OldSignature, New: o.change.NewSignature,
 	}
 	ov.append(r)
-	t.changeKey(o.change.Version, o.change.NewKey, r.Position)
-	o.account.Account = viewOf(&t.state, t.key)
+	t.ChangeKey(o.change.Version, o.change.NewKey, r.Position)
+	o.account.Account = viewOf(&t.State, t.Key)
 	return nil
 }
 
 // applyKey brings a change of a key into the committed state.
 func (l *Ledger) applyKey(ctx context.Context, r *record.Record) error {
 	k := r.Body.(*record.KeyChange)
-	slot, err := l.party(ctx, r, k.Account, noSlot)
+	slot, err := l.party(ctx, r, k.Account, accounts.NoSlot)
 	if err != nil {
 		return err
 	}
@@ -110,31 +112,31 @@ func (l *Ledger) applyKey(ctx context.Context, r *record.Record) error {
 	if err := l.count(r); err != nil {
 		return err
 	}
-	return l.change(slot, r, func(a *account) error {
-		if a.key == nil || a.key.version != k.Ends {
+	return l.change(slot, r, func(a *accounts.Account) error {
+		if a.Key == nil || a.Key.Version != k.Ends {
 			return fmt.Errorf("%w: record %d changes version %d of the key of account %s, which has not that", store.ErrCorrupt,
-				r.Position, k.Ends, a.id)
+				r.Position, k.Ends, a.ID)
 		}
-		a.changeKey(k.Ends, k.Key, r.Position)
+		a.ChangeKey(k.Ends, k.Key, r.Position)
 		return nil
 	})
 }
 
 // accountKey returns the committed key of an account, nil if it has none or there
 // is no such account.
-func (l *Ledger) accountKey(ctx context.Context, id uuid.UUID) (*accountKey, error) {
+func (l *Ledger) accountKey(ctx context.Context, id uuid.UUID) (*accounts.Key, error) {
 	l.mu.RLock()
-	if i, ok := l.cache.find(&id); ok {
-		key := l.cache.key(i)
+	if i, ok := l.cache.Find(&id); ok {
+		key := l.cache.Key(i)
 		l.mu.RUnlock()
 		return key, nil
 	}
 	l.mu.RUnlock()
-	a, err := readAccount(ctx, l.folds, id)
+	a, err := accounts.Read(ctx, l.folds, id)
 	if err != nil || a == nil {
 		return nil, l.failed(err)
 	}
-	return a.key, nil
+	return a.Key, nil
 }
 
 // verdict is what was found of a transfer's signature.
@@ -156,14 +158,14 @@ func (l *Ledger) verify(ctx context.Context, t *Transfer) (v verdict, err error)
 	return l.verifyBy(key, t), nil
 }
 
-func (l *Ledger) verifyBy(key *accountKey, t *Transfer) verdict {
-	good := verifyTransfer(l.genesis.Ledger, key.version, t, (*PublicKey)(&key.public))
+func (l *Ledger) verifyBy(key *accounts.Key, t *Transfer) verdict {
+	good := verifyTransfer(l.genesis.Ledger, key.Version, t, (*PublicKey)(&key.Public))
 	if good {
 		l.signatures[1].Add(1)
 	} else {
 		l.signatures[0].Add(1)
 	}
-	return verdict{key.version, good}
+	return verdict{key.Version, good}
 }
 
 // verifyAgain is for a commit to which another ledger was quicker: it may have
@@ -179,7 +181,7 @@ func (l *Ledger) verifyAgain(ctx context.Context, batch []*op) error {
 			if err != nil {
 				return err
 			}
-			if key != nil && key.version != o.verified[i].version {
+			if key != nil && key.Version != o.verified[i].version {
 				o.verified[i] = l.verifyBy(key, t)
 			}
 		}

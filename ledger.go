@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
@@ -57,7 +58,7 @@ type Ledger struct {
 	linger     linger
 	recordList [][]byte
 	scratch    record.Record
-	work       account
+	work       accounts.Account
 	found      []uint64 // positions under a key's hash
 	poolSlot   uint32   // where the account of the fees most likely is
 	warmth     uint64   // of [cache.warm], or the compiler would leave the reads out
@@ -66,7 +67,7 @@ type Ledger struct {
 	// other goroutines need the lock to read it.
 	mu          sync.RWMutex
 	books       books
-	cache       *cache
+	cache       *accounts.Cache
 	keys        keyIndex
 	freshTokens freshTokens
 	commits     Histogram
@@ -138,8 +139,8 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		paying:    make(chan struct{}, 1),
 		planning:  make(chan struct{}, 1),
 		folder:    folder{lag: defaultFoldLag, slice: defaultFoldSlice, ahead: defaultFoldAhead},
-		cache:     newCache(o.AccountCache),
-		poolSlot:  noSlot,
+		cache:     accounts.New(o.AccountCache),
+		poolSlot:  accounts.NoSlot,
 		keys:      newKeyIndex(folds),
 	}
 	l.witness.path, l.witness.every = o.Witness, witnessInterval
@@ -151,12 +152,12 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 	if foldTuning != nil {
 		foldTuning(&l.folder)
 	}
-	l.freshTokens.cur = make(map[[16]byte]tokenRow)
+	l.freshTokens.cur = make(map[[16]byte]accounts.TokenRow)
 	if err := l.recover(ctx, o); err != nil {
 		return nil, err
 	}
-	if behind := wire.TimeOf(l.books.time).Sub(l.clock()); behind > time.Hour {
-		l.logger.Warn("the clock is behind the ledger", "by", behind, "ledger_time", wire.TimeOf(l.books.time))
+	if behind := wire.TimeOf(l.books.Time).Sub(l.clock()); behind > time.Hour {
+		l.logger.Warn("the clock is behind the ledger", "by", behind, "ledger_time", wire.TimeOf(l.books.Time))
 	}
 	go l.run()
 	if l.witness.path != "" {
@@ -294,7 +295,7 @@ func (l *Ledger) Time() time.Time {
 	now := l.now()
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return wire.TimeOf(max(now, l.books.time))
+	return wire.TimeOf(max(now, l.books.Time))
 }
 
 // OpenAccount opens an account without funds.
@@ -507,8 +508,8 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 		l.mu.RLock()
 		b := l.books
 		seed, known := Coins(0), false
-		if i, ok := l.cache.find(&l.genesis.Seed); ok {
-			seed, known = Coins(l.cache.at(i).funds), true
+		if i, ok := l.cache.Find(&l.genesis.Seed); ok {
+			seed, known = Coins(l.cache.At(i).Funds), true
 		}
 		l.mu.RUnlock()
 		if err := l.Err(); err != nil {
@@ -519,7 +520,7 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 			if err != nil {
 				return Supply{}, err
 			}
-			if l.position() != b.position {
+			if l.position() != b.Position {
 				continue
 			}
 			seed = s.Funds
@@ -527,7 +528,7 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 		return Supply{
 			LedgerID: l.genesis.Ledger, SeedAccount: l.genesis.Seed, Supply: Coins(l.genesis.Supply),
 			SeedFunds: seed, Circulating: Coins(l.genesis.Supply) - seed,
-			Accounts: b.accounts, Transactions: b.transactions, Position: b.position, Time: wire.TimeOf(b.time),
+			Accounts: b.Accounts, Transactions: b.Transactions, Position: b.Position, Time: wire.TimeOf(b.Time),
 		}, nil
 	}
 }
@@ -536,5 +537,5 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 func (l *Ledger) position() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.books.position
+	return l.books.Position
 }

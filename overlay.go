@@ -5,13 +5,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 )
 
 // touched is an account in the overlay: its state after the operations judged
 // so far.
 type touched struct {
-	account
+	accounts.Account
 	slot  uint32 // where the cache has the committed one; noSlot: it is opened in this commit
 	saved uint64 // the savepoint that has a copy of it
 }
@@ -20,7 +21,7 @@ type touched struct {
 // is committed, with their own effects over it. Publishing it is one step;
 // dropping it leaves no trace. It belongs to the writer.
 type overlay struct {
-	cache   *cache
+	cache   *accounts.Cache
 	books   books
 	now     int64      // the time of the next record
 	room    []*touched // to be used again by each commit
@@ -28,7 +29,7 @@ type overlay struct {
 	opened  map[uuid.UUID]*touched
 	keys    keyTable
 	keyLog  []keyEntry
-	tokens  map[[16]byte]tokenRow
+	tokens  map[[16]byte]accounts.TokenRow
 	arena   []byte
 	ends    []int // of the records in the arena
 	first   uint64
@@ -48,30 +49,30 @@ type savepoint struct {
 
 type savedAccount struct {
 	t *touched
-	state
+	accounts.State
 	long []byte
 }
 
-func newOverlay(c *cache) *overlay {
+func newOverlay(c *accounts.Cache) *overlay {
 	return &overlay{
 		cache:  c,
 		opened: make(map[uuid.UUID]*touched),
-		tokens: make(map[[16]byte]tokenRow),
+		tokens: make(map[[16]byte]accounts.TokenRow),
 	}
 }
 
 // reset makes an overlay stand on b, at a time not before b's.
 func (o *overlay) reset(b *books, now int64) {
 	o.drop()
-	opened := append(o.books.opened[:0], b.opened...)
+	opened := append(o.books.Opened[:0], b.Opened...)
 	o.books = *b
-	o.books.opened = opened
-	o.now = max(b.time, now)
+	o.books.Opened = opened
+	o.now = max(b.Time, now)
 	clear(o.opened)
 	o.keys.clear()
 	clear(o.tokens)
 	o.keyLog, o.ends, o.arena = o.keyLog[:0], o.ends[:0], o.arena[:0]
-	o.first = b.position + 1
+	o.first = b.Position + 1
 }
 
 // goOn makes what follows be of a time that is not before now. The books are of
@@ -81,8 +82,8 @@ func (o *overlay) goOn(now int64) { o.now = max(o.now, now) }
 // drop lets go of the accounts.
 func (o *overlay) drop() {
 	for _, t := range o.touched {
-		if t.slot != noSlot {
-			o.cache.at(t.slot).touched = 0
+		if t.slot != accounts.NoSlot {
+			o.cache.At(t.slot).Touched = 0
 		}
 	}
 	o.touched = o.touched[:0]
@@ -91,7 +92,7 @@ func (o *overlay) drop() {
 // copied returns the overlay's copy of a committed account, nil if there is
 // none yet.
 func (o *overlay) copied(slot uint32) *touched {
-	if n := o.cache.at(slot).touched; n != 0 {
+	if n := o.cache.At(slot).Touched; n != 0 {
 		return o.touched[n-1]
 	}
 	return nil
@@ -101,8 +102,8 @@ func (o *overlay) copied(slot uint32) *touched {
 func (o *overlay) touch(slot uint32) *touched {
 	t := o.newTouched()
 	t.slot = slot
-	o.cache.account(slot, &t.account)
-	o.cache.at(slot).touched = uint32(len(o.touched))
+	o.cache.Copy(slot, &t.Account)
+	o.cache.At(slot).Touched = uint32(len(o.touched))
 	return t
 }
 
@@ -126,14 +127,14 @@ func (o *overlay) keep(t *touched) {
 		return
 	}
 	t.saved = o.saves
-	o.save.copies = append(o.save.copies, savedAccount{t, t.state, slices.Clone(t.long)})
+	o.save.copies = append(o.save.copies, savedAccount{t, t.State, slices.Clone(t.Long)})
 }
 
 func (o *overlay) savepoint() {
 	o.saving = true
 	o.saves++
 	o.save.books = o.books
-	o.save.books.opened = nil // a batch of transfers opens no account
+	o.save.books.Opened = nil // a batch of transfers opens no account
 	o.save.keys, o.save.records = len(o.keyLog), len(o.ends)
 	o.save.copies = o.save.copies[:0]
 }
@@ -142,9 +143,9 @@ func (o *overlay) release() { o.saving = false }
 
 func (o *overlay) rollback() {
 	o.saving = false
-	opened := o.books.opened
+	opened := o.books.Opened
 	o.books = o.save.books
-	o.books.opened = opened
+	o.books.Opened = opened
 	for _, e := range o.keyLog[o.save.keys:] {
 		o.keys.remove(e)
 	}
@@ -153,7 +154,7 @@ func (o *overlay) rollback() {
 	o.arena = o.arena[:o.end(len(o.ends))]
 	for i := range o.save.copies {
 		c := &o.save.copies[i]
-		c.t.state, c.t.long = c.state, c.long
+		c.t.State, c.t.Long = c.State, c.long
 	}
 }
 
@@ -166,14 +167,14 @@ func (o *overlay) end(n int) int {
 
 // next begins a record: its position and time.
 func (o *overlay) next(r *record.Record, kind record.Kind) {
-	r.Kind, r.Position, r.Time = kind, o.books.position+1, o.now
+	r.Kind, r.Position, r.Time = kind, o.books.Position+1, o.now
 }
 
 // append encodes a record that next began.
 func (o *overlay) append(r *record.Record) {
 	o.arena = record.Append(o.arena, r)
 	o.ends = append(o.ends, len(o.arena))
-	o.books.position, o.books.time = r.Position, r.Time
+	o.books.Position, o.books.Time = r.Position, r.Time
 }
 
 // record returns the encoding of a record of this commit.
@@ -194,7 +195,7 @@ func (o *overlay) records(into [][]byte) [][]byte {
 // moved is the effect of a transfer's record on one of its accounts. The rest
 // of the record's effect is in the funds that the caller has set.
 func (t *touched) moved(position uint64) (p record.Party) {
-	p.Link = t.push(position)
-	p.Funds = t.funds
+	p.Link = t.Push(position)
+	p.Funds = t.Funds
 	return p
 }

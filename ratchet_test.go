@@ -14,6 +14,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
@@ -135,7 +136,7 @@ func TestOpenOldDamaged(t *testing.T) {
 			return b.Put(bytes.Clone(k), v)
 		},
 		"testdata/format2.db.gz": func(tx *bolt.Tx) error { // a row
-			return tx.Bucket(boltTables[store.TableState]).Put(stateKey, []byte("damaged"))
+			return tx.Bucket(boltTables[store.TableState]).Put(accounts.StateKey, []byte("damaged"))
 		},
 	} {
 		path := filepath.Join(t.TempDir(), "old.db")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -36,27 +37,27 @@ func TestFormatDocument(t *testing.T) {
 
 // FuzzRows does the same for the rows of Folds.
 func FuzzRows(f *testing.F) {
-	acct := account{state: state{id: DefaultSeedAccount(), created: record.SeedCreated, asOf: 9, funds: 7, count: 4},
-		tokens: []tokenRef{{position: 3, expires: 10}}}
-	acct.setRoots([]uint64{5, 9})
-	key := acct.id
-	other := account{state: state{id: uuid.UUID{1}, created: 5, asOf: 2}}
-	f.Add(byte(0), accountRowForTest(lastAccount[:], other, acct))
+	acct := accounts.Account{State: accounts.State{ID: DefaultSeedAccount(), Created: record.SeedCreated, AsOf: 9, Funds: 7, Count: 4},
+		Tokens: []accounts.TokenRef{{Position: 3, Expires: 10}}}
+	acct.SetRoots([]uint64{5, 9})
+	key := acct.ID
+	other := accounts.Account{State: accounts.State{ID: uuid.UUID{1}, Created: 5, AsOf: 2}}
+	f.Add(byte(0), accountRowForTest(accounts.LastKey[:], other, acct))
 	keys := []keyEntry{{7, 5}, {7, 9}, {9, 300}}
 	f.Add(byte(1), keyRowForTest(keys))
-	f.Add(byte(2), wire.AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6})))
-	f.Add(byte(2), wire.AppendRow(nil, key[:], appendTokenRow(nil, tokenRow{position: 5, expires: 6, invite: true})))
-	f.Add(byte(3), wire.AppendRow(nil, stateKey, appendStateRow(nil, 8, &totals{position: 9, time: 5, accounts: 2, opened: []uint64{1, 2}})))
+	f.Add(byte(2), wire.AppendRow(nil, key[:], accounts.AppendToken(nil, accounts.TokenRow{Position: 5, Expires: 6})))
+	f.Add(byte(2), wire.AppendRow(nil, key[:], accounts.AppendToken(nil, accounts.TokenRow{Position: 5, Expires: 6, Invite: true})))
+	f.Add(byte(3), wire.AppendRow(nil, accounts.StateKey, accounts.AppendState(nil, 8, &accounts.Totals{Position: 9, Time: 5, Accounts: 2, Opened: []uint64{1, 2}})))
 	f.Fuzz(func(t *testing.T, table byte, b []byte) {
 		b = bytes.Clone(b)
 		k := key[:]
 		switch table % 4 {
 		case 0:
-			k = lastAccount[:]
+			k = accounts.LastKey[:]
 		case 1:
 			k = keyRowKeyForTest(keys)
 		case 3:
-			k = stateKey
+			k = accounts.StateKey
 		}
 		if len(b) >= wire.ChecksumLen {
 			b = wire.AppendRow(nil, k, b[wire.ChecksumLen:])
@@ -64,9 +65,9 @@ func FuzzRows(f *testing.F) {
 		var again []byte
 		switch table % 4 {
 		case 0:
-			var all []account
-			err := accountsIn(k, b, func(id uuid.UUID, _, state []byte) bool {
-				a, err := decodeAccount(id, state)
+			var all []accounts.Account
+			err := accounts.InRow(k, b, func(id uuid.UUID, _, state []byte) bool {
+				a, err := accounts.Decode(id, state)
 				if err == nil {
 					all = append(all, *a)
 				}
@@ -80,12 +81,12 @@ func FuzzRows(f *testing.F) {
 				again = keyRowForTest(got)
 			}
 		case 2:
-			if r, err := decodeTokenRow(k, b); err == nil {
-				again = wire.AppendRow(nil, k, appendTokenRow(nil, r))
+			if r, err := accounts.DecodeToken(k, b); err == nil {
+				again = wire.AppendRow(nil, k, accounts.AppendToken(nil, r))
 			}
 		case 3:
-			if folded, s, err := decodeStateRow(b); err == nil {
-				again = wire.AppendRow(nil, stateKey, appendStateRow(nil, folded, &s))
+			if folded, s, err := accounts.DecodeState(b); err == nil {
+				again = wire.AppendRow(nil, accounts.StateKey, accounts.AppendState(nil, folded, &s))
 			}
 		}
 		if again != nil && !bytes.Equal(again, b) {
@@ -95,10 +96,10 @@ func FuzzRows(f *testing.F) {
 }
 
 // accountRowForTest encodes a row of accounts.
-func accountRowForTest(key []byte, accounts ...account) []byte {
-	c, b := newCache(16), []byte(nil)
-	for i := range accounts {
-		b = c.appendAccount(b, c.add(&accounts[i]))
+func accountRowForTest(key []byte, opened ...accounts.Account) []byte {
+	c, b := accounts.New(16), []byte(nil)
+	for i := range opened {
+		b = c.AppendAccount(b, c.Add(&opened[i]))
 	}
 	return wire.AppendRow(nil, key, b)
 }

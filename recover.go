@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -90,12 +91,12 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	value, err := l.folds.Get(ctx, store.TableState, stateKey)
+	value, err := l.folds.Get(ctx, store.TableState, accounts.StateKey)
 	if err != nil {
 		return err
 	}
 	if value != nil {
-		if l.folder.folded, l.books.totals, err = decodeStateRow(value); err != nil {
+		if l.folder.folded, l.books.Totals, err = accounts.DecodeState(value); err != nil {
 			return err
 		}
 	}
@@ -114,8 +115,8 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	if err := l.replay(ctx, l.folder.folded+1, l.foldReplayed); err != nil {
 		return err
 	}
-	if l.books.position < tail {
-		return fmt.Errorf("%w: the journal ends at record %d, not %d", store.ErrCorrupt, l.books.position, tail)
+	if l.books.Position < tail {
+		return fmt.Errorf("%w: the journal ends at record %d, not %d", store.ErrCorrupt, l.books.Position, tail)
 	}
 	if l.bolt != nil { // nothing can be refused any more
 		return l.bolt.upgrade()
@@ -146,23 +147,23 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 	if !found {
 		return nil
 	}
-	if b.position > l.tail {
-		return fmt.Errorf("%w: the rows are as of record %d, the journal ends at %d", store.ErrCorrupt, b.position, l.tail)
+	if b.Position > l.tail {
+		return fmt.Errorf("%w: the rows are as of record %d, the journal ends at %d", store.ErrCorrupt, b.Position, l.tail)
 	}
-	if l.folder.folded < 1 || b.accounts < 1 || uint64(b.accounts)+uint64(b.transactions) > b.position {
+	if l.folder.folded < 1 || b.Accounts < 1 || uint64(b.Accounts)+uint64(b.Transactions) > b.Position {
 		return fmt.Errorf("%w: the rows are folded up to record %d and as of record %d, with %d accounts and %d transactions",
-			store.ErrCorrupt, l.folder.folded, b.position, b.accounts, b.transactions)
+			store.ErrCorrupt, l.folder.folded, b.Position, b.Accounts, b.Transactions)
 	}
-	if err := l.readRecord(ctx, b.position, r); err != nil {
+	if err := l.readRecord(ctx, b.Position, r); err != nil {
 		return err
 	}
-	if r.Time != b.time {
+	if r.Time != b.Time {
 		return fmt.Errorf("%w: the rows are not of this journal: record %d is of %s in them, and of %s", store.ErrCorrupt,
-			b.position, wire.TimeOf(b.time), wire.TimeOf(r.Time))
+			b.Position, wire.TimeOf(b.Time), wire.TimeOf(r.Time))
 	}
-	head := b.opened[len(b.opened)-1]
-	if head > b.position {
-		return fmt.Errorf("%w: the rows are as of record %d, and name record %d", store.ErrCorrupt, b.position, head)
+	head := b.Opened[len(b.Opened)-1]
+	if head > b.Position {
+		return fmt.Errorf("%w: the rows are as of record %d, and name record %d", store.ErrCorrupt, b.Position, head)
 	}
 	if err := l.readRecord(ctx, head, r); err != nil {
 		return err
@@ -174,17 +175,17 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 	case record.KindAccount:
 		ordinal = r.Body.(*record.Account).Link.Ordinal
 	}
-	if ordinal != b.accounts {
-		return fmt.Errorf("%w: the rows are not of this journal: record %d does not open account %d", store.ErrCorrupt, head, b.accounts)
+	if ordinal != b.Accounts {
+		return fmt.Errorf("%w: the rows are not of this journal: record %d does not open account %d", store.ErrCorrupt, head, b.Accounts)
 	}
 	return nil
 }
 
 // checkRow makes sure that a row of an account is of records that there are, up
 // to a position.
-func checkRow(a *account, position uint64) error {
-	if a.asOf > position {
-		return fmt.Errorf("%w: the row of account %s is as of record %d, the journal ends at %d", store.ErrCorrupt, a.id, a.asOf, position)
+func checkRow(a *accounts.Account, position uint64) error {
+	if a.AsOf > position {
+		return fmt.Errorf("%w: the row of account %s is as of record %d, the journal ends at %d", store.ErrCorrupt, a.ID, a.AsOf, position)
 	}
 	return nil
 }
@@ -193,17 +194,17 @@ func checkRow(a *account, position uint64) error {
 // records are to be replayed that to look for theirs would take longer: that
 // takes about ten times as long for an account.
 func (l *Ledger) warm(ctx context.Context, records uint64) error {
-	if accounts := l.books.accounts; accounts > int64(l.cache.limit) || uint64(accounts) > 8*records {
+	if accounts := l.books.Accounts; accounts > int64(l.cache.Limit) || uint64(accounts) > 8*records {
 		return nil
 	}
 	return wire.ScanRows(ctx, l.folds.Scan, store.TableAccounts, func(key, value []byte) (bad error) {
-		damaged := accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
-			var a *account
-			if a, bad = decodeAccount(id, state); bad == nil {
+		damaged := accounts.InRow(key, value, func(id uuid.UUID, _, state []byte) bool {
+			var a *accounts.Account
+			if a, bad = accounts.Decode(id, state); bad == nil {
 				bad = checkRow(a, l.tail)
 			}
 			if bad == nil {
-				l.cache.add(a)
+				l.cache.Add(a)
 			}
 			return bad == nil
 		})
@@ -216,7 +217,7 @@ func (l *Ledger) warm(ctx context.Context, records uint64) error {
 // records as were not folded, until it can.
 func (l *Ledger) foldReplayed(position uint64) error {
 	f := &l.folder
-	if l.cache.dirtyN <= l.cache.limit/2 && position-f.folded < replayFold || position < f.retry {
+	if l.cache.Dirty <= l.cache.Limit/2 && position-f.folded < replayFold || position < f.retry {
 		return nil
 	}
 	err := l.foldAll(position)
@@ -230,7 +231,7 @@ func (l *Ledger) foldReplayed(position uint64) error {
 
 // catchUp applies what another ledger has appended to the log.
 func (l *Ledger) catchUp(ctx context.Context) error {
-	return l.replay(ctx, l.books.position+1, func(uint64) error { return nil })
+	return l.replay(ctx, l.books.Position+1, func(uint64) error { return nil })
 }
 
 // replay applies the records from a position to the end of the journal, and
@@ -242,12 +243,12 @@ func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) e
 		if err != nil {
 			return err
 		}
-		var hints [readAhead][2]uint32
+		var hints [accounts.ReadAhead][2]uint32
 		for i := range page[:n] {
-			if i%readAhead == 0 {
-				l.warmth += l.cache.warmAll(hintParties(l.cache, page[i:min(i+readAhead, n)], &hints))
+			if i%accounts.ReadAhead == 0 {
+				l.warmth += l.cache.WarmAll(hintParties(l.cache, page[i:min(i+accounts.ReadAhead, n)], &hints))
 			}
-			if err := l.apply(ctx, &page[i], hints[i%readAhead]); err != nil {
+			if err := l.apply(ctx, &page[i], hints[i%accounts.ReadAhead]); err != nil {
 				return err
 			}
 		}
@@ -262,11 +263,11 @@ func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) e
 }
 
 // hintParties finds out where the accounts of transfers most likely are.
-func hintParties(c *cache, records []record.Record, hints *[readAhead][2]uint32) [][2]uint32 {
+func hintParties(c *accounts.Cache, records []record.Record, hints *[accounts.ReadAhead][2]uint32) [][2]uint32 {
 	for i := range records {
-		hints[i] = [2]uint32{noSlot, noSlot}
+		hints[i] = [2]uint32{accounts.NoSlot, accounts.NoSlot}
 		if r := &records[i]; r.Kind == record.KindTransfer {
-			hints[i] = [2]uint32{c.hint(&r.Transfer.Sender), c.hint(&r.Transfer.Receiver)}
+			hints[i] = [2]uint32{c.Hint(&r.Transfer.Sender), c.Hint(&r.Transfer.Receiver)}
 		}
 	}
 	return hints[:len(records)]
@@ -312,19 +313,19 @@ func recordAt(lr store.LogReader, position uint64, r *record.Record) error {
 // load brings an account into the cache; ok is false if there is none. It is
 // the writer's.
 func (l *Ledger) load(ctx context.Context, id uuid.UUID, hint uint32) (slot uint32, ok bool, err error) {
-	if slot, ok := l.cache.findAt(hint, &id); ok {
+	if slot, ok := l.cache.FindAt(hint, &id); ok {
 		return slot, true, nil
 	}
-	a, err := readAccount(ctx, l.folds, id)
+	a, err := accounts.Read(ctx, l.folds, id)
 	if err != nil || a == nil {
 		return 0, false, err
 	}
-	if err := checkRow(a, max(l.books.position, l.tail)); err != nil {
+	if err := checkRow(a, max(l.books.Position, l.tail)); err != nil {
 		return 0, false, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.cache.add(a), true, nil
+	return l.cache.Add(a), true, nil
 }
 
 // apply brings the effect of a record of the journal into the committed state,
@@ -362,12 +363,12 @@ func (l *Ledger) apply(ctx context.Context, r *record.Record, hints [2]uint32) e
 // the lock.
 func (l *Ledger) count(r *record.Record) error {
 	b := &l.books
-	if r.Position <= b.position {
+	if r.Position <= b.Position {
 		return nil
 	}
-	if r.Position != b.position+1 || r.Time < b.time {
+	if r.Position != b.Position+1 || r.Time < b.Time {
 		return fmt.Errorf("%w: record %d of %s follows record %d of %s", store.ErrCorrupt,
-			r.Position, wire.TimeOf(r.Time), b.position, wire.TimeOf(b.time))
+			r.Position, wire.TimeOf(r.Time), b.Position, wire.TimeOf(b.Time))
 	}
 	switch r.Kind {
 	case record.KindGenesis, record.KindAccount:
@@ -375,19 +376,19 @@ func (l *Ledger) count(r *record.Record) error {
 		if r.Kind == record.KindAccount {
 			got = r.Body.(*record.Account).Link
 		}
-		want, opened := chain.Push(b.opened, b.accounts, r.Position)
+		want, opened := chain.Push(b.Opened, b.Accounts, r.Position)
 		if got != want {
 			return fmt.Errorf("%w: record %d has %+v in the chain of accounts, it follows %+v", store.ErrCorrupt, r.Position, got, want)
 		}
-		b.opened, b.accounts = opened, b.accounts+1
+		b.Opened, b.Accounts = opened, b.Accounts+1
 	case record.KindTransfer:
 		if r.Transfer.Sender == record.FeeAccount {
 			if b.unpaid() == 0 || r.Transfer.Amount != b.stipend.Share {
 				return fmt.Errorf("%w: record %d takes coins from the fee account, and is no payment of a stipend", store.ErrCorrupt, r.Position)
 			}
-			b.paid++
+			b.Paid++
 		}
-		b.transactions++
+		b.Transactions++
 	case record.KindFeePolicy:
 		b.setPolicy(r)
 	case record.KindStipend:
@@ -396,24 +397,24 @@ func (l *Ledger) count(r *record.Record) error {
 		}
 		b.setStipend(r)
 	}
-	b.position, b.time = r.Position, r.Time
+	b.Position, b.Time = r.Position, r.Time
 	return nil
 }
 
 func (l *Ledger) applyAccount(ctx context.Context, r *record.Record, id uuid.UUID, key PublicKey) error {
-	slot, there, err := l.load(ctx, id, noSlot)
+	slot, there, err := l.load(ctx, id, accounts.NoSlot)
 	if err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !there {
-		a := account{state: state{id: id, created: r.Time, asOf: r.Position}, key: firstKey(key)}
+		a := accounts.Account{State: accounts.State{ID: id, Created: r.Time, AsOf: r.Position}, Key: accounts.FirstKey(key)}
 		if r.Kind == record.KindGenesis {
-			a.created, a.funds = record.SeedCreated, l.genesis.Supply
+			a.Created, a.Funds = record.SeedCreated, l.genesis.Supply
 		}
-		l.cache.changed(l.cache.add(&a))
-	} else if l.cache.at(slot).asOf < r.Position {
+		l.cache.Changed(l.cache.Add(&a))
+	} else if l.cache.At(slot).AsOf < r.Position {
 		return fmt.Errorf("%w: record %d opens account %s again", store.ErrCorrupt, r.Position, id)
 	}
 	return l.count(r)
@@ -438,7 +439,7 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record.Record, hints [2]u
 	if err != nil {
 		return err
 	}
-	pool := noSlot
+	pool := accounts.NoSlot
 	if t.Fee > 0 {
 		if pool, err = l.party(ctx, r, record.FeeAccount, l.poolSlot); err != nil {
 			return err
@@ -469,42 +470,42 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record.Record, hints [2]u
 
 // follow applies to an account what a transfer's record did to it.
 func (l *Ledger) follow(slot uint32, r *record.Record, p *record.Party, change int64) error {
-	if l.cache.at(slot).asOf >= r.Position {
+	if l.cache.At(slot).AsOf >= r.Position {
 		return nil
 	}
 	a := &l.work
-	l.cache.account(slot, a)
-	funds := a.funds + change
-	want := a.push(r.Position)
+	l.cache.Copy(slot, a)
+	funds := a.Funds + change
+	want := a.Push(r.Position)
 	if p.Link != want || p.Funds != funds {
 		return fmt.Errorf("%w: record %d leaves account %s with %v, it follows %v", store.ErrCorrupt,
-			r.Position, a.id, *p, record.Party{Link: want, Funds: funds})
+			r.Position, a.ID, *p, record.Party{Link: want, Funds: funds})
 	}
-	a.funds = funds
-	l.cache.set(slot, a)
-	l.cache.changed(slot)
+	a.Funds = funds
+	l.cache.Set(slot, a)
+	l.cache.Changed(slot)
 	return nil
 }
 
 // change applies to an account what a record did to it, unless it is as of that record
 // or a later one. The caller holds the lock.
-func (l *Ledger) change(slot uint32, r *record.Record, fn func(*account) error) error {
-	if l.cache.at(slot).asOf >= r.Position {
+func (l *Ledger) change(slot uint32, r *record.Record, fn func(*accounts.Account) error) error {
+	if l.cache.At(slot).AsOf >= r.Position {
 		return nil
 	}
 	a := &l.work
-	l.cache.account(slot, a)
+	l.cache.Copy(slot, a)
 	if err := fn(a); err != nil {
 		return err
 	}
-	l.cache.set(slot, a)
-	l.cache.changed(slot)
+	l.cache.Set(slot, a)
+	l.cache.Changed(slot)
 	return nil
 }
 
 func (l *Ledger) applyToken(ctx context.Context, r *record.Record) error {
 	t := r.Body.(*record.Token)
-	slot, err := l.party(ctx, r, t.Account, noSlot)
+	slot, err := l.party(ctx, r, t.Account, accounts.NoSlot)
 	if err != nil {
 		return err
 	}
@@ -513,22 +514,22 @@ func (l *Ledger) applyToken(ctx context.Context, r *record.Record) error {
 	if err := l.count(r); err != nil {
 		return err
 	}
-	err = l.change(slot, r, func(a *account) error {
-		for _, ref := range a.issued(refOf(t), t.Time) {
-			l.freshTokens.cur[ref.selector] = tokenRow{}
+	err = l.change(slot, r, func(a *accounts.Account) error {
+		for _, ref := range a.Issue(refOf(t), t.Time) {
+			l.freshTokens.cur[ref.Selector] = accounts.TokenRow{}
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	l.freshTokens.cur[t.Selector] = tokenRow{position: t.Position, expires: t.Expires}
+	l.freshTokens.cur[t.Selector] = accounts.TokenRow{Position: t.Position, Expires: t.Expires}
 	return nil
 }
 
 func (l *Ledger) applyRevocation(ctx context.Context, r *record.Record) error {
 	v := r.Body.(*record.Revocation)
-	slot, err := l.party(ctx, r, v.Account, noSlot)
+	slot, err := l.party(ctx, r, v.Account, accounts.NoSlot)
 	if err != nil {
 		return err
 	}
@@ -547,8 +548,8 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record.Record) error {
 	if err := l.count(r); err != nil {
 		return err
 	}
-	err = l.change(slot, r, func(a *account) error {
-		if _, ok := a.revoked(v.Token, r.Position); !ok {
+	err = l.change(slot, r, func(a *accounts.Account) error {
+		if _, ok := a.Revoke(v.Token, r.Position); !ok {
 			return fmt.Errorf("%w: record %d revokes record %d, which is not a live token", store.ErrCorrupt, r.Position, v.Token)
 		}
 		return nil
@@ -556,6 +557,6 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record.Record) error {
 	if err != nil {
 		return err
 	}
-	l.freshTokens.cur[token.Selector] = tokenRow{}
+	l.freshTokens.cur[token.Selector] = accounts.TokenRow{}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -20,16 +21,16 @@ import (
 func TestForeignRows(t *testing.T) {
 	other, longer := newFile(t), newFile(t)
 	more(t, longer, 7)
-	state := func(change func(folded *uint64, b *totals)) func(*testing.T, string) {
+	state := func(change func(folded *uint64, b *accounts.Totals)) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				bucket := tx.Bucket(boltTables[store.TableState])
-				folded, b, err := decodeStateRow(bucket.Get(stateKey))
+				folded, b, err := accounts.DecodeState(bucket.Get(accounts.StateKey))
 				if err != nil {
 					return err
 				}
 				change(&folded, &b)
-				return bucket.Put(stateKey, wire.AppendRow(nil, stateKey, appendStateRow(nil, folded, &b)))
+				return bucket.Put(accounts.StateKey, wire.AppendRow(nil, accounts.StateKey, accounts.AppendState(nil, folded, &b)))
 			})
 		}
 	}
@@ -42,13 +43,13 @@ func TestForeignRows(t *testing.T) {
 	}{
 		"another ledger's":   {rowsOf(other), "the rows are not of this journal: record 5 is of "},
 		"a longer one's":     {rowsOf(longer), "the rows are as of record 13, the journal ends at 5"},
-		"ahead":              {state(func(folded *uint64, b *totals) { *folded, b.position = 6, 6 }), "the rows are as of record 6, the journal ends at 5"},
-		"behind in time":     {state(func(_ *uint64, b *totals) { b.time-- }), "the rows are not of this journal: record 5 is of "},
-		"folded nothing":     {state(func(folded *uint64, _ *totals) { *folded = 0 }), "the rows are folded up to record 0 and as of record 5"},
-		"too many counted":   {state(func(_ *uint64, b *totals) { b.transactions = 4 }), "with 2 accounts and 4 transactions"},
-		"another chain":      {state(func(_ *uint64, b *totals) { b.opened[len(b.opened)-1] = 3 }), "record 3 does not open account 2"},
-		"a chain ahead":      {state(func(_ *uint64, b *totals) { b.opened[len(b.opened)-1] = 6 }), "the rows are as of record 5, and name record 6"},
-		"an account missing": {state(func(_ *uint64, b *totals) { b.accounts, b.opened = 1, []uint64{2} }), "record 2 does not open account 1"},
+		"ahead":              {state(func(folded *uint64, b *accounts.Totals) { *folded, b.Position = 6, 6 }), "the rows are as of record 6, the journal ends at 5"},
+		"behind in time":     {state(func(_ *uint64, b *accounts.Totals) { b.Time-- }), "the rows are not of this journal: record 5 is of "},
+		"folded nothing":     {state(func(folded *uint64, _ *accounts.Totals) { *folded = 0 }), "the rows are folded up to record 0 and as of record 5"},
+		"too many counted":   {state(func(_ *uint64, b *accounts.Totals) { b.Transactions = 4 }), "with 2 accounts and 4 transactions"},
+		"another chain":      {state(func(_ *uint64, b *accounts.Totals) { b.Opened[len(b.Opened)-1] = 3 }), "record 3 does not open account 2"},
+		"a chain ahead":      {state(func(_ *uint64, b *accounts.Totals) { b.Opened[len(b.Opened)-1] = 6 }), "the rows are as of record 5, and name record 6"},
+		"an account missing": {state(func(_ *uint64, b *accounts.Totals) { b.Accounts, b.Opened = 1, []uint64{2} }), "record 2 does not open account 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := newFile(t)
@@ -120,14 +121,14 @@ func TestRowAhead(t *testing.T) {
 			var id uuid.UUID
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				b := tx.Bucket(boltTables[store.TableAccounts])
-				var all []account
-				err := accountsIn(lastAccount[:], b.Get(lastAccount[:]), func(got uuid.UUID, _, state []byte) bool {
-					a, err := decodeAccount(got, state)
+				var all []accounts.Account
+				err := accounts.InRow(accounts.LastKey[:], b.Get(accounts.LastKey[:]), func(got uuid.UUID, _, state []byte) bool {
+					a, err := accounts.Decode(got, state)
 					if err != nil {
 						t.Fatal(err)
 					}
 					if got != DefaultSeedAccount() {
-						id, a.asOf, a.funds = got, 6, 100
+						id, a.AsOf, a.Funds = got, 6, 100
 					}
 					all = append(all, *a)
 					return true
@@ -135,7 +136,7 @@ func TestRowAhead(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return b.Put(lastAccount[:], accountRowForTest(lastAccount[:], all...))
+				return b.Put(accounts.LastKey[:], accountRowForTest(accounts.LastKey[:], all...))
 			})
 			led, err := Open(path, nil)
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
 )
@@ -29,9 +30,9 @@ func (r *repairer) cutOff(ctx context.Context, end uint64, temp string, info fs.
 	if err != nil {
 		return err
 	}
-	err = s.accountRows(ctx, func(a *account) {
-		if f, ok := funds[a.id]; a.asOf > end && (!ok || a.asOf > f.asOf) {
-			funds[a.id] = cutFunds{Coins(a.funds), a.asOf}
+	err = s.accountRows(ctx, func(a *accounts.Account) {
+		if f, ok := funds[a.ID]; a.AsOf > end && (!ok || a.AsOf > f.asOf) {
+			funds[a.ID] = cutFunds{Coins(a.Funds), a.AsOf}
 		}
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
@@ -105,14 +106,14 @@ func (s *salvage) testimony(ctx context.Context) ([]LostRecords, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.accountRows(ctx, func(a *account) {
-		for _, position := range a.roots() {
-			tell(position, a.id, false, "the account's row leads to it")
+	err = s.accountRows(ctx, func(a *accounts.Account) {
+		for _, position := range a.Roots() {
+			tell(position, a.ID, false, "the account's row leads to it")
 		}
-		for _, t := range a.tokens {
-			tell(t.position, a.id, false, "the account's row has it as a token")
+		for _, t := range a.Tokens {
+			tell(t.Position, a.ID, false, "the account's row has it as a token")
 		}
-		tell(a.asOf, a.id, false, "the account's row is as of it")
+		tell(a.AsOf, a.ID, false, "the account's row is as of it")
 	})
 	if err != nil {
 		return nil, err
@@ -157,7 +158,7 @@ func (s *salvage) after(ctx context.Context, position uint64, fn func(*record.Re
 
 // accountRows calls fn with the accounts of all rows in the file whose checksum
 // is right, old ones too.
-func (s *salvage) accountRows(ctx context.Context, fn func(*account)) error {
+func (s *salvage) accountRows(ctx context.Context, fn func(*accounts.Account)) error {
 	page := make([]byte, s.pageSize)
 	for pgid := uint64(2); pgid < s.pages; pgid++ {
 		if pgid%1024 == 0 && ctx.Err() != nil {
@@ -184,7 +185,7 @@ func (s *salvage) accountRows(ctx context.Context, fn func(*account)) error {
 
 // rowsOn calls fn with the accounts of the rows on a leaf. A small bucket lies
 // in a leaf of the root, and is a page there.
-func rowsOn(page []byte, fn func(*account)) {
+func rowsOn(page []byte, fn func(*accounts.Account)) {
 	pages.Elements(page, func(key, value []byte) {
 		if bytes.Equal(key, boltTables[store.TableAccounts]) && len(value) > 16+pages.HeaderSize && binary.NativeEndian.Uint64(value) == 0 {
 			rowsOn(value[16:], fn)
@@ -193,8 +194,8 @@ func rowsOn(page []byte, fn func(*account)) {
 			return
 		}
 		// What is no row of accounts has another form, or another checksum.
-		_ = accountsIn(key, value, func(id uuid.UUID, _, state []byte) bool {
-			a, err := decodeAccount(id, state)
+		_ = accounts.InRow(key, value, func(id uuid.UUID, _, state []byte) bool {
+			a, err := accounts.Decode(id, state)
 			if err == nil {
 				fn(a)
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/harness"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
@@ -252,7 +253,7 @@ func TestRepairRolledBack(t *testing.T) {
 		}
 		if rows {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				return tx.Bucket(boltTables[store.TableState]).Put(stateKey, []byte("damaged"))
+				return tx.Bucket(boltTables[store.TableState]).Put(accounts.StateKey, []byte("damaged"))
 			})
 		}
 		saw, err := os.ReadFile(path + ".witness")

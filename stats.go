@@ -67,12 +67,12 @@ type Stats struct {
 func (l *Ledger) Stats() Stats {
 	l.mu.RLock()
 	s := Stats{
-		Position: l.books.position, FoldPosition: l.folder.folded,
-		Accounts: l.books.accounts, Transactions: l.books.transactions,
+		Position: l.books.Position, FoldPosition: l.folder.folded,
+		Accounts: l.books.Accounts, Transactions: l.books.Transactions,
 		WitnessPosition: l.witness.written.Load(),
 		Commits:         l.commits, CommitTime: l.commitTime,
 		QueueLength: len(l.queue), QueueSize: cap(l.queue),
-		CachedAccounts: l.cache.len(), DirtyAccounts: l.cache.dirtyN,
+		CachedAccounts: l.cache.Len(), DirtyAccounts: l.cache.Dirty,
 		FreshKeys: l.keys.unfolded(),
 		DiskFull:  errors.Is(l.unwritten.cause, store.ErrDiskFull),
 

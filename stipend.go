@@ -130,7 +130,7 @@ func (b *books) unpaid() int64 {
 	if b.stipend == nil {
 		return 0
 	}
-	return b.stipend.Payees - b.paid
+	return b.stipend.Payees - b.Paid
 }
 
 // lastStipend is the last one that was begun; zero if there is none.
@@ -141,7 +141,7 @@ func (b *books) lastStipend() Stipend {
 	}
 	return Stipend{
 		Day: dayStart(s.Day), Rules: rulesOf(s.Rules), Before: s.Before, Payees: s.Payees, Share: Coins(s.Share),
-		Funds: Coins(s.Funds), Position: s.position, Paid: b.paid,
+		Funds: Coins(s.Funds), Position: s.position, Paid: b.Paid,
 	}
 }
 

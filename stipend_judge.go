@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -54,7 +55,7 @@ func (l *Ledger) lastBefore(ctx context.Context, position uint64, day int64) (bo
 	ov, r := l.overlay, &l.scratch
 	next := position + 1
 	switch {
-	case next > ov.books.position:
+	case next > ov.books.Position:
 		return true, nil
 	case next >= ov.first:
 		if err := record.Decode(r, next, ov.record(next)); err != nil {
@@ -72,7 +73,7 @@ func (l *Ledger) lastBefore(ctx context.Context, position uint64, day int64) (bo
 func (l *Ledger) judgePayees(ctx context.Context, o *op) error {
 	ov, s := l.overlay, o.stipend
 	b := &ov.books
-	if s.last, s.paid = b.stipendAt, b.paid; s.last != s.position || s.paid != s.first {
+	if s.last, s.paid = b.StipendAt, b.Paid; s.last != s.position || s.paid != s.first {
 		return nil
 	}
 	pool, err := l.pool(ctx)
@@ -80,11 +81,11 @@ func (l *Ledger) judgePayees(ctx context.Context, o *op) error {
 		return err
 	}
 	for _, id := range s.payees {
-		to, slot, ok, err := l.find(ctx, id, noSlot)
+		to, slot, ok, err := l.find(ctx, id, accounts.NoSlot)
 		if err != nil {
 			return err
 		}
-		if !ok || pool.funds < b.stipend.Share {
+		if !ok || pool.Funds < b.stipend.Share {
 			return fmt.Errorf("%w: the stipend of record %d can't be paid to account %s", store.ErrCorrupt, s.position, id)
 		}
 		if to == nil {
@@ -94,8 +95,8 @@ func (l *Ledger) judgePayees(ctx context.Context, o *op) error {
 		ov.next(r, record.KindTransfer)
 		r.Transfer = record.Transfer{Sender: record.FeeAccount, Receiver: id, Amount: b.stipend.Share}
 		ov.move(r, pool, to, nil)
-		b.paid++
+		b.Paid++
 	}
-	s.paid = b.paid
+	s.paid = b.Paid
 	return nil
 }

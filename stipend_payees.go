@@ -50,7 +50,7 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules record.StipendRule
 		return before, nil, err
 	}
 	l.mu.RLock()
-	count, head := l.books.accounts, l.books.opened[len(l.books.opened)-1]
+	count, head := l.books.Accounts, l.books.Opened[len(l.books.Opened)-1]
 	l.mu.RUnlock()
 	position, ordinal := uint64(0), int64(0)
 	err = l.log.View(ctx, func(lr store.LogReader) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
@@ -160,9 +161,9 @@ func TestOpenRefuses(t *testing.T) {
 		"state row damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				b := tx.Bucket(boltTables[store.TableState])
-				v := bytes.Clone(b.Get(stateKey))
+				v := bytes.Clone(b.Get(accounts.StateKey))
 				v[5] ^= 1
-				return b.Put(stateKey, v)
+				return b.Put(accounts.StateKey, v)
 			})
 		}, nil, store.ErrCorrupt},
 	} {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -36,7 +37,7 @@ func (l *Ledger) revokeToken(ctx context.Context, account, id uuid.UUID) error {
 }
 
 // tokenRow returns the row of a selector, a zero one if there is none.
-func (l *Ledger) tokenRow(ctx context.Context, selector [16]byte) (tokenRow, error) {
+func (l *Ledger) tokenRow(ctx context.Context, selector [16]byte) (accounts.TokenRow, error) {
 	l.mu.RLock()
 	row, ok := l.freshTokens.get(selector)
 	l.mu.RUnlock()
@@ -45,9 +46,9 @@ func (l *Ledger) tokenRow(ctx context.Context, selector [16]byte) (tokenRow, err
 	}
 	value, err := l.folds.Get(ctx, store.TableTokens, selector[:])
 	if err != nil || value == nil {
-		return tokenRow{}, err
+		return accounts.TokenRow{}, err
 	}
-	return decodeTokenRow(selector[:], value)
+	return accounts.DecodeToken(selector[:], value)
 }
 
 // tokenBySelector returns the token with a selector, which may have expired;
@@ -60,16 +61,16 @@ func (l *Ledger) tokenBySelector(ctx context.Context, selector [16]byte) (t reco
 		return record.Token{}, false, err
 	}
 	row, err := l.tokenRow(ctx, selector)
-	if err != nil || row.position == 0 || row.invite {
+	if err != nil || row.Position == 0 || row.Invite {
 		return record.Token{}, false, l.failed(err)
 	}
 	var r record.Record
-	if err := l.readRecord(ctx, row.position, &r); err != nil {
+	if err := l.readRecord(ctx, row.Position, &r); err != nil {
 		return record.Token{}, false, l.failed(err)
 	}
 	token, ok := r.Body.(*record.Token)
 	if !ok || token.Selector != selector {
-		return record.Token{}, false, l.failed(fmt.Errorf("%w: a token's row names record %d, which is not its", store.ErrCorrupt, row.position))
+		return record.Token{}, false, l.failed(fmt.Errorf("%w: a token's row names record %d, which is not its", store.ErrCorrupt, row.Position))
 	}
 	return *token, true, nil
 }
@@ -84,7 +85,7 @@ func (l *Ledger) tokenAlive(ctx context.Context, selector [16]byte, position uin
 		return false, err
 	}
 	row, err := l.tokenRow(ctx, selector)
-	return row.position == position && err == nil, l.failed(err)
+	return row.Position == position && err == nil, l.failed(err)
 }
 
 // liveTokens returns the tokens of an account that are neither expired nor
@@ -99,15 +100,15 @@ func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]record.To
 	err = l.log.View(ctx, func(lr store.LogReader) error {
 		var r record.Record
 		for _, ref := range s.tokens {
-			if ref.expires <= now {
+			if ref.Expires <= now {
 				continue
 			}
-			if err := recordAt(lr, ref.position, &r); err != nil {
+			if err := recordAt(lr, ref.Position, &r); err != nil {
 				return err
 			}
 			token, ok := r.Body.(*record.Token)
 			if !ok || token.Account != account {
-				return fmt.Errorf("%w: account %s names record %d as its token", store.ErrCorrupt, account, ref.position)
+				return fmt.Errorf("%w: account %s names record %d as its token", store.ErrCorrupt, account, ref.Position)
 			}
 			live = append(live, *token)
 		}

@@ -29,8 +29,8 @@ var defects = []plant{{
 }, {
 	name: "shown-before-written", shows: "defect 3",
 	file: "commit.go", edits: []edit{{
-		`	err = l.log.Append(ctx, l.books.position, l.recordList)
-`, `	position := l.books.position
+		`	err = l.log.Append(ctx, l.books.Position, l.recordList)
+`, `	position := l.books.Position
 	l.publish(time.Since(start))
 	err = l.log.Append(ctx, position, l.recordList)
 `}, {`	case err == nil:
@@ -126,7 +126,7 @@ var defects = []plant{{
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "time-steps-back", shows: "defect 11",
-	file: "overlay.go", edits: []edit{{`o.now = max(b.time, now)`, `o.now = now`}},
+	file: "overlay.go", edits: []edit{{`o.now = max(b.Time, now)`, `o.now = now`}},
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "spends-one-too-many", shows: "defect 12",

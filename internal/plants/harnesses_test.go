@@ -4,20 +4,20 @@ package plants
 var harnesses = []plant{{
 	name: "answered-before-written", shows: "kill -9",
 	file: "commit.go", edits: []edit{{
-		`	err = l.log.Append(ctx, l.books.position, l.recordList)
+		`	err = l.log.Append(ctx, l.books.Position, l.recordList)
 `, `	for i, o := range batch {
 		o.done <- struct{}{}
 		batch[i] = &op{done: make(chan struct{}, 1)}
 	}
 	time.Sleep(2 * time.Millisecond)
-	err = l.log.Append(ctx, l.books.position, l.recordList)
+	err = l.log.Append(ctx, l.books.Position, l.recordList)
 `}},
 	pkg: "./cmd/capycoind", test: "TestHarnessKill", look: "20s", says: `was acknowledged as .*; there is ""`,
 }, {
 	name: "read-before-written", shows: "linearizability",
 	file: "commit.go", edits: []edit{{
-		`	err = l.log.Append(ctx, l.books.position, l.recordList)
-`, `	position := l.books.position
+		`	err = l.log.Append(ctx, l.books.Position, l.recordList)
+`, `	position := l.books.Position
 	l.publish(time.Since(start))
 	time.Sleep(2 * time.Millisecond)
 	err = l.log.Append(ctx, position, l.recordList)

@@ -3,11 +3,11 @@ package plants
 // rules are the plants of what moves coins by rules: signatures, fees, and the stipend.
 var rules = []plant{{
 	name: "signed-by-anybody", shows: "signatures",
-	file: "judge.go", edits: []edit{{`case key == nil || !v.good || v.version != key.version:`, `case key == nil:`}},
+	file: "judge.go", edits: []edit{{`case key == nil || !v.good || v.version != key.Version:`, `case key == nil:`}},
 	pkg: ".", test: "TestSignedTransfer", says: `alone: <nil>, want capycoin: invalid signature`,
 }, {
 	name: "old-key-still-signs", shows: "signatures",
-	file: "judge.go", edits: []edit{{`!v.good || v.version != key.version:`, `!v.good:`}},
+	file: "judge.go", edits: []edit{{`!v.good || v.version != key.Version:`, `!v.good:`}},
 	pkg: ".", test: "TestKeyRace", says: `signature: the transfer is by version`,
 }, {
 	name: "fee-is-not-signed", shows: "signatures",
@@ -44,7 +44,7 @@ var rules = []plant{{
 	pkg: ".", test: "TestStipendPaidMeanwhile", says: `can't be paid to account`,
 }, {
 	name: "paid-again-after-a-restart", shows: "the stipend",
-	file: "rows.go", edits: []edit{{`b = binary.AppendUvarint(b, uint64(s.paid))`, `b = append(b, 0)`}},
+	file: "internal/accounts/rows.go", edits: []edit{{`b = binary.AppendUvarint(b, uint64(s.Paid))`, `b = append(b, 0)`}},
 	pkg: "./cmd/capycoind", test: "TestHarnessKillStipend", look: "5s", says: `.`,
 }, {
 	name: "active-on-the-day-itself", shows: "the stipend",
@@ -58,6 +58,6 @@ var rules = []plant{{
 	pkg: ".", test: "TestStipendClockBack", says: `with another record before the day`,
 }, {
 	name: "audit-takes-any-payee", shows: "the stipend",
-	file: "audit_rules.go", edits: []edit{{`a.payees[b.paid] != to`, `false`}},
+	file: "audit_rules.go", edits: []edit{{`a.payees[b.Paid] != to`, `false`}},
 	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "stipend" of record 17`,
 }}

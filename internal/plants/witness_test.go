@@ -44,10 +44,10 @@ var witnesses = []plant{{
 	"context"
 	"crypto/sha256"
 `},
-		{`	err = l.log.Append(ctx, l.books.position, l.recordList)
+		{`	err = l.log.Append(ctx, l.books.Position, l.recordList)
 `, `	n := len(l.recordList)
-	writeWitness(l.witness.path, witness{l.genesis.ledger, l.books.position + uint64(n), l.overlay.now, sha256.Sum256(l.recordList[n-1])})
-	err = l.log.Append(ctx, l.books.position, l.recordList)
+	writeWitness(l.witness.path, witness{l.genesis.ledger, l.books.Position + uint64(n), l.overlay.now, sha256.Sum256(l.recordList[n-1])})
+	err = l.log.Append(ctx, l.books.Position, l.recordList)
 `}},
 	pkg: ".", test: "TestHarnessWitness", says: `kill \d+: .*rolled back`,
 }, {
@@ -87,10 +87,10 @@ var witnesses = []plant{{
 	pkg: ".", test: "TestFreelistBounded", says: `it took \d+ bytes of memory`,
 }, {
 	name: "rows-of-another-journal", shows: "the checks before opening",
-	file: "recover.go", edits: []edit{{`if r.Time != b.time {`, `if r.Time < 0 {`}},
+	file: "recover.go", edits: []edit{{`if r.Time != b.Time {`, `if r.Time < 0 {`}},
 	pkg: ".", test: "TestForeignRows", says: `FAIL: TestForeignRows/another_ledger's`,
 }, {
 	name: "row-of-a-lost-record", shows: "the checks before opening",
-	file: "recover.go", edits: []edit{{`if a.asOf > position {`, `if a.asOf > position+100 {`}},
+	file: "recover.go", edits: []edit{{`if a.AsOf > position {`, `if a.AsOf > position+100 {`}},
 	pkg: ".", test: "TestRowAhead", says: `want ErrCorrupt that says that the row is ahead`,
 }}

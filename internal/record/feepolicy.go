@@ -48,10 +48,10 @@ func (p *FeePolicy) append(b []byte, _ uint64) []byte {
 }
 
 func (p *FeePolicy) decode(d *wire.Decoder, _ *Header, _ byte) {
-	p.Flat = int64(d.Uvarint(MaxCoins))
+	p.Flat = int64(d.Uvarint(wire.MaxCoins))
 	p.BasisPoints = int(d.Uvarint(MaxBasisPoints))
-	p.Min = int64(d.Uvarint(MaxCoins))
-	p.Max = int64(d.Uvarint(MaxCoins))
+	p.Min = int64(d.Uvarint(wire.MaxCoins))
+	p.Max = int64(d.Uvarint(wire.MaxCoins))
 	n := d.Byte()
 	p.Exempt = nil // the last one's may be in force
 	for range n {

@@ -38,7 +38,7 @@ func (g *Genesis) append(b []byte, _ uint64) []byte {
 
 func (g *Genesis) decode(d *wire.Decoder, h *Header, version byte) {
 	g.Ledger = d.ID()
-	g.Supply = int64(d.Uint64(MaxCoins))
+	g.Supply = int64(d.Uint64(wire.MaxCoins))
 	g.Seed = d.ID()
 	g.Key = decodePublicKey(d, version)
 	d.Check(h.Position == 1 && g.Supply > 0 && g.Seed != FeeAccount)

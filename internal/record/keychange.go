@@ -9,9 +9,6 @@ import (
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
-// MaxKeyVersion is the highest version of a key.
-const MaxKeyVersion = 1<<32 - 1
-
 // KindKeyChange is the kind of a [KeyChange].
 const KindKeyChange Kind = 8
 
@@ -39,7 +36,7 @@ func (k *KeyChange) append(b []byte, _ uint64) []byte {
 
 func (k *KeyChange) decode(d *wire.Decoder, _ *Header, _ byte) {
 	k.Account = d.ID()
-	k.Ends = uint32(d.Uvarint(MaxKeyVersion - 1))
+	k.Ends = uint32(d.Uvarint(wire.MaxVersion - 1))
 	copy(k.Key[:], d.Bytes(ed25519.PublicKeySize))
 	copy(k.Old[:], d.Bytes(ed25519.SignatureSize))
 	copy(k.New[:], d.Bytes(ed25519.SignatureSize))
@@ -48,7 +45,7 @@ func (k *KeyChange) decode(d *wire.Decoder, _ *Header, _ byte) {
 
 func (k *KeyChange) line(c *lineCodec, _ *Header) {
 	c.id("account_id", &k.Account)
-	k.Ends = uint32(c.integer("key_version", uint64(k.Ends), 1, MaxKeyVersion-1))
+	k.Ends = uint32(c.integer("key_version", uint64(k.Ends), 1, wire.MaxVersion-1))
 	c.hex("public_key", k.Key[:])
 	c.hex("old_signature", k.Old[:])
 	c.hex("new_signature", k.New[:])

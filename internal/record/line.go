@@ -239,7 +239,7 @@ func (c *lineCodec) integer(name string, v, least, most uint64) uint64 {
 }
 
 func (c *lineCodec) coins(name string, v *int64, least uint64) {
-	*v = int64(c.integer(name, uint64(*v), least, MaxCoins))
+	*v = int64(c.integer(name, uint64(*v), least, wire.MaxCoins))
 }
 
 // quoted is a value that is written between quotes as it is.

@@ -39,8 +39,6 @@ const (
 	HeaderLen = 14
 	CRCOffset = 2
 
-	// MaxCoins is the most that an amount, funds or a supply can be: 2^53-1.
-	MaxCoins = 1<<53 - 1
 	// MaxOtherLen bounds every record but a transfer's and a fee policy's.
 	MaxOtherLen = HeaderLen + 16 + 16 + 8 + 60 + 8 + 2 + 4*maxLabelRunes + 32
 )

@@ -73,8 +73,8 @@ func TestRecordsOfOneMeaning(t *testing.T) {
 		want error
 	}{
 		"amount 0":             {change(func(r *record.Record) { r.Transfer.Amount = 0 }), store.ErrCorrupt},
-		"amount over supply":   {change(func(r *record.Record) { r.Transfer.Amount = record.MaxCoins + 1 }), store.ErrCorrupt},
-		"funds over supply":    {change(func(r *record.Record) { r.Transfer.To.Funds = record.MaxCoins + 1 }), store.ErrCorrupt},
+		"amount over supply":   {change(func(r *record.Record) { r.Transfer.Amount = wire.MaxCoins + 1 }), store.ErrCorrupt},
+		"funds over supply":    {change(func(r *record.Record) { r.Transfer.To.Funds = wire.MaxCoins + 1 }), store.ErrCorrupt},
 		"sender is receiver":   {change(func(r *record.Record) { r.Transfer.Receiver = r.Transfer.Sender }), store.ErrCorrupt},
 		"ordinal 0":            {change(func(r *record.Record) { r.Transfer.To.Ordinal = 0 }), store.ErrCorrupt},
 		"ordinal 2, no link":   {change(func(r *record.Record) { r.Transfer.To.Ordinal = 2 }), store.ErrCorrupt},

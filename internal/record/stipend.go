@@ -77,10 +77,10 @@ func (s *Stipend) decode(d *wire.Decoder, h *Header, _ byte) {
 	s.Before = d.Back(h.Position)
 	s.Rules.Window = int(d.Uvarint(MaxStipendDays))
 	s.Rules.MinAge = int(d.Uvarint(MaxStipendDays))
-	s.Rules.Cap = int64(d.Uvarint(MaxCoins))
+	s.Rules.Cap = int64(d.Uvarint(wire.MaxCoins))
 	s.Payees = int64(d.Uvarint(wire.MaxPosition))
-	s.Funds = int64(d.Uvarint(MaxCoins))
-	s.Share = int64(d.Uvarint(MaxCoins))
+	s.Funds = int64(d.Uvarint(wire.MaxCoins))
+	s.Share = int64(d.Uvarint(wire.MaxCoins))
 	copy(s.Hash[:], d.Bytes(sha256.Size))
 	d.Check(s.Before > 0 && s.Rules.Window > 0 && s.Rules.MinAge > 0 && s.Payees > 0 && s.Share > 0 &&
 		s.Share == s.Rules.Share(s.Funds, s.Payees) && s.Day == DayOf(h.Time))

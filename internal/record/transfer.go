@@ -94,12 +94,12 @@ func (t *Transfer) append(b []byte, position uint64) []byte {
 func (t *Transfer) decode(d *wire.Decoder, position uint64, version byte) {
 	t.Sender = d.ID()
 	t.Receiver = d.ID()
-	t.Amount = int64(d.Uvarint(MaxCoins))
-	t.Fee = int64(d.Uvarint(MaxCoins))
+	t.Amount = int64(d.Uvarint(wire.MaxCoins))
+	t.Fee = int64(d.Uvarint(wire.MaxCoins))
 	t.From.Link = chain.DecodeLink(d, position)
-	t.From.Funds = int64(d.Uvarint(MaxCoins))
+	t.From.Funds = int64(d.Uvarint(wire.MaxCoins))
 	t.To.Link = chain.DecodeLink(d, position)
-	t.To.Funds = int64(d.Uvarint(MaxCoins))
+	t.To.Funds = int64(d.Uvarint(wire.MaxCoins))
 	t.Key = string(d.Bytes(uint64(d.Byte())))
 	t.Pool, t.Signed = Party{}, Signed{}
 	if version > 1 {
@@ -112,12 +112,12 @@ func (t *Transfer) decode(d *wire.Decoder, position uint64, version byte) {
 func (t *Transfer) decodeFeeAndSignature(d *wire.Decoder, position uint64) {
 	if t.Fee > 0 {
 		t.Pool.Link = chain.DecodeLink(d, position)
-		t.Pool.Funds = int64(d.Uvarint(MaxCoins))
+		t.Pool.Funds = int64(d.Uvarint(wire.MaxCoins))
 	}
 	if len(d.B) > 0 {
 		s := &t.Signed
-		s.Version = uint32(d.Uvarint(MaxKeyVersion))
-		s.MaxFee = int64(d.Uvarint(MaxCoins))
+		s.Version = uint32(d.Uvarint(wire.MaxVersion))
+		s.MaxFee = int64(d.Uvarint(wire.MaxCoins))
 		s.NotAfter = int64(d.Uint64(wire.MaxTime))
 		copy(s.Signature[:], d.Bytes(ed25519.SignatureSize))
 		d.Check(s.Version > 0 && t.Key != "" && t.Fee <= s.MaxFee)
@@ -156,7 +156,7 @@ func (t *Transfer) signatureLine(c *lineCodec) {
 		*s = Signed{}
 		return
 	}
-	s.Version = uint32(c.integer("key_version", uint64(s.Version), 1, MaxKeyVersion))
+	s.Version = uint32(c.integer("key_version", uint64(s.Version), 1, wire.MaxVersion))
 	c.coins("max_fee", &s.MaxFee, 0)
 	c.time("not_after", &s.NotAfter)
 	c.hex("signature", s.Signature[:])

@@ -107,6 +107,8 @@ func (d *Decoder) Back(position uint64) uint64 {
 const (
 	MaxTime     = 253_402_300_799_999_999 // the last microsecond of the year 9999
 	MaxPosition = 1<<62 - 1               // the room of the position in an id
+	MaxCoins    = 1<<53 - 1               // the most that an amount, funds or a supply can be
+	MaxVersion  = 1<<32 - 1               // the highest version of a key
 )
 
 // Castagnoli is the polynomial of all CRC-32C, RFC 3720.

@@ -1,4 +1,4 @@
-package capycoin
+package accounts
 
 import (
 	"context"
@@ -14,15 +14,15 @@ import (
 // the next one cheaper than going through them.
 const scanOver = 8
 
-// rowFolder makes the rows that hold accounts. It is no more than room that is used again.
-type rowFolder struct {
+// Folder makes the rows that hold accounts. It is no more than room that is used again.
+type Folder struct {
 	entries []byte // of the row in the making,
 	ends    []int  // and where its entries end
 }
 
-// fold makes the rows anew that hold accounts of a cache, which are given in order of
+// Fold makes the rows anew that hold accounts of a cache, which are given in order of
 // their ids, and adds them to a batch.
-func (f *rowFolder) fold(ctx context.Context, c *cache, folds store.Folds, list []uint32, b *wire.Batch) error {
+func (f *Folder) Fold(ctx context.Context, c *Cache, folds store.Folds, list []uint32, b *wire.Batch) error {
 	for len(list) > 0 {
 		rest, err := f.some(ctx, c, folds, list, b)
 		if err != nil {
@@ -35,13 +35,13 @@ func (f *rowFolder) fold(ctx context.Context, c *cache, folds store.Folds, list 
 
 // some puts accounts, in order of their ids, into the rows that hold
 // them, until the next of these is far away. It returns the accounts left.
-func (f *rowFolder) some(ctx context.Context, c *cache, folds store.Folds, list []uint32, b *wire.Batch) ([]uint32, error) {
+func (f *Folder) some(ctx context.Context, c *Cache, folds store.Folds, list []uint32, b *wire.Batch) ([]uint32, error) {
 	var bad error
 	over := 0
-	first := c.at(list[0]).id
+	first := c.At(list[0]).ID
 	err := folds.Scan(ctx, store.TableAccounts, first[:], func(key, value []byte) bool {
 		n := 0
-		for n < len(list) && wire.CompareIDs(&c.at(list[n]).id, (*uuid.UUID)(key)) <= 0 {
+		for n < len(list) && wire.CompareIDs(&c.At(list[n]).ID, (*uuid.UUID)(key)) <= 0 {
 			n++
 		}
 		if n == 0 {
@@ -56,27 +56,27 @@ func (f *rowFolder) some(ctx context.Context, c *cache, folds store.Folds, list 
 	if bad != nil || err != nil {
 		return nil, errors.Join(bad, err)
 	}
-	if len(list) > 0 && c.at(list[0]).id == first {
-		return nil, f.merge(c, b, lastAccount[:], nil, list) // there is no row yet
+	if len(list) > 0 && c.At(list[0]).ID == first {
+		return nil, f.merge(c, b, LastKey[:], nil, list) // there is no row yet
 	}
 	return list, nil
 }
 
 // merge makes a row anew with changed accounts in it, and further rows
 // before it where it would become too long.
-func (f *rowFolder) merge(c *cache, b *wire.Batch, key, value []byte, list []uint32) error {
+func (f *Folder) merge(c *Cache, b *wire.Batch, key, value []byte, list []uint32) error {
 	entries, ends := f.entries[:0], f.ends[:0]
 	add := func() {
-		entries = c.appendAccount(entries, list[0])
+		entries = c.AppendAccount(entries, list[0])
 		ends = append(ends, len(entries))
 		list = list[1:]
 	}
 	if value != nil {
-		err := accountsIn(key, value, func(id uuid.UUID, entry, _ []byte) bool {
-			for len(list) > 0 && wire.CompareIDs(&c.at(list[0]).id, &id) < 0 {
+		err := InRow(key, value, func(id uuid.UUID, entry, _ []byte) bool {
+			for len(list) > 0 && wire.CompareIDs(&c.At(list[0]).ID, &id) < 0 {
 				add()
 			}
-			if len(list) > 0 && c.at(list[0]).id == id {
+			if len(list) > 0 && c.At(list[0]).ID == id {
 				add()
 			} else {
 				entries = append(entries, entry...)

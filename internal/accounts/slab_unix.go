@@ -1,6 +1,6 @@
 //go:build unix && !race
 
-package capycoin
+package accounts
 
 import (
 	"runtime"
@@ -14,7 +14,7 @@ import (
 type mappedSlabs struct{ maps [][]byte }
 
 // newMappedSlabs returns them for a cache: when that is gone, so are they.
-func newMappedSlabs(owner *cache) *mappedSlabs {
+func newMappedSlabs(owner *Cache) *mappedSlabs {
 	m := new(mappedSlabs)
 	runtime.AddCleanup(owner, func(m *mappedSlabs) {
 		for _, b := range m.maps {

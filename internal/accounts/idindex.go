@@ -1,4 +1,4 @@
-package capycoin
+package accounts
 
 import (
 	"encoding/binary"
@@ -31,7 +31,7 @@ func (x *idIndex) find(id *uuid.UUID, slots *slotList) (slot uint32, ok bool) {
 	h := hashID(id)
 	mask := len(x.cells) - 1
 	for i := int(h >> x.shift); x.cells[i] != 0; i = (i + 1) & mask {
-		if c := x.cells[i]; uint32(c>>32) == h && slots.at(uint32(c)-1).id == *id {
+		if c := x.cells[i]; uint32(c>>32) == h && slots.at(uint32(c)-1).ID == *id {
 			return uint32(c) - 1, true
 		}
 	}

@@ -1,4 +1,4 @@
-package capycoin
+package accounts
 
 import (
 	"encoding/binary"
@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/chain"
-	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -34,7 +33,7 @@ func TestIDIndex(t *testing.T) {
 			t.Fatalf("find %s: got %d, %v, want %d, %v", id, got, ok, slot, there)
 		case !there && len(free) > 0:
 			slot, free = free[len(free)-1], free[:len(free)-1]
-			slots.at(slot).id = id
+			slots.at(slot).ID = id
 			x.add(&id, slot)
 			want[id] = slot
 		case there:
@@ -56,47 +55,47 @@ func TestIDIndex(t *testing.T) {
 // TestSlots puts accounts with long chains and tokens into a cache, changes
 // and evicts them.
 func TestSlots(t *testing.T) {
-	c := newCache(16)
+	c := New(16)
 	rng := rand.New(rand.NewPCG(7, 8))
-	make1 := func(id byte) *account {
-		a := &account{state: state{id: uuid.UUID{id}, created: rng.Int64N(wire.MaxTime), asOf: rng.Uint64N(1 << 60), funds: rng.Int64N(record.MaxCoins)}}
+	make1 := func(id byte) *Account {
+		a := &Account{State: State{ID: uuid.UUID{id}, Created: rng.Int64N(wire.MaxTime), AsOf: rng.Uint64N(1 << 60), Funds: rng.Int64N(wire.MaxCoins)}}
 		at := uint64(0)
 		var roots []uint64
 		for range rng.IntN(60) {
 			at += 1 + rng.Uint64N(1<<rng.IntN(50))
 			roots = append(roots, at)
 		}
-		a.setRoots(roots)
+		a.SetRoots(roots)
 		for range rng.IntN(3) {
-			a.tokens = append(a.tokens, tokenRef{position: rng.Uint64N(1000)})
+			a.Tokens = append(a.Tokens, TokenRef{Position: rng.Uint64N(1000)})
 		}
 		return a
 	}
-	want := make(map[uuid.UUID]*account)
+	want := make(map[uuid.UUID]*Account)
 	for range 20_000 {
 		a := make1(byte(rng.IntN(200)))
-		i, ok := c.find(&a.id)
-		switch was := want[a.id]; {
+		i, ok := c.Find(&a.ID)
+		switch was := want[a.ID]; {
 		case ok != (was != nil):
-			t.Fatalf("find %s: %v", a.id, ok)
+			t.Fatalf("find %s: %v", a.ID, ok)
 		case !ok:
-			c.add(a)
+			c.Add(a)
 		default:
-			var got account
-			c.account(i, &got)
+			var got Account
+			c.Copy(i, &got)
 			if !sameAccount(&got, was) {
-				t.Fatalf("account %s: got %+v, want %+v", a.id, got, *was)
+				t.Fatalf("account %s: got %+v, want %+v", a.ID, got, *was)
 			}
-			head, roots := chain.Head(c.packedRoots(i)), was.roots()
+			head, roots := chain.Head(c.PackedRoots(i)), was.Roots()
 			if len(roots) > 0 && head != roots[len(roots)-1] || len(roots) == 0 && head != 0 {
-				t.Fatalf("account %s: its head is %d, its roots %v", a.id, head, roots)
+				t.Fatalf("account %s: its head is %d, its roots %v", a.ID, head, roots)
 			}
-			a.created = was.created
-			c.set(i, a)
+			a.Created = was.Created
+			c.Set(i, a)
 		}
-		want[a.id] = a
+		want[a.ID] = a
 		if rng.IntN(10) == 0 {
-			c.evict()
+			c.Evict()
 			for id := range want {
 				if _, ok := c.index.find(&id, &c.slots); !ok {
 					delete(want, id)
@@ -110,13 +109,13 @@ func TestSlots(t *testing.T) {
 }
 
 // sameAccount compares what accounts hold, not what their room has beside it.
-func sameAccount(a, b *account) bool {
-	return a.id == b.id && a.created == b.created && a.funds == b.funds && a.count == b.count && a.asOf == b.asOf && slices.Equal(a.roots(), b.roots()) && slices.Equal(a.tokens, b.tokens)
+func sameAccount(a, b *Account) bool {
+	return a.ID == b.ID && a.Created == b.Created && a.Funds == b.Funds && a.Count == b.Count && a.AsOf == b.AsOf && slices.Equal(a.Roots(), b.Roots()) && slices.Equal(a.Tokens, b.Tokens)
 }
 
 // TestChainInRoom makes a chain in an account, whose room is too small now and then.
 func TestChainInRoom(t *testing.T) {
-	var a account
+	var a Account
 	var roots []uint64
 	long, short := 0, 0
 	for n := range int64(100_000) {
@@ -124,8 +123,8 @@ func TestChainInRoom(t *testing.T) {
 		position := uint64(n+1) << 20
 		want, roots = chain.Push(roots, n, position)
 		was := a.packed
-		if got := a.push(position); got != want || a.count != n+1 || a.asOf != position || !slices.Equal(a.roots(), roots) {
-			t.Fatalf("record %d of an account: got %+v and %v, want %+v and %v", n+1, got, a.roots(), want, roots)
+		if got := a.Push(position); got != want || a.Count != n+1 || a.AsOf != position || !slices.Equal(a.Roots(), roots) {
+			t.Fatalf("record %d of an account: got %+v and %v, want %+v and %v", n+1, got, a.Roots(), want, roots)
 		}
 		if a.packed == longRoots {
 			long++

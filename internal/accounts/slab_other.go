@@ -1,10 +1,10 @@
 //go:build !unix || race
 
-package capycoin
+package accounts
 
 // mappedSlabs gives out slabs of the heap.
 type mappedSlabs struct{}
 
-func newMappedSlabs(*cache) *mappedSlabs { return nil }
+func newMappedSlabs(*Cache) *mappedSlabs { return nil }
 
 func (*mappedSlabs) next() *slab { return new(slab) }
