@@ -153,6 +153,7 @@ type auditor struct {
 	live     map[[16]byte]accounts.TokenRow // tokens and invites that are neither ended nor dropped
 	invites  map[uint64][16]byte            // selectors of those invites, by position
 	keySum   keySum                         // of the keys up to liveBooks
+	stuckAt  uint64                         // the moves at which it waited in vain for keys on their way
 	twice    map[uint64]bool                // records whose key another one has had, by position
 
 	// What the ledger had that the model is not up to yet.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -25,10 +26,10 @@ type keySum struct {
 
 func newKeySum() keySum { return keySum{seed: [2]uint64{rand.Uint64(), rand.Uint64()}} }
 
-func (s *keySum) add(e keyEntry) {
+func (s *keySum) add(e keyindex.Entry) {
 	for i, seed := range s.seed {
 		// The finalizer of MurmurHash3, twice.
-		s.sum[i] += mix64(uint64(e.hash) ^ mix64(e.position^seed))
+		s.sum[i] += mix64(uint64(e.Hash) ^ mix64(e.Position^seed))
 	}
 }
 
@@ -91,28 +92,23 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 	k, mu := &a.l.keys, &a.l.mu
 	sum.seed = a.keySum.seed
 	mu.RLock()
-	runs, moves := k.runs, k.moves
+	runs, moves := k.Runs()
 	mu.RUnlock()
 	// Some thousand keys at once, from all runs, are worth a read each.
 	const atOnce = 1 << 16
 	parts := int(min(wire.FoldParts, max(1, wire.FoldParts*atOnce/max(1, a.report.Keys))))
 	// While some are sorted and summed, the next ones are read.
-	var next, summed []keyEntry
+	var next, summed []keyindex.Entry
 	var summing sync.WaitGroup
 	defer summing.Wait()
 	var alike [][]uint64 // positions of keys with one hash
 	for first := 0; first < wire.FoldParts; first += parts {
 		entries := next[:0]
 		mu.RLock()
-		for part := first; part < min(first+parts, wire.FoldParts); part++ {
-			entries = k.fresh.parts[part].entries(entries)
-			if k.old != nil {
-				entries = k.old.parts[part].entries(entries)
-			}
-		}
+		entries = k.Fresh(first, parts, entries)
 		mu.RUnlock()
 		for _, run := range runs {
-			if entries, _, err = k.readParts(ctx, run, first, parts, entries); err != nil {
+			if entries, _, err = keyindex.ReadParts(ctx, a.l.folds, run, first, parts, entries); err != nil {
 				return sum, false, err
 			}
 		}
@@ -120,18 +116,18 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 		next, summed = summed, entries
 		summing.Go(func() {
 			// What a crash cut short is there again.
-			slices.SortFunc(entries, keyEntry.compare)
-			last, one := keyEntry{}, false // whether it has the hash of the one before
+			slices.SortFunc(entries, keyindex.Entry.Compare)
+			last, one := keyindex.Entry{}, false // whether it has the hash of the one before
 			for _, e := range slices.Compact(entries) {
-				if e.position <= a.liveBooks.Position {
+				if e.Position <= a.liveBooks.Position {
 					sum.add(e)
 				}
 				was := one
-				if one = e.hash == last.hash && last.position != 0; one && !was {
-					alike = append(alike, []uint64{last.position})
+				if one = e.Hash == last.Hash && last.Position != 0; one && !was {
+					alike = append(alike, []uint64{last.Position})
 				}
 				if one {
-					alike[len(alike)-1] = append(alike[len(alike)-1], e.position)
+					alike[len(alike)-1] = append(alike[len(alike)-1], e.Position)
 				}
 				last = e
 			}
@@ -148,7 +144,8 @@ func (a *auditor) sumIndex(ctx context.Context) (sum keySum, still bool, err err
 	}
 	mu.RLock()
 	defer mu.RUnlock()
-	return sum, moves%2 == 0 && k.moves == moves, nil
+	_, now := k.Runs()
+	return sum, moves%2 == 0 && now == moves, nil
 }
 
 // checkAlike makes sure that no two of the records whose keys have one hash have one
@@ -222,7 +219,7 @@ func (a *auditor) lookUpKey(ctx context.Context, r *record.Record) error {
 		return nil
 	}
 	t := &r.Transfer
-	positions, err := a.l.keys.look(ctx, a.l, e.hash, r.Position)
+	positions, err := a.lookUp(ctx, e.Hash, r.Position)
 	switch {
 	case errors.Is(err, store.ErrCorrupt):
 		a.fault(r.Position, t.Sender, FaultKey, "%v", err)
@@ -237,23 +234,23 @@ func (a *auditor) lookUpKey(ctx context.Context, r *record.Record) error {
 // checkKeyRows makes sure that each key in a row leads to a transfer with it.
 func (a *auditor) checkKeyRows(ctx context.Context) error {
 	var r record.Record
-	var entries []keyEntry
+	var entries []keyindex.Entry
 	return a.scan(ctx, "keys", store.TableKeys, 0, func(key, value []byte) (err error) {
-		if entries, err = decodeKeys(key, value, entries[:0]); err != nil {
+		if entries, err = keyindex.DecodeRow(key, value, entries[:0]); err != nil {
 			a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
 			return nil
 		}
 		return a.l.log.View(ctx, func(lr store.LogReader) error {
 			for _, e := range entries {
-				err := recordAt(lr, e.position, &r)
+				err := recordAt(lr, e.Position, &r)
 				got, ok := keyEntryOf(&r)
 				switch {
 				case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
-					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
+					a.fault(e.Position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
 				case err != nil:
 					return err
-				case !ok || got.hash != e.hash:
-					a.fault(e.position, uuid.UUID{}, FaultKey, "row %x leads to it, which has not that key", key)
+				case !ok || got.Hash != e.Hash:
+					a.fault(e.Position, uuid.UUID{}, FaultKey, "row %x leads to it, which has not that key", key)
 				}
 			}
 			return nil
@@ -266,36 +263,38 @@ func (a *auditor) checkKeyRows(ctx context.Context) error {
 // no other have come.
 const lookFor = 1000
 
-// look returns the positions under a hash for somebody who is not the writer,
-// and expects a certain one among them.
-func (k *keyIndex) look(ctx context.Context, l *Ledger, h keyHash, want uint64) ([]uint64, error) {
+// lookUp returns the positions under a hash, and expects a certain one among them.
+func (a *auditor) lookUp(ctx context.Context, h keyindex.Hash, want uint64) ([]uint64, error) {
+	k, mu := &a.l.keys, &a.l.mu
 	for stuck := 0; ; stuck++ {
-		l.mu.RLock()
-		list, runs, before := k.inMemory(h, nil), k.runs, k.moves
-		l.mu.RUnlock()
+		mu.RLock()
+		list := k.InMemory(h, nil)
+		runs, before := k.Runs()
+		mu.RUnlock()
 		for i := len(runs) - 1; i >= 0 && !slices.Contains(list, want); i-- {
 			var err error
-			if list, err = k.inRun(ctx, runs[i], h, list); err != nil {
+			if list, err = keyindex.InRun(ctx, a.l.folds, runs[i], h, list); err != nil {
 				return list, err
 			}
 		}
-		l.mu.RLock()
-		still := before%2 == 0 && k.moves == before
-		if k.moves != before {
+		mu.RLock()
+		_, now := k.Runs()
+		mu.RUnlock()
+		still := before%2 == 0 && now == before
+		if now != before {
 			stuck = 0
 		}
-		l.mu.RUnlock()
 		if stuck == lookFor {
-			k.stuckAt.Store(before) // for the next key that is missing, too
+			a.stuckAt = before // for the next key that is missing, too
 		}
-		if still || k.stuckAt.Load() == before && before%2 == 1 || slices.Contains(list, want) {
+		if still || a.stuckAt == before && before%2 == 1 || slices.Contains(list, want) {
 			return list, nil
 		}
 		// It may have been on its way from one run to another.
 		if err := pause(ctx, time.Millisecond); err != nil {
 			return list, err
 		}
-		if err := l.Err(); err != nil {
+		if err := a.l.Err(); err != nil {
 			return list, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/example"
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -245,7 +246,7 @@ func TestAuditFindsHiddenReplay(t *testing.T) {
 	const carols, anns = "152b7e9ffd56edaf", "f62445cc8ba69760"
 	r := example.Records()[:14]
 	ann, bob, carol := r[1].Body.(*record.Account).ID, r[6].Body.(*record.Account).ID, r[9].Body.(*record.Account).ID
-	if hashKey(carol, carols) != hashKey(ann, anns) {
+	if keyindex.HashOf(carol, carols) != keyindex.HashOf(ann, anns) {
 		t.Fatal("the keys have not one hash")
 	}
 	key, _ := example.Key("the first key of Carol")

@@ -16,6 +16,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -142,12 +143,12 @@ func (w *auditWorld) rows(t *testing.T, change func([]accounts.Account) []accoun
 }
 
 // keys changes the one row of keys that this world has.
-func (w *auditWorld) keys(t *testing.T, change func([]keyEntry) []keyEntry) {
+func (w *auditWorld) keys(t *testing.T, change func([]keyindex.Entry) []keyindex.Entry) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
 		b := tx.Bucket(boltTables[store.TableKeys])
 		k, v := b.Cursor().First()
-		all, err := decodeKeys(k, v, nil)
+		all, err := keyindex.DecodeRow(k, v, nil)
 		if err != nil {
 			return err
 		}
@@ -157,7 +158,7 @@ func (w *auditWorld) keys(t *testing.T, change func([]keyEntry) []keyEntry) {
 		if all = change(all); len(all) == 0 {
 			return nil
 		}
-		slices.SortFunc(all, keyEntry.compare)
+		slices.SortFunc(all, keyindex.Entry.Compare)
 		return b.Put(keyRowKeyForTest(all), keyRowForTest(all))
 	})
 }
@@ -258,15 +259,21 @@ func TestAuditFinds(t *testing.T) {
 		}, FaultAccount, nil},
 		"a key that paid twice": {func(t *testing.T, w *auditWorld) {
 			w.record(t, w.plain.Position, func(r *record.Record) { r.Transfer.Key = "k" })
-			w.keys(t, func(all []keyEntry) []keyEntry { return append(all, keyEntry{hashKey(w.a, "k"), w.plain.Position}) })
+			w.keys(t, func(all []keyindex.Entry) []keyindex.Entry {
+				return append(all, keyindex.Entry{Hash: keyindex.HashOf(w.a, "k"), Position: w.plain.Position})
+			})
 		}, FaultKey, func(w *auditWorld) uint64 { return w.plain.Position }},
-		"a key without a row": {func(t *testing.T, w *auditWorld) { w.keys(t, func([]keyEntry) []keyEntry { return nil }) }, FaultKey,
+		"a key without a row": {func(t *testing.T, w *auditWorld) { w.keys(t, func([]keyindex.Entry) []keyindex.Entry { return nil }) }, FaultKey,
 			func(w *auditWorld) uint64 { return w.keyed.Position }},
 		"a key that leads elsewhere": {func(t *testing.T, w *auditWorld) {
-			w.keys(t, func([]keyEntry) []keyEntry { return []keyEntry{{hashKey(w.a, "k"), w.plain.Position}} })
+			w.keys(t, func([]keyindex.Entry) []keyindex.Entry {
+				return []keyindex.Entry{{Hash: keyindex.HashOf(w.a, "k"), Position: w.plain.Position}}
+			})
 		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
 		"a key that nobody used": {func(t *testing.T, w *auditWorld) {
-			w.keys(t, func(all []keyEntry) []keyEntry { return append(all, keyEntry{hashKey(w.a, "x"), w.keyed.Position}) })
+			w.keys(t, func(all []keyindex.Entry) []keyindex.Entry {
+				return append(all, keyindex.Entry{Hash: keyindex.HashOf(w.a, "x"), Position: w.keyed.Position})
+			})
 		}, FaultKey, func(w *auditWorld) uint64 { return w.keyed.Position }},
 		"a token without a row": {func(t *testing.T, w *auditWorld) { w.put(t, store.TableTokens, w.live.Selector[:], nil) }, FaultToken,
 			func(w *auditWorld) uint64 { return w.live.Position }},
@@ -425,8 +432,7 @@ func TestAuditOfFreshState(t *testing.T) {
 	led.mu.Lock()
 	slot, _ := led.cache.Find(&w.a)
 	led.cache.At(slot).Funds++
-	h := hashKey(w.a, "fresh")
-	led.keys.fresh.parts[h.part()].clear()
+	led.keys = keyindex.New(led.folds)
 	led.mu.Unlock()
 	rep, err = led.Audit(ctx, nil)
 	if err != nil {

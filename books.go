@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -62,4 +63,12 @@ func (l *Ledger) readRules(ctx context.Context) error {
 	}
 	b.stipend = stipendOf(r)
 	return nil
+}
+
+// keyEntryOf returns that of a transfer with a key; ok is false of any other record.
+func keyEntryOf(r *record.Record) (e keyindex.Entry, ok bool) {
+	if r.Kind != record.KindTransfer || r.Transfer.Key == "" {
+		return keyindex.Entry{}, false
+	}
+	return keyindex.Entry{Hash: keyindex.HashOf(r.Transfer.Sender, r.Transfer.Key), Position: r.Position}, true
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/example"
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -207,7 +208,7 @@ type fileContents struct {
 	records  [][]byte
 	state    string
 	accounts map[uuid.UUID]string
-	keys     map[keyEntry]bool              // one may be there twice, after a crash
+	keys     map[keyindex.Entry]bool        // one may be there twice, after a crash
 	tokens   map[[16]byte]accounts.TokenRow // that have not expired
 }
 
@@ -218,7 +219,7 @@ func contentsOf(t testing.TB, path string) fileContents {
 		t.Fatal(err)
 	}
 	defer s.close()
-	c := fileContents{accounts: make(map[uuid.UUID]string), keys: make(map[keyEntry]bool), tokens: make(map[[16]byte]accounts.TokenRow)}
+	c := fileContents{accounts: make(map[uuid.UUID]string), keys: make(map[keyindex.Entry]bool), tokens: make(map[[16]byte]accounts.TokenRow)}
 	err = s.view(func(tx *bolt.Tx) error {
 		_, state, err := accounts.DecodeState(tx.Bucket(boltTables[store.TableState]).Get(accounts.StateKey))
 		if err != nil {
@@ -235,7 +236,7 @@ func contentsOf(t testing.TB, path string) fileContents {
 			return err
 		}
 		err = tx.Bucket(boltTables[store.TableKeys]).ForEach(func(k, v []byte) error {
-			list, err := decodeKeys(k, v, nil)
+			list, err := keyindex.DecodeRow(k, v, nil)
 			for _, e := range list {
 				c.keys[e] = true
 			}

@@ -383,7 +383,7 @@ func (l *Ledger) publish(took time.Duration) {
 	}
 	o.drop()
 	for _, e := range o.keyLog {
-		l.keys.fresh.put(e)
+		l.keys.Put(e)
 	}
 	for selector, row := range o.tokens {
 		l.freshTokens.cur[selector] = row

@@ -67,16 +67,12 @@ type folder struct {
 	upTo   uint64 // what folded will be
 	part   int
 	staged []uint32 // accounts handed over, or about to be
-	run    *keyRun  // of the sweep's keys
 	expiry []byte   // where the search for expired tokens goes on
-
-	merges []*keyMerge // of runs of keys, between sweeps
 
 	batch    wire.Batch // of rows
 	handed   bool       // they were given to Folds, and may not be durable yet
 	accounts accounts.Folder
 	entries  []byte // of the row in the making
-	keys     []keyEntry
 }
 
 // stageFolds hands Folds the slice of rows that goes with a commit of so many
@@ -92,7 +88,7 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 	if f.stage == foldIdle {
 		// While the cache is not full, changed accounts crowd nobody out.
 		crowded := l.cache.Len() >= l.cache.Limit && l.cache.Dirty > l.cache.Limit-l.cache.Limit/4
-		if l.books.Position-f.folded+uint64(l.keys.fresh.n) < f.lag && !crowded {
+		if l.books.Position-f.folded+uint64(l.keys.FreshLen()) < f.lag && !crowded {
 			return l.stageMerges(ctx, records)
 		}
 		l.beginSweep(l.books.Position)
@@ -105,14 +101,11 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 }
 
 func (l *Ledger) beginSweep(upTo uint64) {
-	f, k, t := &l.folder, &l.keys, &l.freshTokens
+	f, t := &l.folder, &l.freshTokens
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f.stage, f.part, f.upTo = foldAccounts, 0, upTo
-	if k.fresh.n > 0 {
-		k.old, k.fresh = k.fresh, new(keySet)
-		f.run = &keyRun{number: k.nextNumber()}
-	}
+	l.keys.BeginSweep()
 	t.old, t.cur = t.cur, make(map[[16]byte]accounts.TokenRow)
 }
 
@@ -120,14 +113,14 @@ func (l *Ledger) beginSweep(upTo uint64) {
 // the sweep to be through in time.
 func (l *Ledger) pace(records uint64) int {
 	f, k := &l.folder, &l.keys
-	work := k.unfolded() - k.fresh.n
+	work := k.Unfolded() - k.FreshLen()
 	if f.stage == foldAccounts {
 		work += l.cache.Left(f.part)
 	} else {
 		work = work * (wire.FoldParts - f.part) / wire.FoldParts
 	}
 	since := l.books.Position - f.upTo
-	counted := since + uint64(k.fresh.n)
+	counted := since + uint64(k.FreshLen())
 	if since > 0 {
 		records = records * counted / since // most likely as many have keys
 	}
@@ -149,10 +142,9 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 				f.stage, f.part = foldKeys, 0
 			}
 		case foldKeys:
-			if f.run == nil {
-				f.part = wire.FoldParts
-			}
-			if n -= l.stageKeys(n); f.part == wire.FoldParts {
+			var staged int
+			staged, f.part = l.keys.Sweep(&f.batch, f.part, n)
+			if n -= staged; f.part == wire.FoldParts {
 				f.stage = foldTokens
 			}
 		case foldTokens:
@@ -166,6 +158,23 @@ func (l *Ledger) stageRows(ctx context.Context, n int) error {
 			f.stage = foldDone
 		}
 	}
+	return l.handOver(ctx)
+}
+
+// stageMerges goes on with the merges of runs of keys.
+func (l *Ledger) stageMerges(ctx context.Context, records int) error {
+	f, k := &l.folder, &l.keys
+	if !k.IsTidy() {
+		l.mu.Lock()
+		k.BeginMerges()
+		l.mu.Unlock()
+	}
+	if err := k.Merge(ctx, &f.batch, records); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	k.Merged(len(f.batch.Rows) > 0)
+	l.mu.Unlock()
 	return l.handOver(ctx)
 }
 
@@ -229,17 +238,12 @@ func (l *Ledger) settleFolds() {
 		l.cache.At(i).Folding = false
 	}
 	f.batch.Reset()
-	l.settleMerges()
+	l.keys.SettleMerges()
 	f.staged, f.handed = f.staged[:0], false
 	if f.stage == foldDone {
 		f.stage, f.folded = foldIdle, f.upTo
 		l.freshTokens.old = nil
-		if f.run != nil {
-			l.keys.add(f.run)
-			l.keys.old = nil
-			l.keys.moves += 2
-			f.run = nil
-		}
+		l.keys.EndSweep()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -106,12 +107,12 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, v verdict, hint
 			return malformed, nil
 		}
 	}
-	var h keyHash
+	var h keyindex.Hash
 	if t.Key != "" {
 		if !ValidKey(t.Key) {
 			return ErrBadKey, nil
 		}
-		h = hashKey(t.Sender, t.Key)
+		h = keyindex.HashOf(t.Sender, t.Key)
 		if used, err := l.findKey(ctx, h, t); used || err != nil {
 			return l.replayKey(t, rcpt), err
 		}
@@ -174,8 +175,8 @@ func (l *Ledger) judgeTransfer(ctx context.Context, t *Transfer, v verdict, hint
 	}
 	o.move(r, from, to, pool)
 	if t.Key != "" {
-		used := keyEntry{h, r.Position}
-		o.keys.put(used)
+		used := keyindex.Entry{Hash: h, Position: r.Position}
+		o.keys.Put(used)
 		o.keyLog = append(o.keyLog, used)
 	}
 	*rcpt = receiptOf(r)
@@ -252,10 +253,10 @@ func (l *Ledger) pool(ctx context.Context) (*touched, error) {
 
 // findKey says whether a transfer's key has been used by its sender, and if so
 // leaves the record in l.scratch.
-func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool, err error) {
-	l.found = l.overlay.keys.find(h, l.found[:0])
+func (l *Ledger) findKey(ctx context.Context, h keyindex.Hash, t *Transfer) (used bool, err error) {
+	l.found = l.overlay.keys.Find(h, l.found[:0])
 	inCommit := len(l.found)
-	if l.found, err = l.keys.find(ctx, h, l.found); err != nil {
+	if l.found, err = l.keys.Find(ctx, h, l.found); err != nil {
 		return false, err
 	}
 	r := &l.scratch
@@ -268,7 +269,7 @@ func (l *Ledger) findKey(ctx context.Context, h keyHash, t *Transfer) (used bool
 		if err != nil {
 			return false, err
 		}
-		if e, ok := keyEntryOf(r); !ok || e.hash != h {
+		if e, ok := keyEntryOf(r); !ok || e.Hash != h {
 			return false, fmt.Errorf("%w: the index of keys names record %d, which has not that key", store.ErrCorrupt, position)
 		}
 		if r.Transfer.Sender == t.Sender && r.Transfer.Key == t.Key {

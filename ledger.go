@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
@@ -68,7 +69,7 @@ type Ledger struct {
 	mu          sync.RWMutex
 	books       books
 	cache       *accounts.Cache
-	keys        keyIndex
+	keys        keyindex.Index
 	freshTokens freshTokens
 	commits     Histogram
 	commitTime  Histogram
@@ -141,7 +142,7 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		folder:    folder{lag: defaultFoldLag, slice: defaultFoldSlice, ahead: defaultFoldAhead},
 		cache:     accounts.New(o.AccountCache),
 		poolSlot:  accounts.NoSlot,
-		keys:      newKeyIndex(folds),
+		keys:      keyindex.New(folds),
 	}
 	l.witness.path, l.witness.every = o.Witness, witnessInterval
 	l.overlay = newOverlay(l.cache)

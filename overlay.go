@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 )
 
@@ -27,8 +28,8 @@ type overlay struct {
 	room    []*touched // to be used again by each commit
 	touched []*touched // the first ones of room
 	opened  map[uuid.UUID]*touched
-	keys    keyTable
-	keyLog  []keyEntry
+	keys    keyindex.Table
+	keyLog  []keyindex.Entry
 	tokens  map[[16]byte]accounts.TokenRow
 	arena   []byte
 	ends    []int // of the records in the arena
@@ -69,7 +70,7 @@ func (o *overlay) reset(b *books, now int64) {
 	o.books.Opened = opened
 	o.now = max(b.Time, now)
 	clear(o.opened)
-	o.keys.clear()
+	o.keys.Clear()
 	clear(o.tokens)
 	o.keyLog, o.ends, o.arena = o.keyLog[:0], o.ends[:0], o.arena[:0]
 	o.first = b.Position + 1
@@ -147,7 +148,7 @@ func (o *overlay) rollback() {
 	o.books = o.save.books
 	o.books.Opened = opened
 	for _, e := range o.keyLog[o.save.keys:] {
-		o.keys.remove(e)
+		o.keys.Remove(e)
 	}
 	o.keyLog = o.keyLog[:o.save.keys]
 	o.ends = o.ends[:o.save.records]

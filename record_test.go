@@ -12,6 +12,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/example"
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
@@ -43,7 +44,7 @@ func FuzzRows(f *testing.F) {
 	key := acct.ID
 	other := accounts.Account{State: accounts.State{ID: uuid.UUID{1}, Created: 5, AsOf: 2}}
 	f.Add(byte(0), accountRowForTest(accounts.LastKey[:], other, acct))
-	keys := []keyEntry{{7, 5}, {7, 9}, {9, 300}}
+	keys := []keyindex.Entry{{Hash: 7, Position: 5}, {Hash: 7, Position: 9}, {Hash: 9, Position: 300}}
 	f.Add(byte(1), keyRowForTest(keys))
 	f.Add(byte(2), wire.AppendRow(nil, key[:], accounts.AppendToken(nil, accounts.TokenRow{Position: 5, Expires: 6})))
 	f.Add(byte(2), wire.AppendRow(nil, key[:], accounts.AppendToken(nil, accounts.TokenRow{Position: 5, Expires: 6, Invite: true})))
@@ -77,7 +78,7 @@ func FuzzRows(f *testing.F) {
 				again = accountRowForTest(k, all...)
 			}
 		case 1:
-			if got, err := decodeKeys(k, b, nil); err == nil {
+			if got, err := keyindex.DecodeRow(k, b, nil); err == nil {
 				again = keyRowForTest(got)
 			}
 		case 2:
@@ -105,12 +106,12 @@ func accountRowForTest(key []byte, opened ...accounts.Account) []byte {
 }
 
 // keyRowForTest encodes a row of keys of the first run.
-func keyRowForTest(keys []keyEntry) []byte {
-	return wire.AppendRow(nil, keyRowKeyForTest(keys), appendKeys(nil, keys))
+func keyRowForTest(keys []keyindex.Entry) []byte {
+	return wire.AppendRow(nil, keyRowKeyForTest(keys), keyindex.AppendRow(nil, keys))
 }
 
-func keyRowKeyForTest(keys []keyEntry) []byte {
-	key := keyRowKey(&keyRun{number: 1}, keys[len(keys)-1])
+func keyRowKeyForTest(keys []keyindex.Entry) []byte {
+	key := keyindex.RowKey(&keyindex.Run{Number: 1}, keys[len(keys)-1])
 	return key[:]
 }
 

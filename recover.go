@@ -103,7 +103,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	if err := l.readRules(ctx); err != nil {
 		return err
 	}
-	if err := l.keys.loadRuns(ctx); err != nil {
+	if err := l.keys.LoadRuns(ctx); err != nil {
 		return err
 	}
 	if err := l.checkState(ctx, value != nil); err != nil {
@@ -463,7 +463,7 @@ func (l *Ledger) applyTransfer(ctx context.Context, r *record.Record, hints [2]u
 		}
 	}
 	if e, ok := keyEntryOf(r); ok {
-		l.keys.fresh.put(e)
+		l.keys.Put(e)
 	}
 	return nil
 }

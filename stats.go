@@ -73,7 +73,7 @@ func (l *Ledger) Stats() Stats {
 		Commits:         l.commits, CommitTime: l.commitTime,
 		QueueLength: len(l.queue), QueueSize: cap(l.queue),
 		CachedAccounts: l.cache.Len(), DirtyAccounts: l.cache.Dirty,
-		FreshKeys: l.keys.unfolded(),
+		FreshKeys: l.keys.Unfolded(),
 		DiskFull:  errors.Is(l.unwritten.cause, store.ErrDiskFull),
 
 		ValidSignatures: l.signatures[1].Load(), InvalidSignatures: l.signatures[0].Load(),

@@ -16,6 +16,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
@@ -154,7 +155,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, nil, store.ErrCorrupt},
 		"last row of keys damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				key := keyRowKeyForTest([]keyEntry{{1, 3}})
+				key := keyRowKeyForTest([]keyindex.Entry{{Hash: 1, Position: 3}})
 				return tx.Bucket(boltTables[store.TableKeys]).Put(key, []byte{1, 2, 3, 4, 5})
 			})
 		}, nil, store.ErrCorrupt},

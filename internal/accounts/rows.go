@@ -26,17 +26,13 @@ import (
 //	                                      back each is · number of tokens 1 · each: position uvarint,
 //	                                      expiry 8, selector 16 · if it has a public key: version uvarint ·
 //	                                      key 32
-//	keys     level 1 · run 8 · hash 8 ·   the keys up to there, after the row before of the same level and
-//	         position 8 of the last key   run: least position uvarint · width 1 · each: hash 8 ·
-//	                                      how much more its position is, as many bytes as width says
 //	tokens   selector 16                  position uvarint · expiry 8 · for an invite 1 · for a token nothing
 //	state    "state"                      folded up to uvarint · as of uvarint · time 8 · accounts uvarint ·
 //	                                      transactions uvarint · roots of the chain of accounts · if there was
 //	                                      ever a fee: position of the policy in force, of the last stipend (0:
 //	                                      none), how many payments of that were made, all uvarint
 //
-// The last row of accounts has the key ff…ff. The hash of a key is the first 8
-// bytes of SHA-256(sender ‖ key).
+// The last row of accounts has the key ff…ff.
 var StateKey = []byte("state")
 
 // TokenRef is a token in its account's state. It takes its place among the

@@ -40,7 +40,7 @@ var defects = []plant{{
 	pkg: "./storetest", test: "TestMemory", says: `.`,
 }, {
 	name: "key-twice-in-a-commit", shows: "defect 4",
-	file: "judge.go", edits: []edit{{`l.overlay.keys.find(h, l.found[:0])`, `l.found[:0]`}},
+	file: "judge.go", edits: []edit{{`l.overlay.keys.Find(h, l.found[:0])`, `l.found[:0]`}},
 	pkg: ".", test: "TestExactlyOnce", says: `a transfer was made 5 times in a batch`,
 }, {
 	name: "key-forgotten-by-restart", shows: "defect 4",

@@ -2,77 +2,59 @@ package capycoin
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/capycoin/capycoin/internal/wire"
+	"github.com/capycoin/capycoin/store"
 )
 
-// TestKeyTable does the same to a table and to a list.
-func TestKeyTable(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	var table keyTable
-	var want []keyEntry
-	for n := range 50_000 {
-		h := keyHash(rng.IntN(40)) << rng.IntN(3)
-		got := table.find(h, nil)
-		var positions []uint64
-		for _, e := range want {
-			if e.hash == h {
-				positions = append(positions, e.position)
-			}
+// runsToMerge is how many runs of a level are merged at once.
+const runsToMerge = 8
+
+// keyRunRows is a run of idempotency keys, as its rows say.
+type keyRunRows struct {
+	level  byte
+	number uint64
+}
+
+// keyRuns returns the runs of which there are rows.
+func keyRuns(t *testing.T, folds store.Folds) (runs []keyRunRows) {
+	t.Helper()
+	from := make([]byte, 9)
+	for {
+		var found []byte
+		err := folds.Scan(t.Context(), store.TableKeys, from, func(key, _ []byte) bool {
+			found = slices.Clone(key)
+			return false
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		slices.Sort(got)
-		slices.Sort(positions)
-		if !slices.Equal(got, positions) {
-			t.Fatalf("find %d: got %v, want %v", h, got, positions)
+		if found == nil {
+			return runs
 		}
-		if len(want) > 0 && rng.IntN(100) < len(want) {
-			i := rng.IntN(len(want))
-			table.remove(want[i])
-			want = slices.Delete(want, i, i+1)
-		} else {
-			e := keyEntry{h, uint64(n + 1)}
-			table.put(e)
-			want = append(want, e)
-		}
-	}
-	got := table.entries(nil)
-	slices.SortFunc(got, keyEntry.compare)
-	slices.SortFunc(want, keyEntry.compare)
-	if !slices.Equal(got, want) {
-		t.Errorf("entries: got %v, want %v", got, want)
+		run := keyRunRows{found[0], binary.BigEndian.Uint64(found[1:])}
+		runs = append(runs, run)
+		binary.BigEndian.PutUint64(from[1:], run.number+1)
+		from[0] = run.level
 	}
 }
 
-// TestKeyFilter makes sure that a filter has what was put in, and little else.
-func TestKeyFilter(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 6))
-	for _, n := range []int{0, 1, 40, 10_000} {
-		var entries []keyEntry
-		for range n {
-			entries = append(entries, keyEntry{hash: keyHash(rng.Uint64())})
-		}
-		f := newKeyFilter(entries)
-		for _, e := range entries {
-			if !f.mayHave(e.hash) {
-				t.Fatalf("of %d keys %x is missing", n, e.hash)
+// mergeIsDue says whether there are runs that are being merged: both the new one has
+// rows and one of those before it.
+func mergeIsDue(runs []keyRunRows) bool {
+	for _, into := range runs {
+		for _, from := range runs {
+			if from.level+1 == into.level && from.number <= into.number {
+				return true
 			}
-		}
-		wrong := 0
-		for range 100_000 {
-			if f.mayHave(keyHash(rng.Uint64())) {
-				wrong++
-			}
-		}
-		if wrong > 1000 {
-			t.Errorf("a filter of %d keys takes %d of 100,000 others for its own, want at most 1,000", n, wrong)
 		}
 	}
+	return false
 }
 
 // TestMergesKeepUp: however many keys come, no level gathers more runs than make
@@ -101,15 +83,15 @@ func TestMergesKeepUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		var runs [3]int
-		for _, run := range led.keys.runs {
+		for _, run := range keyRuns(t, led.folds) {
 			runs[run.level]++
 		}
 		for level := range runs {
 			most[level] = max(most[level], runs[level])
 		}
 	}
-	if most[0] >= 2*mergeRuns || most[1] >= 2*mergeRuns || most[2] == 0 {
-		t.Errorf("the levels have had %d runs, want fewer than %d, and one of the last level", most, 2*mergeRuns)
+	if most[0] >= 2*runsToMerge || most[1] >= 2*runsToMerge || most[2] == 0 {
+		t.Errorf("the levels have had %d runs, want fewer than %d, and one of the last level", most, 2*runsToMerge)
 	}
 }
 
@@ -134,10 +116,10 @@ func TestInterruptedMerge(t *testing.T) {
 		if _, err := led.Transfer(ctx, tr); err != nil {
 			t.Fatal(err)
 		}
-		if merges := led.folder.merges; len(merges) == 0 || merges[0].part < 100 || merges[0].part > wire.FoldParts-100 {
-			continue
-		}
-		if merging++; merging > 5 {
+		// Not at the very beginning of one: a part takes some transfers.
+		if merging++; !mergeIsDue(keyRuns(t, led.folds)) {
+			merging = 0
+		} else if merging > 200 {
 			break
 		}
 	}
@@ -151,8 +133,8 @@ func TestInterruptedMerge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer led.Close()
-	if merges := led.keys.findMerges(nil); len(merges) == 0 || !slices.Contains(led.keys.runs, merges[0].into) {
-		t.Fatalf("the merge is not gone on with: %+v", merges)
+	if runs := keyRuns(t, led.folds); !mergeIsDue(runs) {
+		t.Fatalf("the runs are %+v, none of them is being merged", runs)
 	}
 	for i := range 2 * n {
 		tr := Transfer{Sender: DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(i)}
