@@ -209,7 +209,7 @@ func (a *auditor) checkTokenRows(ctx context.Context) error {
 			err = wire.BadRow(store.TableTokens, key)
 		}
 		if err == nil {
-			err = a.l.readRecord(ctx, row.Position, &r)
+			err = readRecord(ctx, a.l.log, row.Position, &r)
 		}
 		switch {
 		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):

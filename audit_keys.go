@@ -159,7 +159,7 @@ func (a *auditor) checkAlike(ctx context.Context, positions []uint64) error {
 	used := make(map[senderKey]uint64, len(positions))
 	var r record.Record
 	for _, position := range positions {
-		err := a.l.readRecord(ctx, position, &r)
+		err := readRecord(ctx, a.l.log, position, &r)
 		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNewerFormat) {
 			continue // it has been told of
 		}

@@ -156,7 +156,7 @@ func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 	}
 	for ; n < len(p.records); n++ {
 		position := p.from + uint64(n)
-		err := l.readRecord(ctx, position, &p.records[n])
+		err := readRecord(ctx, l.log, position, &p.records[n])
 		switch {
 		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
 			p.faults = append(p.faults, AuditFault{Position: position, Kind: FaultRecord, Detail: err.Error()})

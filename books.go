@@ -45,7 +45,7 @@ func (l *Ledger) readRules(ctx context.Context) error {
 	if b.PolicyAt == 0 {
 		return nil
 	}
-	if err := l.readRecord(ctx, b.PolicyAt, r); err != nil {
+	if err := readRecord(ctx, l.log, b.PolicyAt, r); err != nil {
 		return err
 	}
 	if r.Kind != record.KindFeePolicy {
@@ -55,7 +55,7 @@ func (l *Ledger) readRules(ctx context.Context) error {
 	if b.StipendAt == 0 {
 		return nil
 	}
-	if err := l.readRecord(ctx, b.StipendAt, r); err != nil {
+	if err := readRecord(ctx, l.log, b.StipendAt, r); err != nil {
 		return err
 	}
 	if r.Kind != record.KindStipend || b.Paid > r.Body.(*record.Stipend).Payees {

@@ -53,7 +53,7 @@ type BuildReport struct {
 // is no ledger ([ErrNotLedger]). Two cannot make a file at once: the other one
 // gets [ErrLocked].
 func Build(ctx context.Context, path string, from JournalSource, opts *BuildOptions) (BuildReport, error) {
-	return build(ctx, path, from, true, orZero(opts))
+	return build(ctx, path, from.raw(), true, orZero(opts))
 }
 
 // Backup makes a copy of the ledger in a new file, in the background: see [Build].
@@ -63,7 +63,7 @@ func Build(ctx context.Context, path string, from JournalSource, opts *BuildOpti
 func (l *Ledger) Backup(ctx context.Context, path string, opts *BuildOptions) (BuildReport, error) {
 	o := orZero(opts)
 	o.Background = true
-	return build(ctx, path, l.JournalPage, true, o)
+	return build(ctx, path, JournalSource(l.JournalPage).raw(), true, o)
 }
 
 // Restore makes the file of a ledger from a copy, of which only the journal
@@ -75,7 +75,7 @@ func Restore(ctx context.Context, backup, path string, opts *BuildOptions) (rep 
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
-	return build(ctx, path, journal.Page, true, withWitness(path, opts))
+	return build(ctx, path, JournalSource(journal.Page).raw(), true, withWitness(path, opts))
 }
 
 // withWitness returns options with a witness.
@@ -89,7 +89,7 @@ func withWitness(path string, opts *BuildOptions) BuildOptions {
 
 // build makes a file. One that resumes goes on with what it finds, and leaves
 // what it has when it is broken off.
-func build(ctx context.Context, path string, from JournalSource, resumes bool, opts BuildOptions) (rep BuildReport, err error) {
+func build(ctx context.Context, path string, from source, resumes bool, opts BuildOptions) (rep BuildReport, err error) {
 	if err := osfile.CheckFree(path); err != nil {
 		return rep, fmt.Errorf("making %s: %w", path, err)
 	}
@@ -170,7 +170,7 @@ func newBuilder(path string, opts BuildOptions) (*builder, error) {
 
 // follows says whether the records that are there are those of a journal, going
 // by the first and the last of them; first is the journal's first page.
-func (b *builder) follows(ctx context.Context, first JournalPage, from JournalSource) (bool, error) {
+func (b *builder) follows(ctx context.Context, first rawPage, from source) (bool, error) {
 	if b.position == 0 {
 		return true, nil
 	}
@@ -207,7 +207,7 @@ func (b *builder) restart() error {
 
 // copy adds what a journal has after the position, up to where it ended when its
 // first page was read, or a little further.
-func (b *builder) copy(ctx context.Context, first JournalPage, from JournalSource) (err error) {
+func (b *builder) copy(ctx context.Context, first rawPage, from source) (err error) {
 	for page := first; ; {
 		began := time.Now()
 		if b.position > 0 {
@@ -232,16 +232,6 @@ func (b *builder) copy(ctx context.Context, first JournalPage, from JournalSourc
 				return err
 			}
 		}
-	}
-}
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

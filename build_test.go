@@ -149,7 +149,7 @@ func TestBuildGoesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			page, err := readJournalPage(ctx, s, 0, tail)
+			page, err := readRawPage(ctx, s, 0, tail)
 			if err := errors.Join(err, s.remove(partial)); err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +157,7 @@ func TestBuildGoesOn(t *testing.T) {
 			if b.store, b.position, err = openPartial(partial); err != nil {
 				t.Fatal(err)
 			}
-			page.Records[0] = genesis.Records[0]
+			page.Records[0] = rawRecord(genesis.Records[0])
 			for _, r := range page.Records {
 				if err := b.add(r.Data); err != nil {
 					t.Fatal(err)

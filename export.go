@@ -74,7 +74,7 @@ func Import(ctx context.Context, r io.Reader, path string, opts *BuildOptions) (
 	return build(ctx, path, lines.page, false, withWitness(path, opts))
 }
 
-// exportReader reads an export. Its page is a [JournalSource] that has to be
+// exportReader reads an export. Its page is a [source] that has to be
 // asked for each page in order.
 type exportReader struct {
 	lines   *bufio.Reader
@@ -90,7 +90,7 @@ func newExportReader(r io.Reader) *exportReader {
 	return &exportReader{lines: bufio.NewReaderSize(r, maxLine), next: 1, sum: sha256.New()}
 }
 
-func (e *exportReader) page(ctx context.Context, after uint64) (page JournalPage, err error) {
+func (e *exportReader) page(ctx context.Context, after uint64) (page rawPage, err error) {
 	if after+1 != e.next {
 		return page, fmt.Errorf("an export is read in order: record %d is next, not %d", e.next, after+1)
 	}
@@ -112,7 +112,7 @@ func (e *exportReader) page(ctx context.Context, after uint64) (page JournalPage
 		if err != nil {
 			return page, err
 		}
-		page.Records = append(page.Records, JournalRecord{e.next, data})
+		page.Records = append(page.Records, rawRecord{e.next, data})
 		size += len(data)
 		e.next++
 	}

@@ -355,7 +355,7 @@ func FuzzImport(f *testing.F) {
 	f.Add([]byte(strings.Replace(seed.String(), "label", "lab\\u0065l", 1)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		lines := newExportReader(bytes.NewReader(b))
-		var all JournalPage
+		var all rawPage
 		for {
 			page, err := lines.page(context.Background(), uint64(len(all.Records)))
 			if err != nil {
@@ -366,7 +366,7 @@ func FuzzImport(f *testing.F) {
 			}
 		}
 		again := exported(t, func(_ context.Context, after uint64) (JournalPage, error) {
-			return JournalPage{all.Records[after:], all.End}, nil
+			return publicPage(rawPage{Records: all.Records[after:], End: all.End}), nil
 		})
 		if !bytes.Equal(again, b) {
 			t.Fatalf("taken, and exported as something else:\n%s\n%s", b, again)

@@ -24,52 +24,6 @@ import (
 // the last one, and adding one takes no read at all. The records that open
 // accounts are chained the same way.
 
-// reader follows a chain inside one View.
-type reader struct {
-	log store.LogReader
-	id  uuid.UUID // of the account whose chain it is; zero: the accounts opened
-	rec record.Record
-}
-
-// at reads the record of the chain at a position.
-func (r *reader) at(position uint64) (chain.Link, error) {
-	if err := recordAt(r.log, position, &r.rec); err != nil {
-		return chain.Link{}, err
-	}
-	switch {
-	case r.id == uuid.UUID{} && r.rec.Kind == record.KindAccount:
-		return r.rec.Body.(*record.Account).Link, nil
-	case r.id == uuid.UUID{} && r.rec.Kind == record.KindGenesis:
-		return chain.Link{Ordinal: 1}, nil
-	case r.rec.Kind == record.KindTransfer:
-		if p := r.rec.Transfer.Of(r.id); p != nil {
-			return p.Link, nil
-		}
-	}
-	return chain.Link{}, fmt.Errorf("%w: record %d is not in the chain of account %s that leads to it", store.ErrCorrupt, position, r.id)
-}
-
-// step reads an older record of a chain, whose ordinal is known.
-func (r *reader) step(position uint64, ordinal int64) (chain.Link, error) {
-	l, err := r.at(position)
-	if err == nil && l.Ordinal != ordinal {
-		err = fmt.Errorf("%w: record %d has ordinal %d, the chain that leads to it says %d", store.ErrCorrupt, position, l.Ordinal, ordinal)
-	}
-	return l, err
-}
-
-// seek goes from the last record of a chain, at head, to the one with an
-// ordinal, which the reader then has.
-func (r *reader) seek(head uint64, count, ordinal int64) (chain.Link, error) {
-	return chain.Seek(head, count, ordinal, r.step)
-}
-
-// since returns the ordinal of the first record at or after a time; count+1 if
-// there is none.
-func (r *reader) since(head uint64, count, micros int64) (int64, error) {
-	return chain.First(head, count, r.step, func() bool { return r.rec.Time >= micros })
-}
-
 // snapshot is an account as it stands, and where its chain ends.
 type snapshot struct {
 	Account
@@ -122,44 +76,6 @@ func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
 	return snapshot{Account: viewOf(&a.State, a.Key), head: chain.Head(a.PackedRoots()), tokens: a.Tokens}, nil
 }
 
-// walkPage is how many records of a chain are read in one View. They lie
-// anywhere in the journal, and each may be a read of the disk.
-const walkPage = 128
-
-// walk calls fn with the records of a chain from one of them back, until it
-// returns false or the chain's start has been reached.
-func (l *Ledger) walk(ctx context.Context, id uuid.UUID, position uint64, ordinal int64, fn func(r *record.Record, ordinal int64) bool) error {
-	return l.walkPaced(ctx, id, position, ordinal, fn, func() error { return nil })
-}
-
-// walkPaced is walk with something to do after each View.
-func (l *Ledger) walkPaced(ctx context.Context, id uuid.UUID, position uint64, ordinal int64,
-	fn func(r *record.Record, ordinal int64) bool, between func() error) error {
-	for position != 0 {
-		err := l.log.View(ctx, func(lr store.LogReader) error {
-			r := reader{log: lr, id: id}
-			for n := 0; n < walkPage && position != 0; n++ {
-				at, err := r.step(position, ordinal)
-				if err != nil {
-					return err
-				}
-				position, ordinal = at.Prev, ordinal-1
-				if !fn(&r.rec, at.Ordinal) {
-					position = 0
-				}
-			}
-			return nil
-		})
-		if err == nil {
-			err = between()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // openedAccounts returns the ids of the accounts opened first-th and after.
 func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (ids []uuid.UUID, more bool, err error) {
 	l.mu.RLock()
@@ -179,7 +95,7 @@ func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (id
 	if err != nil {
 		return nil, false, err
 	}
-	err = l.walk(ctx, uuid.UUID{}, from, last, func(r *record.Record, ordinal int64) bool {
+	err = walk(ctx, l.log, uuid.UUID{}, from, last, func(r *record.Record, ordinal int64) bool {
 		if r.Kind == record.KindGenesis {
 			ids = append(ids, r.Body.(*record.Genesis).Seed)
 		} else {
@@ -227,7 +143,7 @@ func (l *Ledger) transferByID(ctx context.Context, id uuid.UUID) (*record.Record
 		return nil, ErrTransactionNotFound
 	}
 	r := new(record.Record)
-	if err := l.readRecord(ctx, position, r); err != nil {
+	if err := readRecord(ctx, l.log, position, r); err != nil {
 		return nil, l.failed(err)
 	}
 	if r.Kind != record.KindTransfer || r.Time != micros {
@@ -408,7 +324,7 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 	if last >= first {
 		txs = make([]Transaction, 0, min(int64(n), last-first+1))
 	}
-	err = l.walk(ctx, li.account, from, last, func(r *record.Record, ordinal int64) bool {
+	err = walk(ctx, l.log, li.account, from, last, func(r *record.Record, ordinal int64) bool {
 		if r.Time < li.start {
 			return false
 		}

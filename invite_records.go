@@ -39,7 +39,7 @@ func (l *Ledger) revokeInvite(ctx context.Context, id uuid.UUID) error {
 		return ErrInviteNotFound
 	}
 	var r record.Record
-	if err := l.readRecord(ctx, position, &r); err != nil {
+	if err := readRecord(ctx, l.log, position, &r); err != nil {
 		return l.failed(err)
 	}
 	if r.Kind != record.KindInvite || r.Time != micros {
@@ -70,7 +70,7 @@ func (l *Ledger) inviteByHash(ctx context.Context, hash [record.InviteHashLen]by
 		return record.Invite{}, ErrInvalidInvite
 	}
 	var r record.Record
-	if err := l.readRecord(ctx, row.Position, &r); err != nil {
+	if err := readRecord(ctx, l.log, row.Position, &r); err != nil {
 		return record.Invite{}, l.failed(err)
 	}
 	if !leadsTo(row, hash[:record.SelectorLen], &r) {
@@ -124,7 +124,7 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 			return live, true, nil
 		}
 		var r record.Record
-		if err := l.readRecord(ctx, position, &r); err != nil {
+		if err := readRecord(ctx, l.log, position, &r); err != nil {
 			return nil, false, l.failed(err)
 		}
 		if r.Kind != record.KindInvite {
@@ -206,7 +206,7 @@ func (l *Ledger) applyInvite(r *record.Record) error {
 
 func (l *Ledger) applyInviteEnd(ctx context.Context, r *record.Record) error {
 	var inv record.Record
-	if err := l.readRecord(ctx, r.Body.(*record.InviteEnd).Invite, &inv); err != nil {
+	if err := readRecord(ctx, l.log, r.Body.(*record.InviteEnd).Invite, &inv); err != nil {
 		return err
 	}
 	if inv.Kind != record.KindInvite || inv.Body.(*record.Invite).Expires <= r.Time {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"time"
-
-	"github.com/capycoin/capycoin/store"
 )
 
 // JournalRecord is a record of the journal, byte for byte as it lies there.
@@ -28,13 +25,6 @@ type JournalPage struct {
 // pages from elsewhere can be one, too.
 type JournalSource func(ctx context.Context, after uint64) (JournalPage, error)
 
-const (
-	// journalBytes is about how much a page of the journal has, and journalTime
-	// how long it may take to read, where the file is not in memory.
-	journalBytes = 64 << 10
-	journalTime  = 25 * time.Millisecond
-)
-
 // JournalPage returns the committed records after a position, about 64 KiB of
 // them; none if the journal ends there or before. It does not look into them:
 // that is for whoever uses them.
@@ -45,8 +35,8 @@ func (l *Ledger) JournalPage(ctx context.Context, after uint64) (JournalPage, er
 	if err := l.Err(); err != nil {
 		return JournalPage{}, err
 	}
-	page, err := readJournalPage(ctx, l.log, after, l.position())
-	return page, l.failed(err)
+	page, err := readRawPage(ctx, l.log, after, l.position())
+	return publicPage(page), l.failed(err)
 }
 
 // Journal lists the committed records after a position, to the end of the
@@ -72,49 +62,28 @@ func (l *Ledger) Journal(ctx context.Context, after uint64) iter.Seq2[JournalRec
 	}
 }
 
-// readJournalPage reads the records after a position, up to end at most.
-func readJournalPage(ctx context.Context, log store.Log, after, end uint64) (JournalPage, error) {
-	page := JournalPage{End: end}
-	if after >= end {
-		return page, nil
+// publicPage returns a page as the public API has it.
+func publicPage(p rawPage) JournalPage {
+	page := JournalPage{End: p.End}
+	if len(p.Records) > 0 {
+		page.Records = make([]JournalRecord, len(p.Records))
 	}
-	var data []byte
-	var ends []int
-	err := log.View(ctx, func(r store.LogReader) error {
-		start, next := time.Now(), after+1
-		var bad error
-		err := r.Scan(next, func(position uint64, record []byte) bool {
-			if position != next {
-				bad = fmt.Errorf("%w: record %d is missing, %d comes next", store.ErrCorrupt, next, position)
-				return false
-			}
-			if data == nil {
-				data = make([]byte, 0, journalBytes+len(record))
-			}
-			data = append(data, record...)
-			ends = append(ends, len(data))
-			next++
-			full := len(data) >= journalBytes || len(ends)%64 == 0 && time.Since(start) > journalTime
-			return position < end && !full
-		})
-		if bad == nil {
-			bad = err
+	for i, r := range p.Records {
+		page.Records[i] = JournalRecord(r)
+	}
+	return page
+}
+
+// raw returns the source as the rooms below have it.
+func (s JournalSource) raw() source {
+	return func(ctx context.Context, after uint64) (rawPage, error) {
+		p, err := s(ctx, after)
+		page := rawPage{Records: make([]rawRecord, len(p.Records)), End: p.End}
+		for i, r := range p.Records {
+			page.Records[i] = rawRecord(r)
 		}
-		if bad == nil && len(ends) == 0 {
-			bad = fmt.Errorf("%w: record %d is missing, the journal ends at %d", store.ErrCorrupt, next, end)
-		}
-		return bad
-	})
-	if err != nil {
-		return JournalPage{}, err
+		return page, err
 	}
-	page.Records = make([]JournalRecord, len(ends))
-	from := 0
-	for i, to := range ends {
-		page.Records[i] = JournalRecord{after + 1 + uint64(i), data[from:to:to]}
-		from = to
-	}
-	return page, nil
 }
 
 // JournalFile is the journal of a ledger's file, which is read and not changed.
@@ -140,7 +109,8 @@ func (f *JournalFile) Page(ctx context.Context, after uint64) (JournalPage, erro
 	if err != nil {
 		return JournalPage{}, err
 	}
-	return readJournalPage(ctx, f.store, after, end)
+	page, err := readRawPage(ctx, f.store, after, end)
+	return publicPage(page), err
 }
 
 // Close closes the file.

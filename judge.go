@@ -264,7 +264,7 @@ func (l *Ledger) findKey(ctx context.Context, h keyindex.Hash, t *Transfer) (use
 		if i < inCommit {
 			err = record.Decode(r, position, l.overlay.record(position))
 		} else {
-			err = l.readRecord(ctx, position, r)
+			err = readRecord(ctx, l.log, position, r)
 		}
 		if err != nil {
 			return false, err
@@ -447,7 +447,7 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 	if position >= ov.first {
 		err = record.Decode(r, position, ov.record(position))
 	} else {
-		err = l.readRecord(ctx, position, r)
+		err = readRecord(ctx, l.log, position, r)
 	}
 	if err != nil || r.Kind != record.KindToken || r.Time != micros {
 		return err

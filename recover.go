@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// replayPage is how many records are read in one View while replaying.
-	replayPage = 256
 	// replayFold is how many records are replayed before they are folded, so
 	// that a journal whose rows were lost is replayed in bounded memory.
 	replayFold = 1 << 20
@@ -59,7 +57,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 			return fenced
 		}
 	}
-	if err := l.readRecord(ctx, 1, &l.scratch); err != nil {
+	if err := readRecord(ctx, l.log, 1, &l.scratch); err != nil {
 		return err
 	}
 	if l.scratch.Kind != record.KindGenesis {
@@ -126,9 +124,9 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 
 // checkJournal makes sure that all records can be read, up to the last one.
 func (l *Ledger) checkJournal(ctx context.Context, tail uint64) error {
-	page := make([]record.Record, replayPage)
+	page := make([]record.Record, pageRecords)
 	for position := uint64(0); position < tail; {
-		n, err := l.readPage(ctx, position+1, page)
+		n, err := readPage(ctx, l.log, position+1, page)
 		if err != nil {
 			return err
 		}
@@ -154,7 +152,7 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 		return fmt.Errorf("%w: the rows are folded up to record %d and as of record %d, with %d accounts and %d transactions",
 			store.ErrCorrupt, l.folder.folded, b.Position, b.Accounts, b.Transactions)
 	}
-	if err := l.readRecord(ctx, b.Position, r); err != nil {
+	if err := readRecord(ctx, l.log, b.Position, r); err != nil {
 		return err
 	}
 	if r.Time != b.Time {
@@ -165,7 +163,7 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 	if head > b.Position {
 		return fmt.Errorf("%w: the rows are as of record %d, and name record %d", store.ErrCorrupt, b.Position, head)
 	}
-	if err := l.readRecord(ctx, head, r); err != nil {
+	if err := readRecord(ctx, l.log, head, r); err != nil {
 		return err
 	}
 	ordinal := int64(0)
@@ -237,9 +235,9 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 // replay applies the records from a position to the end of the journal, and
 // calls between with the last one applied, a page at a time.
 func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) error) error {
-	page := make([]record.Record, replayPage)
+	page := make([]record.Record, pageRecords)
 	for {
-		n, err := l.readPage(ctx, from, page)
+		n, err := readPage(ctx, l.log, from, page)
 		if err != nil {
 			return err
 		}
@@ -271,43 +269,6 @@ func hintParties(c *accounts.Cache, records []record.Record, hints *[accounts.Re
 		}
 	}
 	return hints[:len(records)]
-}
-
-// readPage reads the records from a position on, as many as there are and
-// page has room for.
-func (l *Ledger) readPage(ctx context.Context, from uint64, page []record.Record) (n int, err error) {
-	err = l.log.View(ctx, func(r store.LogReader) error {
-		var bad error
-		err := r.Scan(from, func(position uint64, b []byte) bool {
-			if position != from+uint64(n) {
-				bad = fmt.Errorf("%w: record %d is missing, %d comes next", store.ErrCorrupt, from+uint64(n), position)
-				return false
-			}
-			if bad = record.Decode(&page[n], position, b); bad != nil {
-				return false
-			}
-			n++
-			return n < len(page)
-		})
-		return errors.Join(bad, err)
-	})
-	return n, err
-}
-
-// readRecord reads one record that has to be there.
-func (l *Ledger) readRecord(ctx context.Context, position uint64, r *record.Record) error {
-	return l.log.View(ctx, func(lr store.LogReader) error { return recordAt(lr, position, r) })
-}
-
-func recordAt(lr store.LogReader, position uint64, r *record.Record) error {
-	b, err := lr.Record(position)
-	if err != nil {
-		return err
-	}
-	if b == nil {
-		return fmt.Errorf("%w: record %d is missing", store.ErrCorrupt, position)
-	}
-	return record.Decode(r, position, b)
 }
 
 // load brings an account into the cache; ok is false if there is none. It is
@@ -535,7 +496,7 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record.Record) error {
 	}
 	// The row of the account may be without the token already.
 	var revoked record.Record
-	if err := l.readRecord(ctx, v.Token, &revoked); err != nil {
+	if err := readRecord(ctx, l.log, v.Token, &revoked); err != nil {
 		return err
 	}
 	token, ok := revoked.Body.(*record.Token)

@@ -62,7 +62,7 @@ func (l *Ledger) lastBefore(ctx context.Context, position uint64, day int64) (bo
 			return false, err
 		}
 	default:
-		if err := l.readRecord(ctx, next, r); err != nil {
+		if err := readRecord(ctx, l.log, next, r); err != nil {
 			return false, err
 		}
 	}

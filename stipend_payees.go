@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -12,35 +11,15 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
-// work is what goes on in the background: it rests for as long as it was done.
-type work struct{ began time.Time }
-
-// restFrom is how much has been done before there is a rest: a timer may be late by a
-// millisecond.
-const restFrom = 5 * time.Millisecond
-
-func startWork() work { return work{time.Now()} }
-
-// rest is called now and then, and rests if there is enough to rest from.
-func (w *work) rest(ctx context.Context) error {
-	done := time.Since(w.began)
-	if done < restFrom {
-		return ctx.Err()
-	}
-	err := pause(ctx, done)
-	w.began = time.Now()
-	return err
-}
-
 // payees returns the accounts that get a share of a day's stipend, in order of
 // opening, and the position of the last record before the day.
 func (l *Ledger) payees(ctx context.Context, day int64, rules record.StipendRules) (before uint64, payees []uuid.UUID, err error) {
 	begin := day * record.MicrosPerDay
-	next, err := l.firstSince(ctx, begin)
+	next, err := firstSince(ctx, l.log, l.position(), begin)
 	if err != nil {
 		return 0, nil, err
 	}
-	from, err := l.firstSince(ctx, begin-int64(rules.Window)*record.MicrosPerDay)
+	from, err := firstSince(ctx, l.log, l.position(), begin-int64(rules.Window)*record.MicrosPerDay)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -67,7 +46,7 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules record.StipendRule
 	}
 	// The chain leads from the last of them back to the seed account.
 	work := startWork()
-	err = l.walkPaced(ctx, uuid.UUID{}, position, ordinal, func(r *record.Record, _ int64) bool {
+	err = walkPaced(ctx, l.log, uuid.UUID{}, position, ordinal, func(r *record.Record, _ int64) bool {
 		if r.Kind == record.KindAccount && active[r.Body.(*record.Account).ID] {
 			payees = append(payees, r.Body.(*record.Account).ID)
 		}
@@ -77,35 +56,13 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules record.StipendRule
 	return before, payees, err
 }
 
-// firstSince returns the position of the first record at or after a time, or the one
-// after the journal's end.
-func (l *Ledger) firstSince(ctx context.Context, micros int64) (position uint64, err error) {
-	low, high := uint64(1), l.position()+1 // it is one of these
-	err = l.log.View(ctx, func(lr store.LogReader) error {
-		var r record.Record
-		for low < high {
-			middle := low + (high-low)/2
-			if err := recordAt(lr, middle, &r); err != nil {
-				return err
-			}
-			if r.Time < micros {
-				low = middle + 1
-			} else {
-				high = middle
-			}
-		}
-		return nil
-	})
-	return low, err
-}
-
 // senders returns the accounts that sent a transaction in a part of the journal,
 // but for the seed account and that of the fees.
 func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bool, error) {
 	found := make(map[uuid.UUID]bool)
-	page := make([]record.Record, replayPage)
+	page := make([]record.Record, pageRecords)
 	for work := startWork(); from <= to; {
-		n, err := l.readPage(ctx, from, page[:min(uint64(len(page)), to-from+1)])
+		n, err := readPage(ctx, l.log, from, page[:min(uint64(len(page)), to-from+1)])
 		if err != nil {
 			return nil, err
 		}

@@ -385,8 +385,8 @@ func (s *salvage) window(page uint64) []byte {
 }
 
 // source returns the records up to a position, all of which must count.
-func (s *salvage) source(end uint64) JournalSource {
-	return func(ctx context.Context, after uint64) (page JournalPage, err error) {
+func (s *salvage) source(end uint64) source {
+	return func(ctx context.Context, after uint64) (page rawPage, err error) {
 		page.End = end
 		i := sort.Search(len(s.plan), func(i int) bool { return s.plan[i].last > after })
 		for size := 0; size < journalBytes && i < len(s.plan); i++ {
@@ -395,7 +395,7 @@ func (s *salvage) source(end uint64) JournalSource {
 			}
 			err := s.records(s.plan[i], func(position uint64, data []byte) {
 				if position > after && position <= end {
-					page.Records = append(page.Records, JournalRecord{position, bytes.Clone(data)})
+					page.Records = append(page.Records, rawRecord{position, bytes.Clone(data)})
 					size += len(data)
 				}
 			})

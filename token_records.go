@@ -65,7 +65,7 @@ func (l *Ledger) tokenBySelector(ctx context.Context, selector [16]byte) (t reco
 		return record.Token{}, false, l.failed(err)
 	}
 	var r record.Record
-	if err := l.readRecord(ctx, row.Position, &r); err != nil {
+	if err := readRecord(ctx, l.log, row.Position, &r); err != nil {
 		return record.Token{}, false, l.failed(err)
 	}
 	token, ok := r.Body.(*record.Token)
