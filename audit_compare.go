@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -209,7 +210,7 @@ func (a *auditor) checkTokenRows(ctx context.Context) error {
 			err = wire.BadRow(store.TableTokens, key)
 		}
 		if err == nil {
-			err = readRecord(ctx, a.l.log, row.Position, &r)
+			err = journal.Read(ctx, a.l.log, row.Position, &r)
 		}
 		switch {
 		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -159,7 +160,7 @@ func (a *auditor) checkAlike(ctx context.Context, positions []uint64) error {
 	used := make(map[senderKey]uint64, len(positions))
 	var r record.Record
 	for _, position := range positions {
-		err := readRecord(ctx, a.l.log, position, &r)
+		err := journal.Read(ctx, a.l.log, position, &r)
 		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNewerFormat) {
 			continue // it has been told of
 		}
@@ -242,7 +243,7 @@ func (a *auditor) checkKeyRows(ctx context.Context) error {
 		}
 		return a.l.log.View(ctx, func(lr store.LogReader) error {
 			for _, e := range entries {
-				err := recordAt(lr, e.Position, &r)
+				err := journal.At(lr, e.Position, &r)
 				got, ok := keyEntryOf(&r)
 				switch {
 				case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
@@ -291,7 +292,7 @@ func (a *auditor) lookUp(ctx context.Context, h keyindex.Hash, want uint64) ([]u
 			return list, nil
 		}
 		// It may have been on its way from one run to another.
-		if err := pause(ctx, time.Millisecond); err != nil {
+		if err := journal.Pause(ctx, time.Millisecond); err != nil {
 			return list, err
 		}
 		if err := a.l.Err(); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -156,7 +157,7 @@ func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 	}
 	for ; n < len(p.records); n++ {
 		position := p.from + uint64(n)
-		err := readRecord(ctx, l.log, position, &p.records[n])
+		err := journal.Read(ctx, l.log, position, &p.records[n])
 		switch {
 		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
 			p.faults = append(p.faults, AuditFault{Position: position, Kind: FaultRecord, Detail: err.Error()})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
@@ -45,7 +46,7 @@ func (l *Ledger) readRules(ctx context.Context) error {
 	if b.PolicyAt == 0 {
 		return nil
 	}
-	if err := readRecord(ctx, l.log, b.PolicyAt, r); err != nil {
+	if err := journal.Read(ctx, l.log, b.PolicyAt, r); err != nil {
 		return err
 	}
 	if r.Kind != record.KindFeePolicy {
@@ -55,7 +56,7 @@ func (l *Ledger) readRules(ctx context.Context) error {
 	if b.StipendAt == 0 {
 		return nil
 	}
-	if err := readRecord(ctx, l.log, b.StipendAt, r); err != nil {
+	if err := journal.Read(ctx, l.log, b.StipendAt, r); err != nil {
 		return err
 	}
 	if r.Kind != record.KindStipend || b.Paid > r.Body.(*record.Stipend).Payees {

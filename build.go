@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
@@ -89,7 +90,7 @@ func withWitness(path string, opts *BuildOptions) BuildOptions {
 
 // build makes a file. One that resumes goes on with what it finds, and leaves
 // what it has when it is broken off.
-func build(ctx context.Context, path string, from source, resumes bool, opts BuildOptions) (rep BuildReport, err error) {
+func build(ctx context.Context, path string, from journal.Source, resumes bool, opts BuildOptions) (rep BuildReport, err error) {
 	if err := osfile.CheckFree(path); err != nil {
 		return rep, fmt.Errorf("making %s: %w", path, err)
 	}
@@ -170,7 +171,7 @@ func newBuilder(path string, opts BuildOptions) (*builder, error) {
 
 // follows says whether the records that are there are those of a journal, going
 // by the first and the last of them; first is the journal's first page.
-func (b *builder) follows(ctx context.Context, first rawPage, from source) (bool, error) {
+func (b *builder) follows(ctx context.Context, first journal.Page, from journal.Source) (bool, error) {
 	if b.position == 0 {
 		return true, nil
 	}
@@ -207,7 +208,7 @@ func (b *builder) restart() error {
 
 // copy adds what a journal has after the position, up to where it ended when its
 // first page was read, or a little further.
-func (b *builder) copy(ctx context.Context, first rawPage, from source) (err error) {
+func (b *builder) copy(ctx context.Context, first journal.Page, from journal.Source) (err error) {
 	for page := first; ; {
 		began := time.Now()
 		if b.position > 0 {
@@ -228,7 +229,7 @@ func (b *builder) copy(ctx context.Context, first rawPage, from source) (err err
 			return nil
 		}
 		if b.opts.Background {
-			if err := pause(ctx, time.Since(began)); err != nil {
+			if err := journal.Pause(ctx, time.Since(began)); err != nil {
 				return err
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -149,7 +150,7 @@ func TestBuildGoesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			page, err := readRawPage(ctx, s, 0, tail)
+			page, err := journal.ReadRaw(ctx, s, 0, tail)
 			if err := errors.Join(err, s.remove(partial)); err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +158,7 @@ func TestBuildGoesOn(t *testing.T) {
 			if b.store, b.position, err = openPartial(partial); err != nil {
 				t.Fatal(err)
 			}
-			page.Records[0] = rawRecord(genesis.Records[0])
+			page.Records[0] = journal.Raw(genesis.Records[0])
 			for _, r := range page.Records {
 				if err := b.add(r.Data); err != nil {
 					t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -90,7 +91,7 @@ func newExportReader(r io.Reader) *exportReader {
 	return &exportReader{lines: bufio.NewReaderSize(r, maxLine), next: 1, sum: sha256.New()}
 }
 
-func (e *exportReader) page(ctx context.Context, after uint64) (page rawPage, err error) {
+func (e *exportReader) page(ctx context.Context, after uint64) (page journal.Page, err error) {
 	if after+1 != e.next {
 		return page, fmt.Errorf("an export is read in order: record %d is next, not %d", e.next, after+1)
 	}
@@ -107,12 +108,12 @@ func (e *exportReader) page(ctx context.Context, after uint64) (page rawPage, er
 		}
 	}
 	page.End = e.header.Records
-	for size := 0; size < journalBytes && e.next <= e.header.Records; {
+	for size := 0; size < journal.PageBytes && e.next <= e.header.Records; {
 		data, err := e.record()
 		if err != nil {
 			return page, err
 		}
-		page.Records = append(page.Records, rawRecord{e.next, data})
+		page.Records = append(page.Records, journal.Raw{Position: e.next, Data: data})
 		size += len(data)
 		e.next++
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/example"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -355,7 +356,7 @@ func FuzzImport(f *testing.F) {
 	f.Add([]byte(strings.Replace(seed.String(), "label", "lab\\u0065l", 1)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		lines := newExportReader(bytes.NewReader(b))
-		var all rawPage
+		var all journal.Page
 		for {
 			page, err := lines.page(context.Background(), uint64(len(all.Records)))
 			if err != nil {
@@ -366,7 +367,7 @@ func FuzzImport(f *testing.F) {
 			}
 		}
 		again := exported(t, func(_ context.Context, after uint64) (JournalPage, error) {
-			return publicPage(rawPage{Records: all.Records[after:], End: all.End}), nil
+			return publicPage(journal.Page{Records: all.Records[after:], End: all.End}), nil
 		})
 		if !bytes.Equal(again, b) {
 			t.Fatalf("taken, and exported as something else:\n%s\n%s", b, again)

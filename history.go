@@ -11,6 +11,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -87,15 +88,15 @@ func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (id
 	}
 	var from uint64
 	err = l.log.View(ctx, func(lr store.LogReader) error {
-		r := reader{log: lr}
-		_, err := r.seek(head, count, last)
-		from = r.rec.Position
+		r := journal.Chain{Log: lr}
+		_, err := r.Seek(head, count, last)
+		from = r.Record.Position
 		return err
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	err = walk(ctx, l.log, uuid.UUID{}, from, last, func(r *record.Record, ordinal int64) bool {
+	err = journal.Walk(ctx, l.log, uuid.UUID{}, from, last, func(r *record.Record, ordinal int64) bool {
 		if r.Kind == record.KindGenesis {
 			ids = append(ids, r.Body.(*record.Genesis).Seed)
 		} else {
@@ -143,7 +144,7 @@ func (l *Ledger) transferByID(ctx context.Context, id uuid.UUID) (*record.Record
 		return nil, ErrTransactionNotFound
 	}
 	r := new(record.Record)
-	if err := readRecord(ctx, l.log, position, r); err != nil {
+	if err := journal.Read(ctx, l.log, position, r); err != nil {
 		return nil, l.failed(err)
 	}
 	if r.Kind != record.KindTransfer || r.Time != micros {
@@ -183,13 +184,13 @@ func (l *Ledger) FundsAt(ctx context.Context, account uuid.UUID, t time.Time) (C
 		funds = Coins(l.genesis.Supply)
 	}
 	err = l.log.View(ctx, func(lr store.LogReader) error {
-		r := reader{log: lr, id: account}
-		n, err := r.since(s.head, s.Transactions, boundMicros(t)+1)
+		r := journal.Chain{Log: lr, ID: account}
+		n, err := r.Since(s.head, s.Transactions, boundMicros(t)+1)
 		if err != nil || n == 1 {
 			return err
 		}
-		_, err = r.seek(s.head, s.Transactions, n-1)
-		funds = transactionOf(&r.rec, account).FundsAfter
+		_, err = r.Seek(s.head, s.Transactions, n-1)
+		funds = transactionOf(&r.Record, account).FundsAfter
 		return err
 	})
 	return funds, l.failed(err)
@@ -293,25 +294,25 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 	first, last := int64(1), li.next // the ordinals between which they are
 	var from uint64
 	err = l.log.View(ctx, func(lr store.LogReader) (err error) {
-		r := reader{log: lr, id: li.account}
+		r := journal.Chain{Log: lr, ID: li.account}
 		if li.order == OldestFirst {
 			if first = li.next; first == 0 {
 				first = 1
 				if li.start >= 0 {
-					first, err = r.since(s.head, s.Transactions, li.start)
+					first, err = r.Since(s.head, s.Transactions, li.start)
 				}
 			}
 			last = min(s.Transactions, first+int64(n)-1)
 		} else if last == 0 {
-			last, err = r.since(s.head, s.Transactions, li.end)
+			last, err = r.Since(s.head, s.Transactions, li.end)
 			last--
 		}
 		if err != nil || first > last || last > s.Transactions {
 			return err
 		}
-		_, err = r.seek(s.head, s.Transactions, last)
-		from = r.rec.Position
-		if err == nil && li.order == NewestFirst && r.rec.Time >= li.end {
+		_, err = r.Seek(s.head, s.Transactions, last)
+		from = r.Record.Position
+		if err == nil && li.order == NewestFirst && r.Record.Time >= li.end {
 			// Nobody was given this cursor. From it to the end of the range may be a
 			// whole history.
 			err = fmt.Errorf("%w: what it goes on with is not before its end", ErrBadCursor)
@@ -324,7 +325,7 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 	if last >= first {
 		txs = make([]Transaction, 0, min(int64(n), last-first+1))
 	}
-	err = walk(ctx, l.log, li.account, from, last, func(r *record.Record, ordinal int64) bool {
+	err = journal.Walk(ctx, l.log, li.account, from, last, func(r *record.Record, ordinal int64) bool {
 		if r.Time < li.start {
 			return false
 		}

@@ -107,12 +107,13 @@ var arrows = map[string][]string{
 	"internal/sign":     {},
 	"internal/osfile":   {"store"},
 	"internal/record":   {"store", "internal/wire", "internal/chain"},
+	"internal/journal":  {"store", "internal/chain", "internal/record"},
 	"internal/keyindex": {"store", "internal/wire"},
 	"internal/accounts": {"store", "internal/wire", "internal/chain"},
 	"internal/example":  {"internal/record", "internal/chain", "internal/sign"},
 	"internal/pages":    {"store"},
 
-	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/pages", "internal/record", "internal/accounts", "internal/keyindex"},
+	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/pages", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal"},
 	"storetest": {""},
 
 	"httpapi":                 {""},

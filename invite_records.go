@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -39,7 +40,7 @@ func (l *Ledger) revokeInvite(ctx context.Context, id uuid.UUID) error {
 		return ErrInviteNotFound
 	}
 	var r record.Record
-	if err := readRecord(ctx, l.log, position, &r); err != nil {
+	if err := journal.Read(ctx, l.log, position, &r); err != nil {
 		return l.failed(err)
 	}
 	if r.Kind != record.KindInvite || r.Time != micros {
@@ -70,7 +71,7 @@ func (l *Ledger) inviteByHash(ctx context.Context, hash [record.InviteHashLen]by
 		return record.Invite{}, ErrInvalidInvite
 	}
 	var r record.Record
-	if err := readRecord(ctx, l.log, row.Position, &r); err != nil {
+	if err := journal.Read(ctx, l.log, row.Position, &r); err != nil {
 		return record.Invite{}, l.failed(err)
 	}
 	if !leadsTo(row, hash[:record.SelectorLen], &r) {
@@ -124,7 +125,7 @@ func (l *Ledger) liveInvites(ctx context.Context, after uint64, limit int) (live
 			return live, true, nil
 		}
 		var r record.Record
-		if err := readRecord(ctx, l.log, position, &r); err != nil {
+		if err := journal.Read(ctx, l.log, position, &r); err != nil {
 			return nil, false, l.failed(err)
 		}
 		if r.Kind != record.KindInvite {
@@ -206,7 +207,7 @@ func (l *Ledger) applyInvite(r *record.Record) error {
 
 func (l *Ledger) applyInviteEnd(ctx context.Context, r *record.Record) error {
 	var inv record.Record
-	if err := readRecord(ctx, l.log, r.Body.(*record.InviteEnd).Invite, &inv); err != nil {
+	if err := journal.Read(ctx, l.log, r.Body.(*record.InviteEnd).Invite, &inv); err != nil {
 		return err
 	}
 	if inv.Kind != record.KindInvite || inv.Body.(*record.Invite).Expires <= r.Time {

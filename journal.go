@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+
+	"github.com/capycoin/capycoin/internal/journal"
 )
 
 // JournalRecord is a record of the journal, byte for byte as it lies there.
@@ -35,7 +37,7 @@ func (l *Ledger) JournalPage(ctx context.Context, after uint64) (JournalPage, er
 	if err := l.Err(); err != nil {
 		return JournalPage{}, err
 	}
-	page, err := readRawPage(ctx, l.log, after, l.position())
+	page, err := journal.ReadRaw(ctx, l.log, after, l.position())
 	return publicPage(page), l.failed(err)
 }
 
@@ -63,7 +65,7 @@ func (l *Ledger) Journal(ctx context.Context, after uint64) iter.Seq2[JournalRec
 }
 
 // publicPage returns a page as the public API has it.
-func publicPage(p rawPage) JournalPage {
+func publicPage(p journal.Page) JournalPage {
 	page := JournalPage{End: p.End}
 	if len(p.Records) > 0 {
 		page.Records = make([]JournalRecord, len(p.Records))
@@ -75,12 +77,12 @@ func publicPage(p rawPage) JournalPage {
 }
 
 // raw returns the source as the rooms below have it.
-func (s JournalSource) raw() source {
-	return func(ctx context.Context, after uint64) (rawPage, error) {
+func (s JournalSource) raw() journal.Source {
+	return func(ctx context.Context, after uint64) (journal.Page, error) {
 		p, err := s(ctx, after)
-		page := rawPage{Records: make([]rawRecord, len(p.Records)), End: p.End}
+		page := journal.Page{Records: make([]journal.Raw, len(p.Records)), End: p.End}
 		for i, r := range p.Records {
-			page.Records[i] = rawRecord(r)
+			page.Records[i] = journal.Raw(r)
 		}
 		return page, err
 	}
@@ -109,7 +111,7 @@ func (f *JournalFile) Page(ctx context.Context, after uint64) (JournalPage, erro
 	if err != nil {
 		return JournalPage{}, err
 	}
-	page, err := readRawPage(ctx, f.store, after, end)
+	page, err := journal.ReadRaw(ctx, f.store, after, end)
 	return publicPage(page), err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/sign"
@@ -264,7 +265,7 @@ func (l *Ledger) findKey(ctx context.Context, h keyindex.Hash, t *Transfer) (use
 		if i < inCommit {
 			err = record.Decode(r, position, l.overlay.record(position))
 		} else {
-			err = readRecord(ctx, l.log, position, r)
+			err = journal.Read(ctx, l.log, position, r)
 		}
 		if err != nil {
 			return false, err
@@ -447,7 +448,7 @@ func (l *Ledger) judgeRevoke(ctx context.Context, o *op) error {
 	if position >= ov.first {
 		err = record.Decode(r, position, ov.record(position))
 	} else {
-		err = readRecord(ctx, l.log, position, r)
+		err = journal.Read(ctx, l.log, position, r)
 	}
 	if err != nil || r.Kind != record.KindToken || r.Time != micros {
 		return err

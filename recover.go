@@ -9,6 +9,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -57,7 +58,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 			return fenced
 		}
 	}
-	if err := readRecord(ctx, l.log, 1, &l.scratch); err != nil {
+	if err := journal.Read(ctx, l.log, 1, &l.scratch); err != nil {
 		return err
 	}
 	if l.scratch.Kind != record.KindGenesis {
@@ -124,9 +125,9 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 
 // checkJournal makes sure that all records can be read, up to the last one.
 func (l *Ledger) checkJournal(ctx context.Context, tail uint64) error {
-	page := make([]record.Record, pageRecords)
+	page := make([]record.Record, journal.PageRecords)
 	for position := uint64(0); position < tail; {
-		n, err := readPage(ctx, l.log, position+1, page)
+		n, err := journal.ReadPage(ctx, l.log, position+1, page)
 		if err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 		return fmt.Errorf("%w: the rows are folded up to record %d and as of record %d, with %d accounts and %d transactions",
 			store.ErrCorrupt, l.folder.folded, b.Position, b.Accounts, b.Transactions)
 	}
-	if err := readRecord(ctx, l.log, b.Position, r); err != nil {
+	if err := journal.Read(ctx, l.log, b.Position, r); err != nil {
 		return err
 	}
 	if r.Time != b.Time {
@@ -163,7 +164,7 @@ func (l *Ledger) checkState(ctx context.Context, found bool) error {
 	if head > b.Position {
 		return fmt.Errorf("%w: the rows are as of record %d, and name record %d", store.ErrCorrupt, b.Position, head)
 	}
-	if err := readRecord(ctx, l.log, head, r); err != nil {
+	if err := journal.Read(ctx, l.log, head, r); err != nil {
 		return err
 	}
 	ordinal := int64(0)
@@ -235,9 +236,9 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 // replay applies the records from a position to the end of the journal, and
 // calls between with the last one applied, a page at a time.
 func (l *Ledger) replay(ctx context.Context, from uint64, between func(uint64) error) error {
-	page := make([]record.Record, pageRecords)
+	page := make([]record.Record, journal.PageRecords)
 	for {
-		n, err := readPage(ctx, l.log, from, page)
+		n, err := journal.ReadPage(ctx, l.log, from, page)
 		if err != nil {
 			return err
 		}
@@ -496,7 +497,7 @@ func (l *Ledger) applyRevocation(ctx context.Context, r *record.Record) error {
 	}
 	// The row of the account may be without the token already.
 	var revoked record.Record
-	if err := readRecord(ctx, l.log, v.Token, &revoked); err != nil {
+	if err := journal.Read(ctx, l.log, v.Token, &revoked); err != nil {
 		return err
 	}
 	token, ok := revoked.Body.(*record.Token)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
 )
@@ -106,7 +107,7 @@ func (s *salvage) unsure(ctx context.Context, fn func(*record.Record)) error {
 	if s.beyond.first == 0 {
 		return nil
 	}
-	var found []rawRecord
+	var found []journal.Raw
 	for _, run := range s.runs[believeNot] {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -116,17 +117,17 @@ func (s *salvage) unsure(ctx context.Context, fn func(*record.Record)) error {
 		}
 		err := s.records(run, func(position uint64, data []byte) {
 			if position > s.end {
-				found = append(found, rawRecord{position, bytes.Clone(data)})
+				found = append(found, journal.Raw{Position: position, Data: bytes.Clone(data)})
 			}
 		})
 		if err != nil {
 			return err
 		}
 	}
-	slices.SortFunc(found, func(a, b rawRecord) int {
+	slices.SortFunc(found, func(a, b journal.Raw) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), bytes.Compare(a.Data, b.Data))
 	})
-	found = slices.CompactFunc(found, func(a, b rawRecord) bool { return a.Position == b.Position && bytes.Equal(a.Data, b.Data) })
+	found = slices.CompactFunc(found, func(a, b journal.Raw) bool { return a.Position == b.Position && bytes.Equal(a.Data, b.Data) })
 	var r record.Record
 	for _, f := range found {
 		if err := record.Decode(&r, f.Position, f.Data); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -331,7 +332,7 @@ func (l *Ledger) payeesAgain(ctx context.Context, s *Stipend) ([]uuid.UUID, erro
 
 // payPayees makes the payments of a stipend that are left.
 func (l *Ledger) payPayees(ctx context.Context, s *Stipend, payees []uuid.UUID) error {
-	for work := startWork(); s.Paid < int64(len(payees)); {
+	for work := journal.StartWork(); s.Paid < int64(len(payees)); {
 		some := payees[s.Paid:min(s.Paid+payAtOnce, s.Payees)]
 		o := &op{kind: opPayees, records: len(some), bytes: len(some) * record.MaxTransferLen, done: make(chan struct{}, 1)}
 		o.stipend = &stipendOp{position: s.Position, first: s.Paid, payees: some}
@@ -342,7 +343,7 @@ func (l *Ledger) payPayees(ctx context.Context, s *Stipend, payees []uuid.UUID) 
 			return nil
 		}
 		s.Paid = o.stipend.paid
-		if err := work.rest(ctx); err != nil {
+		if err := work.Rest(ctx); err != nil {
 			return err
 		}
 	}

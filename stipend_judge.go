@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -62,7 +63,7 @@ func (l *Ledger) lastBefore(ctx context.Context, position uint64, day int64) (bo
 			return false, err
 		}
 	default:
-		if err := readRecord(ctx, l.log, next, r); err != nil {
+		if err := journal.Read(ctx, l.log, next, r); err != nil {
 			return false, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -15,11 +16,11 @@ import (
 // opening, and the position of the last record before the day.
 func (l *Ledger) payees(ctx context.Context, day int64, rules record.StipendRules) (before uint64, payees []uuid.UUID, err error) {
 	begin := day * record.MicrosPerDay
-	next, err := firstSince(ctx, l.log, l.position(), begin)
+	next, err := journal.FirstSince(ctx, l.log, l.position(), begin)
 	if err != nil {
 		return 0, nil, err
 	}
-	from, err := firstSince(ctx, l.log, l.position(), begin-int64(rules.Window)*record.MicrosPerDay)
+	from, err := journal.FirstSince(ctx, l.log, l.position(), begin-int64(rules.Window)*record.MicrosPerDay)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -33,11 +34,11 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules record.StipendRule
 	l.mu.RUnlock()
 	position, ordinal := uint64(0), int64(0)
 	err = l.log.View(ctx, func(lr store.LogReader) error {
-		r := reader{log: lr}
-		ordinal, err = r.since(head, count, begin-int64(rules.MinAge)*record.MicrosPerDay+1)
+		r := journal.Chain{Log: lr}
+		ordinal, err = r.Since(head, count, begin-int64(rules.MinAge)*record.MicrosPerDay+1)
 		if ordinal--; err == nil && ordinal > 0 {
-			_, err = r.seek(head, count, ordinal)
-			position = r.rec.Position
+			_, err = r.Seek(head, count, ordinal)
+			position = r.Record.Position
 		}
 		return err
 	})
@@ -45,13 +46,13 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules record.StipendRule
 		return 0, nil, err
 	}
 	// The chain leads from the last of them back to the seed account.
-	work := startWork()
-	err = walkPaced(ctx, l.log, uuid.UUID{}, position, ordinal, func(r *record.Record, _ int64) bool {
+	work := journal.StartWork()
+	err = journal.WalkPaced(ctx, l.log, uuid.UUID{}, position, ordinal, func(r *record.Record, _ int64) bool {
 		if r.Kind == record.KindAccount && active[r.Body.(*record.Account).ID] {
 			payees = append(payees, r.Body.(*record.Account).ID)
 		}
 		return r.Kind == record.KindAccount
-	}, func() error { return work.rest(ctx) })
+	}, func() error { return work.Rest(ctx) })
 	slices.Reverse(payees)
 	return before, payees, err
 }
@@ -60,9 +61,9 @@ func (l *Ledger) payees(ctx context.Context, day int64, rules record.StipendRule
 // but for the seed account and that of the fees.
 func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bool, error) {
 	found := make(map[uuid.UUID]bool)
-	page := make([]record.Record, pageRecords)
-	for work := startWork(); from <= to; {
-		n, err := readPage(ctx, l.log, from, page[:min(uint64(len(page)), to-from+1)])
+	page := make([]record.Record, journal.PageRecords)
+	for work := journal.StartWork(); from <= to; {
+		n, err := journal.ReadPage(ctx, l.log, from, page[:min(uint64(len(page)), to-from+1)])
 		if err != nil {
 			return nil, err
 		}
@@ -75,7 +76,7 @@ func (l *Ledger) senders(ctx context.Context, from, to uint64) (map[uuid.UUID]bo
 			}
 		}
 		from += uint64(n)
-		if err := work.rest(ctx); err != nil {
+		if err := work.Rest(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -385,17 +386,17 @@ func (s *salvage) window(page uint64) []byte {
 }
 
 // source returns the records up to a position, all of which must count.
-func (s *salvage) source(end uint64) source {
-	return func(ctx context.Context, after uint64) (page rawPage, err error) {
+func (s *salvage) source(end uint64) journal.Source {
+	return func(ctx context.Context, after uint64) (page journal.Page, err error) {
 		page.End = end
 		i := sort.Search(len(s.plan), func(i int) bool { return s.plan[i].last > after })
-		for size := 0; size < journalBytes && i < len(s.plan); i++ {
+		for size := 0; size < journal.PageBytes && i < len(s.plan); i++ {
 			if err := ctx.Err(); err != nil {
 				return page, err
 			}
 			err := s.records(s.plan[i], func(position uint64, data []byte) {
 				if position > after && position <= end {
-					page.Records = append(page.Records, rawRecord{position, bytes.Clone(data)})
+					page.Records = append(page.Records, journal.Raw{Position: position, Data: bytes.Clone(data)})
 					size += len(data)
 				}
 			})

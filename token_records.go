@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -65,7 +66,7 @@ func (l *Ledger) tokenBySelector(ctx context.Context, selector [16]byte) (t reco
 		return record.Token{}, false, l.failed(err)
 	}
 	var r record.Record
-	if err := readRecord(ctx, l.log, row.Position, &r); err != nil {
+	if err := journal.Read(ctx, l.log, row.Position, &r); err != nil {
 		return record.Token{}, false, l.failed(err)
 	}
 	token, ok := r.Body.(*record.Token)
@@ -103,7 +104,7 @@ func (l *Ledger) liveTokens(ctx context.Context, account uuid.UUID) ([]record.To
 			if ref.Expires <= now {
 				continue
 			}
-			if err := recordAt(lr, ref.Position, &r); err != nil {
+			if err := journal.At(lr, ref.Position, &r); err != nil {
 				return err
 			}
 			token, ok := r.Body.(*record.Token)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -218,14 +219,14 @@ func acceptWitness(ctx context.Context, log store.Log, path string) error {
 func witnessAt(ctx context.Context, log store.Log, position uint64) (w witness, err error) {
 	err = log.View(ctx, func(lr store.LogReader) error {
 		var r record.Record
-		if err := recordAt(lr, 1, &r); err != nil {
+		if err := journal.At(lr, 1, &r); err != nil {
 			return err
 		}
 		if r.Kind != record.KindGenesis {
 			return fmt.Errorf("%w: record 1 is of kind %d, not a genesis", store.ErrCorrupt, r.Kind)
 		}
 		w.ledger = r.Body.(*record.Genesis).Ledger
-		if err := recordAt(lr, position, &r); err != nil {
+		if err := journal.At(lr, position, &r); err != nil {
 			return err
 		}
 		b, err := lr.Record(position)

@@ -122,7 +122,7 @@ var defects = []plant{{
 	pkg: ".", test: "TestValuesOutliveTheFile", says: `unexpected fault address|got key`,
 }, {
 	name: "range-off-by-one", shows: "defect 11",
-	file: "history.go", edits: []edit{{`r.rec.Time >= micros`, `r.rec.Time > micros`}},
+	file: "internal/journal/journal.go", edits: []edit{{`r.Record.Time >= micros`, `r.Record.Time > micros`}},
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "time-steps-back", shows: "defect 11",
