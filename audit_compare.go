@@ -141,7 +141,7 @@ func (a *auditor) scan(ctx context.Context, stage string, table store.Table, tot
 		page, more = page[:0], false
 		scan := a.l.folds.Scan
 		if s := a.l.bolt; s != nil {
-			scan = s.scanStrictly
+			scan = s.ScanStrictly
 		}
 		err := scan(ctx, table, from, func(key, value []byte) bool {
 			if more = len(page) == auditPage; !more {

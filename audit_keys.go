@@ -79,7 +79,7 @@ func (a *auditor) seekKeys(ctx context.Context) error {
 	if a.l.bolt == nil {
 		return nil
 	}
-	err := wire.ScanRows(ctx, a.l.bolt.scanStrictly, store.TableKeys, func(_, _ []byte) error { return nil })
+	err := wire.ScanRows(ctx, a.l.bolt.ScanStrictly, store.TableKeys, func(_, _ []byte) error { return nil })
 	if errors.Is(err, store.ErrCorrupt) {
 		a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
 		return nil

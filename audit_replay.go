@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
@@ -85,9 +86,9 @@ const aheadFrom = 1 << 16
 // readPages reads a part of the journal into pages that are free, and passes
 // them on, until the context ends or one can't be read.
 func (l *Ledger) readPages(ctx context.Context, from, upTo uint64, free, read chan *journalPage) {
-	var ahead *fileAhead
+	var ahead *boltfile.Ahead
 	if l.bolt != nil && upTo-from > aheadFrom {
-		ahead = l.bolt.ahead(from-1, upTo)
+		ahead = l.bolt.Ahead(from-1, upTo)
 	}
 	for from <= upTo {
 		var p *journalPage
@@ -98,7 +99,7 @@ func (l *Ledger) readPages(ctx context.Context, from, upTo uint64, free, read ch
 		}
 		p.from, p.faults = from, p.faults[:0]
 		p.records = p.records[:min(uint64(cap(p.records)), upTo-from+1)]
-		ahead.to(ctx, from, upTo)
+		ahead.To(ctx, from, upTo)
 		p.err = l.readJournal(ctx, p)
 		from += uint64(len(p.records))
 		select {
@@ -141,8 +142,8 @@ func sumPages(ctx context.Context, read, full chan *journalPage, seed [2]uint64)
 func (l *Ledger) readJournal(ctx context.Context, p *journalPage) error {
 	n := 0
 	err := l.log.View(ctx, func(r store.LogReader) error {
-		if b, ok := r.(*boltReader); ok {
-			b.strictly()
+		if b, ok := r.(*boltfile.Reader); ok {
+			b.Strict()
 		}
 		return r.Scan(p.from, func(position uint64, b []byte) bool {
 			if position != p.from+uint64(n) || record.Decode(&p.records[n], position, b) != nil {

@@ -16,6 +16,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
@@ -125,7 +126,7 @@ func (w *auditWorld) row(t *testing.T, id uuid.UUID, change func(*accounts.Accou
 func (w *auditWorld) rows(t *testing.T, change func([]accounts.Account) []accounts.Account) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
-		b := tx.Bucket(boltTables[store.TableAccounts])
+		b := tx.Bucket(boltfile.Tables[store.TableAccounts])
 		var all []accounts.Account
 		err := accounts.InRow(accounts.LastKey[:], b.Get(accounts.LastKey[:]), func(id uuid.UUID, _, state []byte) bool {
 			a, err := accounts.Decode(id, state)
@@ -146,7 +147,7 @@ func (w *auditWorld) rows(t *testing.T, change func([]accounts.Account) []accoun
 func (w *auditWorld) keys(t *testing.T, change func([]keyindex.Entry) []keyindex.Entry) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
-		b := tx.Bucket(boltTables[store.TableKeys])
+		b := tx.Bucket(boltfile.Tables[store.TableKeys])
 		k, v := b.Cursor().First()
 		all, err := keyindex.DecodeRow(k, v, nil)
 		if err != nil {
@@ -167,7 +168,7 @@ func (w *auditWorld) keys(t *testing.T, change func([]keyindex.Entry) []keyindex
 func (w *auditWorld) put(t *testing.T, table store.Table, key, value []byte) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
-		b := tx.Bucket(boltTables[table])
+		b := tx.Bucket(boltfile.Tables[table])
 		if value == nil {
 			if b.Get(key) == nil {
 				return fmt.Errorf("table %s has no row %x", table, key)
@@ -194,7 +195,7 @@ func (w *auditWorld) record(t *testing.T, position uint64, change func(*record.R
 func (w *auditWorld) rawRecord(t *testing.T, position uint64, change func(b []byte) []byte) {
 	t.Helper()
 	inBolt(t, w.path, func(tx *bolt.Tx) error {
-		journal := tx.Bucket(bucketJournal)
+		journal := tx.Bucket(boltfile.JournalBucket)
 		// Every commit of this world was up to three records.
 		key := binary.BigEndian.AppendUint64(nil, position)
 		k, v := journal.Cursor().Seek(key)
@@ -333,7 +334,7 @@ func TestAuditFinds(t *testing.T) {
 		}, FaultChain, func(*auditWorld) uint64 { return 3 }},
 		"counters": {func(t *testing.T, w *auditWorld) {
 			inBolt(t, w.path, func(tx *bolt.Tx) error {
-				b := tx.Bucket(boltTables[store.TableState])
+				b := tx.Bucket(boltfile.Tables[store.TableState])
 				folded, s, err := accounts.DecodeState(b.Get(accounts.StateKey))
 				if err != nil {
 					return err
@@ -372,7 +373,7 @@ func TestAuditFinds(t *testing.T) {
 
 func (w *auditWorld) put2(t *testing.T, change func(*bolt.Bucket) error) {
 	t.Helper()
-	inBolt(t, w.path, func(tx *bolt.Tx) error { return change(tx.Bucket(bucketJournal)) })
+	inBolt(t, w.path, func(tx *bolt.Tx) error { return change(tx.Bucket(boltfile.JournalBucket)) })
 }
 
 func (w *auditWorld) tail(t *testing.T, led *Ledger) uint64 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
@@ -98,7 +99,7 @@ func build(ctx context.Context, path string, from journal.Source, resumes bool, 
 		// What is replaced in the end is a witness, and nothing else.
 		err := replaceable(opts.Witness)
 		if err == nil && osfile.SameName(opts.Witness, path) {
-			err = &witnessError{opts.Witness, errors.New("it is the ledger's file")}
+			err = &witnessError{Path: opts.Witness, Err: errors.New("it is the ledger's file")}
 		}
 		if err != nil {
 			return rep, err
@@ -147,8 +148,8 @@ func build(ctx context.Context, path string, from journal.Source, resumes bool, 
 // with.
 type builder struct {
 	path, temp string
-	store      *boltStore // nil: ended
-	position   uint64     // of the last record added
+	store      *boltfile.File // nil: ended
+	position   uint64         // of the last record added
 
 	batch   [][]byte // added and not in the file yet
 	size    int      // of batch, in bytes
@@ -163,9 +164,9 @@ type builder struct {
 const buildBytes = 512 << 10
 
 func newBuilder(path string, opts BuildOptions) (*builder, error) {
-	b := &builder{path: path, temp: partialName(path), opts: opts}
+	b := &builder{path: path, temp: boltfile.PartialName(path), opts: opts}
 	var err error
-	b.store, b.position, err = openPartial(b.temp)
+	b.store, b.position, err = boltfile.OpenPartial(b.temp)
 	return b, osfile.MarkFull(err)
 }
 
@@ -202,7 +203,7 @@ func (b *builder) restart() error {
 		return err
 	}
 	var err error
-	b.store, b.position, err = openPartial(b.temp)
+	b.store, b.position, err = boltfile.OpenPartial(b.temp)
 	return err
 }
 
@@ -292,7 +293,7 @@ func (b *builder) finish(ctx context.Context) (rep BuildReport, err error) {
 	if err != nil {
 		return rep, err
 	}
-	err = osfile.MarkFull(b.store.publish(b.temp, b.path))
+	err = osfile.MarkFull(b.store.Publish(b.temp, b.path))
 	b.store = nil
 	if err == nil && b.opts.Witness != "" {
 		// Once more: two names may be one file, and now that is a ledger.
@@ -318,7 +319,7 @@ func (b *builder) open(ctx context.Context, fn func(*Ledger) error) error {
 		return err
 	}
 	err = errors.Join(fn(led), led.Close())
-	b.store.pending = b.store.pending[:0]
+	b.store.DropPending()
 	return err
 }
 
@@ -327,7 +328,7 @@ func (b *builder) discard() error {
 	if b.store == nil {
 		return nil
 	}
-	err := b.store.remove(b.temp)
+	err := b.store.Remove(b.temp)
 	b.store = nil
 	return err
 }
@@ -337,7 +338,7 @@ func (b *builder) close() error {
 	if b.store == nil {
 		return nil
 	}
-	err := errors.Join(b.flush(), b.store.close())
+	err := errors.Join(b.flush(), b.store.Close())
 	b.store = nil
 	return err
 }

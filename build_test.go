@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
@@ -136,26 +137,26 @@ func TestBuildGoesOn(t *testing.T) {
 		{"its own", w.led, func(*testing.T, string) {}, true},
 		{"another ledger's", other.led, func(*testing.T, string) {}, false},
 		{"of another time line", w.led, func(t *testing.T, partial string) {
-			s, tail, err := goOn(partial)
+			s, tail, err := boltfile.GoOn(partial)
 			if err != nil {
 				t.Fatal(err)
 			}
 			r := record.New(tail+1, wire.MaxTime, &record.Account{ID: DefaultSeedAccount(), Link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}})
-			if err := errors.Join(s.Append(ctx, tail, [][]byte{record.Append(nil, &r)}), s.close()); err != nil {
+			if err := errors.Join(s.Append(ctx, tail, [][]byte{record.Append(nil, &r)}), s.Close()); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
 		{"of another ledger at its beginning", w.led, func(t *testing.T, partial string) {
-			s, tail, err := goOn(partial)
+			s, tail, err := boltfile.GoOn(partial)
 			if err != nil {
 				t.Fatal(err)
 			}
 			page, err := journal.ReadRaw(ctx, s, 0, tail)
-			if err := errors.Join(err, s.remove(partial)); err != nil {
+			if err := errors.Join(err, s.Remove(partial)); err != nil {
 				t.Fatal(err)
 			}
 			b := &builder{temp: partial}
-			if b.store, b.position, err = openPartial(partial); err != nil {
+			if b.store, b.position, err = boltfile.OpenPartial(partial); err != nil {
 				t.Fatal(err)
 			}
 			page.Records[0] = journal.Raw(genesis.Records[0])
@@ -185,12 +186,12 @@ func TestBuildGoesOn(t *testing.T) {
 		}, false},
 		{"a ledger", w.led, func(t *testing.T, partial string) {
 			// As if a process had ended when it had given the file its name.
-			s, _, err := goOn(partial)
+			s, _, err := boltfile.GoOn(partial)
 			if err != nil {
 				t.Fatal(err)
 			}
 			kept := partial + ".kept"
-			if err := s.publish(partial, kept); err != nil {
+			if err := s.Publish(partial, kept); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Link(kept, partial); err != nil {

@@ -16,6 +16,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
@@ -214,19 +215,19 @@ type fileContents struct {
 
 func contentsOf(t testing.TB, path string) fileContents {
 	t.Helper()
-	s, err := openToRead(path)
+	s, err := boltfile.OpenReadOnly(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer s.Close()
 	c := fileContents{accounts: make(map[uuid.UUID]string), keys: make(map[keyindex.Entry]bool), tokens: make(map[[16]byte]accounts.TokenRow)}
-	err = s.view(func(tx *bolt.Tx) error {
-		_, state, err := accounts.DecodeState(tx.Bucket(boltTables[store.TableState]).Get(accounts.StateKey))
+	err = s.ViewTx(func(tx *bolt.Tx) error {
+		_, state, err := accounts.DecodeState(tx.Bucket(boltfile.Tables[store.TableState]).Get(accounts.StateKey))
 		if err != nil {
 			return err
 		}
 		c.state = state.String()
-		err = tx.Bucket(boltTables[store.TableAccounts]).ForEach(func(k, v []byte) error {
+		err = tx.Bucket(boltfile.Tables[store.TableAccounts]).ForEach(func(k, v []byte) error {
 			return accounts.InRow(k, v, func(id uuid.UUID, entry, _ []byte) bool {
 				c.accounts[id] = string(entry)
 				return true
@@ -235,7 +236,7 @@ func contentsOf(t testing.TB, path string) fileContents {
 		if err != nil {
 			return err
 		}
-		err = tx.Bucket(boltTables[store.TableKeys]).ForEach(func(k, v []byte) error {
+		err = tx.Bucket(boltfile.Tables[store.TableKeys]).ForEach(func(k, v []byte) error {
 			list, err := keyindex.DecodeRow(k, v, nil)
 			for _, e := range list {
 				c.keys[e] = true
@@ -245,7 +246,7 @@ func contentsOf(t testing.TB, path string) fileContents {
 		if err != nil {
 			return err
 		}
-		return tx.Bucket(boltTables[store.TableTokens]).ForEach(func(k, v []byte) error {
+		return tx.Bucket(boltfile.Tables[store.TableTokens]).ForEach(func(k, v []byte) error {
 			row, err := accounts.DecodeToken(k, v)
 			if row.Expires > state.Time {
 				c.tokens[[16]byte(k)] = row

@@ -13,9 +13,6 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
-// maxCommit is the most records of one group commit.
-const maxCommit = 16_384
-
 type opKind uint8
 
 const (

@@ -9,6 +9,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/sign"
+	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -41,7 +42,7 @@ var (
 	// missing. It can be accepted as it is, see docs/operating.md.
 	ErrRolledBack = store.ErrRolledBack
 	// ErrWitness: the witness can't be read or written, or is another file.
-	ErrWitness = errors.New("capycoin: the witness can't be used")
+	ErrWitness = errWitness
 )
 
 // Returned by every method of a Ledger, at any time.
@@ -206,17 +207,14 @@ type RolledBackError struct {
 }
 
 func (e *RolledBackError) Error() string {
-	saw := fmt.Sprintf("record %d of %s", e.WitnessPosition, e.WitnessTime.Format(time.RFC3339Nano))
-	end := fmt.Sprintf("the journal ends at record %d of %s", e.Position, e.Time.Format(time.RFC3339Nano))
-	switch {
-	case e.Position == 0:
-		return fmt.Sprintf("%v: there is no such file, and the witness %s saw %s in it", ErrRolledBack, e.Witness, saw)
-	case e.Ledger != e.WitnessLedger:
-		return fmt.Sprintf("%v: this is ledger %s, the witness %s is of ledger %s", ErrRolledBack, e.Ledger, e.Witness, e.WitnessLedger)
-	case e.Position < e.WitnessPosition:
-		return fmt.Sprintf("%v: %s, the witness %s saw %s", ErrRolledBack, end, e.Witness, saw)
+	inside := behindError{
+		Ledger: e.Ledger, Position: e.Position, Path: e.Witness,
+		Saw: witness{ledger: e.WitnessLedger, position: e.WitnessPosition, time: e.WitnessTime.UnixMicro()},
 	}
-	return fmt.Sprintf("%v: record %d is not the one that the witness %s saw; %s", ErrRolledBack, e.WitnessPosition, e.Witness, end)
+	if !e.Time.IsZero() {
+		inside.Time = e.Time.UnixMicro()
+	}
+	return inside.Error()
 }
 
 // Unwrap returns [ErrRolledBack].
@@ -261,3 +259,31 @@ func (e *BatchError) Error() string { return fmt.Sprintf("transfer %d: %v", e.In
 
 // Unwrap returns the error of the refused transfer.
 func (e *BatchError) Unwrap() error { return e.Err }
+
+// outward makes the error of a room the one that the public API has for it: those with
+// numbers have a type of their own in either.
+func outward(err error) error {
+	switch e := err.(type) {
+	case *behindError:
+		back := &RolledBackError{
+			Ledger: e.Ledger, Position: e.Position,
+			Witness: e.Path, WitnessLedger: e.Saw.ledger, WitnessPosition: e.Saw.position, WitnessTime: wire.TimeOf(e.Saw.time),
+		}
+		if e.Position > 0 {
+			back.Time = wire.TimeOf(e.Time)
+		}
+		return back
+	case interface{ Unwrap() []error }: // joined errors
+		changed := false
+		var all []error
+		for _, one := range e.Unwrap() {
+			out := outward(one)
+			changed = changed || out != one
+			all = append(all, out)
+		}
+		if changed {
+			return errors.Join(all...)
+		}
+	}
+	return err
+}

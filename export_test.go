@@ -10,17 +10,18 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/store"
 )
 
 // OpenBoltForTest opens the store that [Open] uses, without a ledger: a new
 // one has no record.
 func OpenBoltForTest(path string) (store.Log, store.Folds, func() error, error) {
-	s, err := openBolt(path, time.Second, nil)
+	s, err := boltfile.Open(path, boltfile.Options{LockTimeout: time.Second, AnyRows: true})
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return s, s, s.close, nil
+	return s, s, s.Close, nil
 }
 
 // TuneFolding makes the sweeps of ledgers opened from now on begin after lag
@@ -55,7 +56,7 @@ func (w *Linger) Missed() { w.missed() }
 // CheckPages returns what bbolt finds wrong with the pages of a ledger's file:
 // those in use and those that are free are all there are, each once.
 func CheckPages(led *Ledger) (bad []error) {
-	err := led.bolt.view(func(tx *bolt.Tx) error {
+	err := led.bolt.ViewTx(func(tx *bolt.Tx) error {
 		for err := range tx.Check() {
 			bad = append(bad, err)
 		}
@@ -70,8 +71,8 @@ func CheckPages(led *Ledger) (bad []error) {
 // GrowBy makes a ledger's file no longer than it has to be, and grow in steps of
 // so many bytes. Nothing may be written meanwhile.
 func GrowBy(led *Ledger, bytes int) error {
-	led.bolt.db.AllocSize = bytes
-	return led.bolt.view(func(tx *bolt.Tx) error { return os.Truncate(led.bolt.db.Path(), tx.Size()) })
+	led.bolt.DB.AllocSize = bytes
+	return led.bolt.ViewTx(func(tx *bolt.Tx) error { return os.Truncate(led.bolt.DB.Path(), tx.Size()) })
 }
 
 // Unpack returns what is in a compressed file.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -97,7 +98,7 @@ func (l *Ledger) stageFolds(ctx context.Context, records int) error {
 	if l.cache.Dirty > l.cache.Limit {
 		n = max(n, 4*records)
 	}
-	return l.stageRows(ctx, min(n, 4*maxCommit))
+	return l.stageRows(ctx, min(n, 4*record.MaxCommit))
 }
 
 func (l *Ledger) beginSweep(upTo uint64) {
@@ -261,7 +262,7 @@ func (l *Ledger) foldAll(upTo uint64) error {
 		}
 		for f.stage != foldIdle {
 			if !f.handed {
-				if err := l.stageRows(ctx, maxCommit); err != nil {
+				if err := l.stageRows(ctx, record.MaxCommit); err != nil {
 					return err
 				}
 			}

@@ -3,6 +3,8 @@ package capycoin
 import (
 	"context"
 	"time"
+
+	"github.com/capycoin/capycoin/internal/record"
 )
 
 // gather adds to an operation what else is queued by now, as much as fits into
@@ -43,7 +45,7 @@ func (l *Ledger) gather(batch []*op, first *op) (_ []*op, next *op) {
 			continue
 		}
 		records, bytes = records+o.records, bytes+o.bytes
-		if records > maxCommit || bytes > l.log.MaxAppend() {
+		if records > record.MaxCommit || bytes > l.log.MaxAppend() {
 			return batch, o
 		}
 		batch = append(batch, o)

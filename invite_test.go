@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
@@ -348,7 +349,7 @@ func TestReplayRefusesInvites(t *testing.T) {
 			w := newAuditWorld(t)
 			w.record(t, w.usedEnd+1, func(r *record.Record) { plant(w, r) })
 			inBolt(t, w.path, func(tx *bolt.Tx) error {
-				for _, bucket := range boltTables {
+				for _, bucket := range boltfile.Tables {
 					if err := tx.DeleteBucket(bucket); err != nil {
 						return err
 					}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/journal"
 )
 
@@ -89,13 +90,13 @@ func (s JournalSource) raw() journal.Source {
 }
 
 // JournalFile is the journal of a ledger's file, which is read and not changed.
-type JournalFile struct{ store *boltStore }
+type JournalFile struct{ store *boltfile.File }
 
 // OpenJournal opens the journal of a file that nobody has open. Nothing is
 // written to it, so it may lie on a medium that can only be read. Its errors
 // are those of [Open].
 func OpenJournal(path string) (*JournalFile, error) {
-	s, err := openToRead(path)
+	s, err := boltfile.OpenReadOnly(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
@@ -116,4 +117,4 @@ func (f *JournalFile) Page(ctx context.Context, after uint64) (JournalPage, erro
 }
 
 // Close closes the file.
-func (f *JournalFile) Close() error { return f.store.close() }
+func (f *JournalFile) Close() error { return f.store.Close() }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -31,8 +32,8 @@ import (
 type Ledger struct {
 	log     Log
 	folds   Folds
-	bolt    *boltStore // set if it is the store, for Stats
-	owned   bool       // Close closes it
+	bolt    *boltfile.File // set if it is the store, for Stats
+	owned   bool           // Close closes it
 	clock   func() time.Time
 	newID   func() (uuid.UUID, error)
 	logger  *slog.Logger
@@ -45,7 +46,8 @@ type Ledger struct {
 	stopped  chan struct{} // closed by stop
 	once     sync.Once     // for closing
 	closeErr error
-	witness  witnessKeeper
+	witness  *keeper       // nil: there is none
+	kept     chan struct{} // closed when its goroutine has ended
 
 	// Whoever commits holds writing: the writer, or a caller that is alone.
 	writing sync.Mutex
@@ -102,17 +104,17 @@ func Open(path string, opts *Options) (*Ledger, error) {
 	}
 	if o.Witness != "" {
 		if err := noFile(path, o.Witness); err != nil {
-			return nil, fmt.Errorf("opening %s: %w", path, err)
+			return nil, fmt.Errorf("opening %s: %w", path, outward(err))
 		}
 	}
 	begin := func(log Log) error { return writeGenesis(context.Background(), log, o) }
-	store, err := openBolt(path, o.LockTimeout, begin)
+	store, err := boltfile.Open(path, boltfile.Options{LockTimeout: o.LockTimeout, Begin: begin})
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	led, err := openStore(context.Background(), store, store, o)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", path, errors.Join(err, store.close()))
+		return nil, fmt.Errorf("opening %s: %w", path, errors.Join(outward(err), store.Close()))
 	}
 	led.owned = true
 	return led, nil
@@ -126,7 +128,8 @@ func OpenStore(ctx context.Context, log Log, folds Folds, opts *Options) (*Ledge
 	if err != nil {
 		return nil, err
 	}
-	return openStore(ctx, log, folds, o)
+	led, err := openStore(ctx, log, folds, o)
+	return led, outward(err)
 }
 
 func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, error) {
@@ -144,12 +147,12 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		poolSlot:  accounts.NoSlot,
 		keys:      keyindex.New(folds),
 	}
-	l.witness.path, l.witness.every = o.Witness, witnessInterval
+	if o.Witness != "" {
+		l.witness = newKeeper(o.Witness, log, o.Logger, witnessInterval)
+	}
 	l.overlay = newOverlay(l.cache)
 	l.linger.timer = time.NewTimer(maxLinger)
-	if l.bolt, _ = log.(*boltStore); l.bolt != nil {
-		l.bolt.sealed = true
-	}
+	l.bolt, _ = log.(*boltfile.File)
 	if foldTuning != nil {
 		foldTuning(&l.folder)
 	}
@@ -161,12 +164,18 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		l.logger.Warn("the clock is behind the ledger", "by", behind, "ledger_time", wire.TimeOf(l.books.Time))
 	}
 	go l.run()
-	if l.witness.path != "" {
-		l.witness.ended = make(chan struct{})
-		go l.keepWitness()
+	if l.witness != nil {
+		l.kept = make(chan struct{})
+		go func() {
+			defer close(l.kept)
+			l.witness.run(l.finished, l.position, func(err error) { l.failed(err) })
+		}()
 	}
 	return l, nil
 }
+
+// witnessInterval lets tests have less patience.
+var witnessInterval = DefaultInterval
 
 // foldTuning lets tests make sweeps small and frequent.
 var foldTuning func(*folder)
@@ -226,11 +235,11 @@ func (l *Ledger) Close() error {
 	l.once.Do(func() {
 		close(l.closing)
 		<-l.finished
-		if l.witness.ended != nil {
-			<-l.witness.ended
+		if l.kept != nil {
+			<-l.kept
 		}
 		if l.owned {
-			l.closeErr = errors.Join(l.closeErr, l.bolt.close())
+			l.closeErr = errors.Join(l.closeErr, l.bolt.Close())
 		}
 	})
 	return l.closeErr

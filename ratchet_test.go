@@ -15,6 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
@@ -44,7 +45,7 @@ func journalOf(t *testing.T, path string) (lines []byte, kinds []record.Kind) {
 // of each kind (TestNewFormat makes it), and the old ones stay.
 func TestFormatRatchet(t *testing.T) {
 	ctx := context.Background()
-	for number := 1; number <= formatNumber; number++ {
+	for number := 1; number <= boltfile.FormatNumber; number++ {
 		t.Run(fmt.Sprint(number), func(t *testing.T) {
 			dir := t.TempDir()
 			path, imported := filepath.Join(dir, "old.db"), filepath.Join(dir, "imported.db")
@@ -56,7 +57,7 @@ func TestFormatRatchet(t *testing.T) {
 			if !bytes.Equal(before, want) {
 				t.Error("its journal is not the one that was written into it")
 			}
-			if number == formatNumber {
+			if number == boltfile.FormatNumber {
 				for _, r := range example.Records() {
 					if !slices.Contains(kinds, r.Kind) {
 						t.Errorf("the file has no record of kind %d", r.Kind)
@@ -82,8 +83,8 @@ func TestFormatRatchet(t *testing.T) {
 			}
 		})
 	}
-	if all, err := filepath.Glob("testdata/format*.db.gz"); err != nil || len(all) != formatNumber {
-		t.Errorf("testdata has %v, %v; there are %d formats", all, err, formatNumber)
+	if all, err := filepath.Glob("testdata/format*.db.gz"); err != nil || len(all) != boltfile.FormatNumber {
+		t.Errorf("testdata has %v, %v; there are %d formats", all, err, boltfile.FormatNumber)
 	}
 }
 
@@ -94,7 +95,7 @@ func TestNewFormat(t *testing.T) {
 	if os.Getenv("CAPYCOIN_NEW_FORMAT") == "" {
 		t.Skip("CAPYCOIN_NEW_FORMAT is not set")
 	}
-	w := newCopyWorld(t, formatNumber)
+	w := newCopyWorld(t, boltfile.FormatNumber)
 	w.do(150)
 	file, err := os.ReadFile(w.path)
 	if err != nil {
@@ -112,7 +113,7 @@ func TestNewFormat(t *testing.T) {
 		if err := z.Close(); err != nil {
 			t.Fatal(err)
 		}
-		f, err := os.OpenFile(fmt.Sprintf("testdata/format%d.%s.gz", formatNumber, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		f, err := os.OpenFile(fmt.Sprintf("testdata/format%d.%s.gz", boltfile.FormatNumber, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,14 +130,14 @@ func TestNewFormat(t *testing.T) {
 func TestOpenOldDamaged(t *testing.T) {
 	for name, damage := range map[string]func(tx *bolt.Tx) error{
 		"testdata/format1.db.gz": func(tx *bolt.Tx) error { // a record
-			b := tx.Bucket(bucketJournal)
+			b := tx.Bucket(boltfile.JournalBucket)
 			k, v := b.Cursor().Seek([]byte{0, 0, 0, 0, 0, 0, 0, 40})
 			v = bytes.Clone(v)
 			v[len(v)-1] ^= 1
 			return b.Put(bytes.Clone(k), v)
 		},
 		"testdata/format2.db.gz": func(tx *bolt.Tx) error { // a row
-			return tx.Bucket(boltTables[store.TableState]).Put(accounts.StateKey, []byte("damaged"))
+			return tx.Bucket(boltfile.Tables[store.TableState]).Put(accounts.StateKey, []byte("damaged"))
 		},
 	} {
 		path := filepath.Join(t.TempDir(), "old.db")

@@ -79,14 +79,16 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 		return fmt.Errorf("%w: it has %s, not %s", ErrSeedKeyMismatch, has, o.SeedKey)
 	}
 	l.tail = tail
-	if err := l.openWitness(ctx, tail); err != nil {
-		return err
+	if l.witness != nil {
+		if err := l.witness.open(ctx, tail); err != nil {
+			return err
+		}
 	}
-	if l.bolt != nil && l.bolt.old == 1 { // its rows can't be read
+	if l.bolt != nil && l.bolt.RowsAreOld() { // its rows can't be read
 		if err := l.checkJournal(ctx, tail); err != nil {
 			return err
 		}
-		if err := l.bolt.upgrade(); err != nil {
+		if err := l.bolt.Upgrade(); err != nil {
 			return err
 		}
 	}
@@ -118,7 +120,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 		return fmt.Errorf("%w: the journal ends at record %d, not %d", store.ErrCorrupt, l.books.Position, tail)
 	}
 	if l.bolt != nil { // nothing can be refused any more
-		return l.bolt.upgrade()
+		return l.bolt.Upgrade()
 	}
 	return nil
 }

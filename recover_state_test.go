@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -24,7 +25,7 @@ func TestForeignRows(t *testing.T) {
 	state := func(change func(folded *uint64, b *accounts.Totals)) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				bucket := tx.Bucket(boltTables[store.TableState])
+				bucket := tx.Bucket(boltfile.Tables[store.TableState])
 				folded, b, err := accounts.DecodeState(bucket.Get(accounts.StateKey))
 				if err != nil {
 					return err
@@ -74,7 +75,7 @@ func copyRows(t *testing.T, from, to string) {
 	t.Helper()
 	rows := make(map[store.Table][][2][]byte)
 	inBolt(t, from, func(tx *bolt.Tx) error {
-		for table, name := range boltTables {
+		for table, name := range boltfile.Tables {
 			err := tx.Bucket(name).ForEach(func(k, v []byte) error {
 				rows[table] = append(rows[table], [2][]byte{bytes.Clone(k), bytes.Clone(v)})
 				return nil
@@ -86,7 +87,7 @@ func copyRows(t *testing.T, from, to string) {
 		return nil
 	})
 	inBolt(t, to, func(tx *bolt.Tx) error {
-		for table, name := range boltTables {
+		for table, name := range boltfile.Tables {
 			if err := tx.DeleteBucket(name); err != nil {
 				return err
 			}
@@ -120,7 +121,7 @@ func TestRowAhead(t *testing.T) {
 			path := newFile(t)
 			var id uuid.UUID
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				b := tx.Bucket(boltTables[store.TableAccounts])
+				b := tx.Bucket(boltfile.Tables[store.TableAccounts])
 				var all []accounts.Account
 				err := accounts.InRow(accounts.LastKey[:], b.Get(accounts.LastKey[:]), func(got uuid.UUID, _, state []byte) bool {
 					a, err := accounts.Decode(got, state)
@@ -160,7 +161,7 @@ func TestRowAhead(t *testing.T) {
 func TestTailDamaged(t *testing.T) {
 	path := newFile(t)
 	inBolt(t, path, func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketJournal)
+		b := tx.Bucket(boltfile.JournalBucket)
 		k, v := b.Cursor().Last()
 		v = bytes.Clone(v)
 		v[len(v)-1] ^= 1

@@ -14,9 +14,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
-	"github.com/capycoin/capycoin/internal/wire"
+	"github.com/capycoin/capycoin/internal/salvage"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -92,7 +93,7 @@ func Repair(ctx context.Context, path string, opts *RepairOptions) (rep RepairRe
 	}
 	damage, err := r.look(ctx)
 	if err != nil {
-		return rep, fmt.Errorf("repairing %s: %w", path, err)
+		return rep, fmt.Errorf("repairing %s: %w", path, outward(err))
 	}
 	if damage == nil {
 		rep.Healthy = true
@@ -100,7 +101,7 @@ func Repair(ctx context.Context, path string, opts *RepairOptions) (rep RepairRe
 	}
 	rep.Damage = damage.Error()
 	if err := r.repair(ctx); err != nil {
-		return rep, fmt.Errorf("repairing %s: %w", path, err)
+		return rep, fmt.Errorf("repairing %s: %w", path, outward(err))
 	}
 	return rep, nil
 }
@@ -112,7 +113,7 @@ type repairer struct {
 	rep           *RepairReport
 	shown         time.Time
 	file          *os.File // the damaged one, locked
-	salvage       *salvage
+	salvage       *salvage.Salvage
 	stamp         string // of the names of what is kept
 }
 
@@ -124,7 +125,7 @@ func (r *repairer) look(ctx context.Context) (damage, err error) {
 	}
 	led, err := Open(r.path, &Options{NoWitness: true})
 	if err != nil {
-		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNotLedger) && !errors.Is(err, errUnfinished) {
+		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNotLedger) && !errors.Is(err, boltfile.ErrUnfinished) {
 			return err, nil
 		}
 		return nil, err
@@ -176,25 +177,25 @@ func (r *repairer) repair(ctx context.Context) error {
 		return err
 	}
 	r.file, r.stamp = f, time.Now().UTC().Format("20060102T150405.000000Z")
-	r.salvage, err = openSalvage(ctx, f, func(done, total uint64) { r.progress(BuildProgress{"reading", done, total}) })
+	r.salvage, err = salvage.Open(ctx, f, func(done, total uint64) { r.progress(BuildProgress{"reading", done, total}) })
 	if err != nil {
 		return err
 	}
 	s := r.salvage
 	if w, ok := r.seenBeyond(ctx); ok {
-		if r.rep.Seen = w.position; s.take(w.position, w.sum) {
+		if r.rep.Seen = w.position; s.Take(w.position, w.sum) {
 			r.rep.Seen = 0
 		}
 	}
-	r.rep.Journal, r.rep.UnsureFirst, r.rep.UnsureLast = s.end, s.beyond.first, s.beyond.last
-	r.rep.RolledBack = s.lost != nil || r.rep.Seen > 0
-	end := s.end
+	r.rep.Journal, r.rep.UnsureFirst, r.rep.UnsureLast = s.End, s.Beyond.First, s.Beyond.Last
+	r.rep.RolledBack = s.Lost != nil || r.rep.Seen > 0
+	end := s.End
 	var lost error
-	if len(s.gaps) > 0 {
-		first := s.gaps[0].first
+	if len(s.Gaps) > 0 {
+		first := s.Gaps[0].First
 		end = first - 1
-		lost = fmt.Errorf("%w: %d records of the journal can't be read, the first is record %d", store.ErrCorrupt, s.missing(), first)
-		if r.rep.Lost, err = s.testimony(ctx); err != nil {
+		lost = fmt.Errorf("%w: %d records of the journal can't be read, the first is record %d", store.ErrCorrupt, s.Missing(), first)
+		if r.rep.Lost, err = testimony(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -203,8 +204,8 @@ func (r *repairer) repair(ctx context.Context) error {
 		return fmt.Errorf("%w: record 1, the genesis, is lost: nothing can be built on the others", store.ErrCorrupt)
 	case lost != nil && !r.opts.Cut:
 		return lost
-	case s.lost != nil && !r.opts.AcceptRollback:
-		return s.lost
+	case s.Lost != nil && !r.opts.AcceptRollback:
+		return s.Lost
 	}
 	if err := r.checkWitness(ctx, end); err != nil {
 		return err
@@ -216,10 +217,10 @@ func (r *repairer) repair(ctx context.Context) error {
 // the end of the journal.
 func (r *repairer) seenBeyond(ctx context.Context) (witness, bool) {
 	w, err := readWitness(r.witness, os.O_RDONLY)
-	if err != nil || w.position <= r.salvage.end {
+	if err != nil || w.position <= r.salvage.End {
 		return w, false
 	}
-	page, err := r.salvage.source(1)(ctx, 0)
+	page, err := r.salvage.Source(1)(ctx, 0)
 	var first record.Record
 	if err == nil && len(page.Records) > 0 && record.Decode(&first, 1, page.Records[0].Data) == nil && ledgerOf(&first) != w.ledger {
 		return w, false
@@ -246,7 +247,7 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 	if err != nil {
 		return err
 	}
-	source := r.salvage.source(end)
+	source := r.salvage.Source(end)
 	var first, last record.Record
 	for _, at := range []struct {
 		position uint64
@@ -272,15 +273,12 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 		}
 	}
 	// What was cut off is missing now, what the journal never had was missing before.
-	cut := r.opts.Cut && w.ledger == ledgerOf(&first) && w.position > end && w.position <= r.salvage.end
+	cut := r.opts.Cut && w.ledger == ledgerOf(&first) && w.position > end && w.position <= r.salvage.End
 	if r.rep.Witness = r.witness; r.opts.AcceptRollback || cut {
 		return nil
 	}
 	r.rep.Witness, r.rep.RolledBack = "", true
-	return &RolledBackError{
-		Ledger: ledgerOf(&first), Position: end, Time: wire.TimeOf(last.Time),
-		Witness: r.witness, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: wire.TimeOf(w.time),
-	}
+	return &behindError{Ledger: ledgerOf(&first), Position: end, Time: last.Time, Path: r.witness, Saw: w}
 }
 
 // replace puts a new file with the records up to a position in the place of the
@@ -295,7 +293,7 @@ func (r *repairer) replace(ctx context.Context, end uint64) error {
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an attempt that was broken off
 		return err
 	}
-	built, err := build(ctx, temp, r.salvage.source(end), false, BuildOptions{Progress: r.progress})
+	built, err := build(ctx, temp, r.salvage.Source(end), false, BuildOptions{Progress: r.progress})
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,8 @@ package capycoin
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
-	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
 )
@@ -24,14 +21,14 @@ import (
 // says what has become of their accounts. The new ledger is in the file temp.
 func (r *repairer) cutOff(ctx context.Context, end uint64, temp string, info fs.FileInfo) error {
 	s := r.salvage
-	if end == s.end && s.beyond.first == 0 {
+	if end == s.End && s.Beyond.First == 0 {
 		return nil
 	}
 	funds, err := r.writeCut(ctx, end, info)
 	if err != nil {
 		return err
 	}
-	err = s.accountRows(ctx, func(a *accounts.Account) {
+	err = accountRows(ctx, s, func(a *accounts.Account) {
 		if f, ok := funds[a.ID]; a.AsOf > end && (!ok || a.AsOf > f.asOf) {
 			funds[a.ID] = cutFunds{Coins(a.Funds), a.AsOf}
 		}
@@ -86,9 +83,9 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 			}
 		}
 	}
-	err = r.salvage.after(ctx, end, line)
+	err = r.salvage.After(ctx, end, line)
 	if err == nil {
-		err = r.salvage.unsure(ctx, line)
+		err = r.salvage.Unsure(ctx, line)
 	}
 	if err == nil {
 		err = errors.Join(w.Flush(), f.Sync(), osfile.SameOwner(name, info))
@@ -98,42 +95,4 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 		return funds, osfile.SyncDir(filepath.Dir(name))
 	}
 	return funds, errors.Join(err, os.Remove(name))
-}
-
-// unsure calls fn with the records that were found after the end of the journal,
-// whether they were ever committed or not; with all of them, if there are two for
-// a position.
-func (s *salvage) unsure(ctx context.Context, fn func(*record.Record)) error {
-	if s.beyond.first == 0 {
-		return nil
-	}
-	var found []journal.Raw
-	for _, run := range s.runs[believeNot] {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if run.last <= s.end {
-			continue
-		}
-		err := s.records(run, func(position uint64, data []byte) {
-			if position > s.end {
-				found = append(found, journal.Raw{Position: position, Data: bytes.Clone(data)})
-			}
-		})
-		if err != nil {
-			return err
-		}
-	}
-	slices.SortFunc(found, func(a, b journal.Raw) int {
-		return cmp.Or(cmp.Compare(a.Position, b.Position), bytes.Compare(a.Data, b.Data))
-	})
-	found = slices.CompactFunc(found, func(a, b journal.Raw) bool { return a.Position == b.Position && bytes.Equal(a.Data, b.Data) })
-	var r record.Record
-	for _, f := range found {
-		if err := record.Decode(&r, f.Position, f.Data); err != nil {
-			return fmt.Errorf("reading what lies after the journal: %w", err)
-		}
-		fn(&r)
-	}
-	return nil
 }

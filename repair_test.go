@@ -19,9 +19,11 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/harness"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/salvage"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -67,17 +69,19 @@ func TestRepairRefuses(t *testing.T) {
 		"a text":   {func(t *testing.T) string { return damagedFile(t, bytes.Repeat([]byte("text\n"), 5000)) }, store.ErrNotLedger},
 		"a newer one": {func(t *testing.T) string {
 			path := newFile(t)
-			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber+1)) })
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				return tx.Bucket(boltfile.MetaBucket).Put(boltfile.FormatKey, boltfile.FormatValue(boltfile.FormatNumber+1))
+			})
 			return path
 		}, store.ErrNewerFormat},
 		"a copy that is not finished": {func(t *testing.T) string {
 			path := newFile(t)
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				b := tx.Bucket(bucketMeta)
-				return errors.Join(b.Delete(formatKey), b.Put(partialKey, formatValue(formatNumber)))
+				b := tx.Bucket(boltfile.MetaBucket)
+				return errors.Join(b.Delete(boltfile.FormatKey), b.Put(boltfile.PartialKey, boltfile.FormatValue(boltfile.FormatNumber)))
 			})
 			return path
-		}, errUnfinished},
+		}, boltfile.ErrUnfinished},
 		"one that is open": {func(t *testing.T) string {
 			path := newFile(t)
 			led, err := Open(path, nil)
@@ -104,29 +108,29 @@ func TestRepairRefuses(t *testing.T) {
 
 // lostLeaf is a file whose page with a record is zeroed, and the positions of
 // the records that were on it.
-func (d *damageLedger) lostLeaf(t *testing.T, record int) (file []byte, lost positions) {
+func (d *damageLedger) lostLeaf(t *testing.T, record int) (file []byte, lost salvage.Positions) {
 	t.Helper()
 	s := d.salvage(t)
-	for _, r := range s.plan {
-		if r.first <= uint64(record) && uint64(record) <= r.last {
+	for _, r := range s.Plan {
+		if r.First <= uint64(record) && uint64(record) <= r.Last {
 			file = bytes.Clone(d.file)
-			clear(d.page(file, int(r.page)))
-			return file, r.positions
+			clear(d.page(file, int(r.Page)))
+			return file, r.Positions
 		}
 	}
 	t.Fatalf("record %d is on no page", record)
-	return nil, positions{}
+	return nil, salvage.Positions{}
 }
 
 // salvage reads the whole file.
-func (d *damageLedger) salvage(t *testing.T) *salvage {
+func (d *damageLedger) salvage(t *testing.T) *salvage.Salvage {
 	t.Helper()
 	f, err := os.Open(damagedFile(t, d.file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s, err := openSalvage(t.Context(), f, func(_, _ uint64) {})
+	s, err := salvage.Open(t.Context(), f, func(_, _ uint64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,14 +148,14 @@ func TestRepairLostPage(t *testing.T) {
 	file, lost := d.lostLeaf(t, len(d.records)/2)
 	path := damagedFile(t, file)
 	rep, err := Repair(context.Background(), path, nil)
-	if !errors.Is(err, store.ErrCorrupt) || rep.Repaired || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first || rep.Lost[0].Last != lost.last {
-		t.Fatalf("got %+v, %v; want records %d to %d lost", rep, err, lost.first, lost.last)
+	if !errors.Is(err, store.ErrCorrupt) || rep.Repaired || len(rep.Lost) != 1 || rep.Lost[0].First != lost.First || rep.Lost[0].Last != lost.Last {
+		t.Fatalf("got %+v, %v; want records %d to %d lost", rep, err, lost.First, lost.Last)
 	}
 	// Every account that the records touched is named, for the last of them at
 	// least: all have later records, or a row.
 	touched := make(map[uint64][]uuid.UUID)
 	missing := make(map[uuid.UUID]bool)
-	for p := lost.first; p <= lost.last; p++ {
+	for p := lost.First; p <= lost.Last; p++ {
 		var r record.Record
 		if err := record.Decode(&r, p, d.records[p-1]); err != nil {
 			t.Fatal(err)
@@ -178,10 +182,10 @@ func TestRepairLostPage(t *testing.T) {
 
 	// With --cut.
 	rep, err = Repair(context.Background(), path, &RepairOptions{Cut: true})
-	if err != nil || !rep.Repaired || rep.CutRecords != uint64(len(d.records))-lost.last {
-		t.Fatalf("got %+v, %v; want the %d records after %d cut off", rep, err, uint64(len(d.records))-lost.last, lost.last)
+	if err != nil || !rep.Repaired || rep.CutRecords != uint64(len(d.records))-lost.Last {
+		t.Fatalf("got %+v, %v; want the %d records after %d cut off", rep, err, uint64(len(d.records))-lost.Last, lost.Last)
 	}
-	if err := (damaged{d: d}).check(path, int(lost.first-1), false); err != nil {
+	if err := (damaged{d: d}).check(path, int(lost.First-1), false); err != nil {
 		t.Error(err)
 	}
 	if kept, err := os.ReadFile(rep.KeptAs); err != nil || !bytes.Equal(kept, file) {
@@ -198,7 +202,7 @@ func TestRepairLostPage(t *testing.T) {
 
 // checkCut compares the accounts that a repair names with what they had before
 // and have now.
-func (d *damageLedger) checkCut(t *testing.T, path string, rep RepairReport, lost positions) {
+func (d *damageLedger) checkCut(t *testing.T, path string, rep RepairReport, lost salvage.Positions) {
 	t.Helper()
 	before, after := make(map[uuid.UUID]Coins), make(map[uuid.UUID]Coins)
 	touched := make(map[uuid.UUID]bool)
@@ -211,7 +215,7 @@ func (d *damageLedger) checkCut(t *testing.T, path string, rep RepairReport, los
 			continue
 		}
 		for id, p := range map[uuid.UUID]record.Party{r.Transfer.Sender: r.Transfer.From, r.Transfer.Receiver: r.Transfer.To} {
-			if before[id] = Coins(p.Funds); r.Position < lost.first {
+			if before[id] = Coins(p.Funds); r.Position < lost.First {
 				after[id] = Coins(p.Funds)
 			} else {
 				touched[id] = true
@@ -253,7 +257,7 @@ func TestRepairRolledBack(t *testing.T) {
 		}
 		if rows {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				return tx.Bucket(boltTables[store.TableState]).Put(accounts.StateKey, []byte("damaged"))
+				return tx.Bucket(boltfile.Tables[store.TableState]).Put(accounts.StateKey, []byte("damaged"))
 			})
 		}
 		saw, err := os.ReadFile(path + ".witness")
@@ -371,16 +375,16 @@ func TestRepairIgnoresUnfinished(t *testing.T) {
 	d := newDamageLedger(t, testPage, false)
 	file, lost := d.lostLeaf(t, len(d.records)-10)
 	// The same records, a second later each, in a free page.
-	free, older := -1, d.salvage(t).older
+	free, older := -1, d.salvage(t).Older
 	for n := range d.free {
 		clear(d.page(file, n)) // there may be older copies of them
-		if _, ok := find(older, uint64(n)); !ok {
+		if _, ok := salvage.FindPage(older, uint64(n)); !ok {
 			free = n
 		}
 	}
 	b := make([]byte, d.pageSize)
 	at := pages.HeaderSize
-	for p := lost.first; p <= lost.last && at+600 < len(b); p++ {
+	for p := lost.First; p <= lost.Last && at+600 < len(b); p++ {
 		var r record.Record
 		if err := record.Decode(&r, p, d.records[p-1]); err != nil {
 			t.Fatal(err)
@@ -392,8 +396,8 @@ func TestRepairIgnoresUnfinished(t *testing.T) {
 	}
 	copy(d.page(file, free), b)
 	rep, err := Repair(context.Background(), damagedFile(t, file), nil)
-	if !errors.Is(err, store.ErrCorrupt) || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first {
-		t.Errorf("got %+v, %v; want records from %d on lost", rep, err, lost.first)
+	if !errors.Is(err, store.ErrCorrupt) || len(rep.Lost) != 1 || rep.Lost[0].First != lost.First {
+		t.Errorf("got %+v, %v; want records from %d on lost", rep, err, lost.First)
 	}
 }
 
@@ -468,7 +472,7 @@ func TestHarnessRepairKilled(t *testing.T) {
 
 // afterKill looks at what a repair that was killed has left. It says whether the
 // damaged file is in its place still.
-func (d *damageLedger) afterKill(t *testing.T, path string, file []byte, lost positions) bool {
+func (d *damageLedger) afterKill(t *testing.T, path string, file []byte, lost salvage.Positions) bool {
 	t.Helper()
 	now, err := os.ReadFile(path)
 	if err != nil {
@@ -477,7 +481,7 @@ func (d *damageLedger) afterKill(t *testing.T, path string, file []byte, lost po
 	if bytes.Equal(now, file) {
 		return true
 	}
-	if err := (damaged{d: d}).check(path, int(lost.first-1), false); err != nil {
+	if err := (damaged{d: d}).check(path, int(lost.First-1), false); err != nil {
 		t.Fatal(err)
 	}
 	kept, err := filepath.Glob(path + ".damaged-*")
@@ -521,7 +525,7 @@ func TestRepairSeen(t *testing.T) {
 		if !errors.Is(err, c.want) || rep.Repaired != (c.want == nil) {
 			t.Errorf("%+v: got %v, want %v", c.opts, err, c.want)
 		}
-		if rep.Seen != seen || !rep.RolledBack || rep.Journal != uint64(len(d.records)) || len(rep.Lost) != 1 || rep.Lost[0].First != lost.first {
+		if rep.Seen != seen || !rep.RolledBack || rep.Journal != uint64(len(d.records)) || len(rep.Lost) != 1 || rep.Lost[0].First != lost.First {
 			t.Errorf("%+v: got %+v, want that the witness saw record %d", c.opts, rep, seen)
 		}
 	}

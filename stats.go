@@ -69,8 +69,7 @@ func (l *Ledger) Stats() Stats {
 	s := Stats{
 		Position: l.books.Position, FoldPosition: l.folder.folded,
 		Accounts: l.books.Accounts, Transactions: l.books.Transactions,
-		WitnessPosition: l.witness.written.Load(),
-		Commits:         l.commits, CommitTime: l.commitTime,
+		Commits: l.commits, CommitTime: l.commitTime,
 		QueueLength: len(l.queue), QueueSize: cap(l.queue),
 		CachedAccounts: l.cache.Len(), DirtyAccounts: l.cache.Dirty,
 		FreshKeys: l.keys.Unfolded(),
@@ -80,8 +79,13 @@ func (l *Ledger) Stats() Stats {
 		Stipend: l.books.lastStipend(),
 	}
 	l.mu.RUnlock()
+	if l.witness != nil {
+		s.WitnessPosition = l.witness.position()
+	}
 	if l.bolt != nil {
-		l.bolt.stats(&s)
+		st := l.bolt.Stats()
+		s.SpillTime, s.WriteTime = st.SpillTime, st.WriteTime
+		s.FileSize, s.FileUsed, s.FreePages = st.FileSize, st.FileUsed, st.FreePages
 	}
 	return s
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
@@ -52,8 +53,8 @@ func TestTreeCursor(t *testing.T) {
 			}
 			moves := func(tx *bolt.Tx) error {
 				b := tx.Bucket(name)
-				theirs, ours := b.Cursor(), newTreeCursor(b)
-				if size >= 100 && ours.small != nil {
+				theirs, ours := b.Cursor(), boltfile.NewCursor(b)
+				if size >= 100 && ours.Small != nil {
 					t.Fatal("the bucket has no pages")
 				}
 				theirs.First()
@@ -82,7 +83,7 @@ func TestTreeCursor(t *testing.T) {
 					if !bytes.Equal(k, k2) || (k == nil) != (k2 == nil) || !bytes.Equal(v, v2) {
 						t.Fatalf("step %d, move %d: got %x of %d bytes, want %x of %d", n, move, k2, len(v2), k, len(v))
 					}
-					deepest = max(deepest, len(ours.levels))
+					deepest = max(deepest, len(ours.Levels))
 				}
 				if size == 3000 && deepest < 3 {
 					t.Errorf("the tree has %d levels only", deepest)
@@ -298,8 +299,8 @@ func TestBesideBent(t *testing.T) {
 			if err := emptyLedger(path, 1024); err != nil {
 				t.Fatal(err)
 			}
-			open := func() *boltStore {
-				s, err := openFile(path, time.Second)
+			open := func() *boltfile.File {
+				s, err := boltfile.OpenExisting(path, time.Second)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -316,38 +317,38 @@ func TestBesideBent(t *testing.T) {
 			// The keys on the page that is changed, and where what is bent lies.
 			var keys [][]byte
 			var at int64
-			err := s.view(func(tx *bolt.Tx) error {
-				b, err := bucketOf(tx, boltTables[store.TableTokens])
+			err := s.ViewTx(func(tx *bolt.Tx) error {
+				b, err := boltfile.BucketOf(tx, boltfile.Tables[store.TableTokens])
 				if err != nil {
 					return err
 				}
-				c := newTreeCursor(b)
+				c := boltfile.NewCursor(b)
 				c.First()
-				c.levels = c.levels[:len(c.levels)-1]
-				branch := &c.levels[len(c.levels)-1]
-				branch.index = tt.change
-				for leaf, i := c.child(), 0; i < int(leaf.count); i++ {
-					keys = append(keys, bytes.Clone(leaf.key(i)))
+				c.Levels = c.Levels[:len(c.Levels)-1]
+				branch := &c.Levels[len(c.Levels)-1]
+				branch.Index = tt.change
+				for leaf, i := c.Child(), 0; i < int(leaf.Count); i++ {
+					keys = append(keys, bytes.Clone(leaf.Key(i)))
 				}
 				if tt.bent < 0 {
 					return nil
 				}
-				element := branch.page[pages.HeaderSize+tt.bent*pages.ElementSize:]
-				at = int64(uintptr(unsafe.Pointer(&element[0]))-uintptr(unsafe.Pointer(&c.data[0]))) + int64(order.Uint32(element)) + 7
+				element := branch.Page[pages.HeaderSize+tt.bent*pages.ElementSize:]
+				at = int64(uintptr(unsafe.Pointer(&element[0]))-uintptr(unsafe.Pointer(&c.Data[0]))) + int64(order.Uint32(element)) + 7
 				child := int64(order.Uint64(element[8:])) * 1024
 				switch {
 				case tt.empty:
 					at = child + pages.CountAt
 				case tt.last:
-					branch = &c.levels[len(c.levels)-2]
-					branch.index = tt.bent
-					c.levels = c.levels[:len(c.levels)-1]
-					leaf := c.child()
-					at = child + int64(cap(leaf.page)-cap(leaf.key(int(leaf.count)-1)))
+					branch = &c.Levels[len(c.Levels)-2]
+					branch.Index = tt.bent
+					c.Levels = c.Levels[:len(c.Levels)-1]
+					leaf := c.Child()
+					at = child + int64(cap(leaf.Page)-cap(leaf.Key(int(leaf.Count)-1)))
 				}
 				return nil
 			})
-			if err := errors.Join(err, s.close()); err != nil {
+			if err := errors.Join(err, s.Close()); err != nil {
 				t.Fatal(err)
 			}
 			if tt.bent >= 0 {
@@ -377,7 +378,7 @@ func TestBesideBent(t *testing.T) {
 			if tt.fails != errors.Is(err, store.ErrCorrupt) || !tt.fails && err != nil {
 				t.Errorf("got %v", err)
 			}
-			if err := s.close(); err != nil {
+			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
 			if err := pagesFault(path); err != nil {

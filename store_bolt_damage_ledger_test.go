@@ -16,7 +16,9 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/pages"
+	"github.com/capycoin/capycoin/internal/salvage"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -171,10 +173,10 @@ func emptyLedger(path string, pageSize int) error {
 				return err
 			}
 		}
-		return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber))
+		return tx.Bucket(boltfile.MetaBucket).Put(boltfile.FormatKey, boltfile.FormatValue(boltfile.FormatNumber))
 	})
 	o, _ := checkOptions(nil)
-	return errors.Join(err, writeGenesis(context.Background(), &boltStore{db: db}, o), db.Close())
+	return errors.Join(err, writeGenesis(context.Background(), &boltfile.File{DB: db}, o), db.Close())
 }
 
 // inspect makes sure that the file has every kind of page, and notes which hold
@@ -192,16 +194,16 @@ func (d *damageLedger) inspect(t testing.TB, path string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s, err := openSalvage(t.Context(), f, func(_, _ uint64) {})
+	s, err := salvage.Open(t.Context(), f, func(_, _ uint64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.end != uint64(len(d.records)) || len(s.gaps) > 0 {
-		t.Fatalf("of a whole file %d records are read, want %d; gaps %v", s.end, len(d.records), s.gaps)
+	if s.End != uint64(len(d.records)) || len(s.Gaps) > 0 {
+		t.Fatalf("of a whole file %d records are read, want %d; gaps %v", s.End, len(d.records), s.Gaps)
 	}
-	d.journal[int(s.newest.Root)] = true
-	for _, k := range s.keys {
-		d.journal[int(k.page)] = true
+	d.journal[int(s.Newest.Root)] = true
+	for _, k := range s.Keys {
+		d.journal[int(k.Page)] = true
 	}
 	overflow := 0
 	err = db.View(func(tx *bolt.Tx) error {

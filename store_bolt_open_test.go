@@ -16,6 +16,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
@@ -122,33 +123,35 @@ func TestOpenRefuses(t *testing.T) {
 			return b
 		}), nil, store.ErrCorrupt},
 		"another program's bbolt file": {func(t *testing.T, path string) {
-			inBolt(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketMeta) })
+			inBolt(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(boltfile.MetaBucket) })
 		}, nil, store.ErrNotLedger},
 		"format number damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				v := formatValue(2)
+				v := boltfile.FormatValue(2)
 				v[len(v)-1] ^= 1
-				return tx.Bucket(bucketMeta).Put(formatKey, v)
+				return tx.Bucket(boltfile.MetaBucket).Put(boltfile.FormatKey, v)
 			})
 		}, nil, store.ErrCorrupt},
 		"a newer format": {func(t *testing.T, path string) {
-			inBolt(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber+1)) })
+			inBolt(t, path, func(tx *bolt.Tx) error {
+				return tx.Bucket(boltfile.MetaBucket).Put(boltfile.FormatKey, boltfile.FormatValue(boltfile.FormatNumber+1))
+			})
 		}, nil, store.ErrNewerFormat},
 		"no journal": {func(t *testing.T, path string) {
-			inBolt(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketJournal) })
+			inBolt(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(boltfile.JournalBucket) })
 		}, nil, store.ErrCorrupt},
 		"empty journal": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				if err := tx.DeleteBucket(bucketJournal); err != nil {
+				if err := tx.DeleteBucket(boltfile.JournalBucket); err != nil {
 					return err
 				}
-				_, err := tx.CreateBucket(bucketJournal)
+				_, err := tx.CreateBucket(boltfile.JournalBucket)
 				return err
 			})
 		}, nil, store.ErrCorrupt},
 		"journal without its end": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				c := tx.Bucket(bucketJournal).Cursor()
+				c := tx.Bucket(boltfile.JournalBucket).Cursor()
 				c.Last()
 				return c.Delete()
 			})
@@ -156,12 +159,12 @@ func TestOpenRefuses(t *testing.T) {
 		"last row of keys damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
 				key := keyRowKeyForTest([]keyindex.Entry{{Hash: 1, Position: 3}})
-				return tx.Bucket(boltTables[store.TableKeys]).Put(key, []byte{1, 2, 3, 4, 5})
+				return tx.Bucket(boltfile.Tables[store.TableKeys]).Put(key, []byte{1, 2, 3, 4, 5})
 			})
 		}, nil, store.ErrCorrupt},
 		"state row damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				b := tx.Bucket(boltTables[store.TableState])
+				b := tx.Bucket(boltfile.Tables[store.TableState])
 				v := bytes.Clone(b.Get(accounts.StateKey))
 				v[5] ^= 1
 				return b.Put(accounts.StateKey, v)

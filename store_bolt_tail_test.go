@@ -12,6 +12,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/pages"
 )
 
@@ -62,7 +63,7 @@ func TestTail(t *testing.T) {
 		try(fmt.Sprintf("%d rows less", rows), func(path string, b []byte) {
 			os.WriteFile(path, b, 0o600)
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				b := tx.Bucket(bucketJournal)
+				b := tx.Bucket(boltfile.JournalBucket)
 				var err error
 				for range rows {
 					k, _ := b.Cursor().Last()

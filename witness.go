@@ -236,7 +236,7 @@ func witnessAt(ctx context.Context, log store.Log, position uint64) (w witness, 
 	return w, err
 }
 
-// compare returns a [*RolledBackError] if a log that ends at tail does not
+// compare returns a [*BehindError] if a log that ends at tail does not
 // have what the witness in a file saw.
 func (w *witness) compare(ctx context.Context, log store.Log, tail uint64, path string) error {
 	end, err := witnessAt(ctx, log, tail)
@@ -252,8 +252,46 @@ func (w *witness) compare(ctx context.Context, log store.Log, tail uint64, path 
 			return nil
 		}
 	}
-	return &RolledBackError{
-		Ledger: end.ledger, Position: tail, Time: wire.TimeOf(end.time),
-		Witness: path, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: wire.TimeOf(w.time),
-	}
+	return &behindError{Ledger: end.ledger, Position: tail, Time: end.time, Path: path, Saw: *w}
 }
+
+// errWitness: the witness can't be read or written, or is another file.
+var errWitness = errors.New("capycoin: the witness can't be used")
+
+// witnessError says which witness can't be used, and why.
+type witnessError struct {
+	Path string
+	Err  error
+}
+
+func (e *witnessError) Error() string { return fmt.Sprintf("%v: %s: %v", errWitness, e.Path, e.Err) }
+
+// Unwrap returns errWitness and the reason.
+func (e *witnessError) Unwrap() []error { return []error{errWitness, e.Err} }
+
+// behindError says what a log is and what its witness saw.
+type behindError struct {
+	Ledger   uuid.UUID
+	Position uint64 // of its last record; 0: there is no file
+	Time     int64  // of that record
+
+	Path string // of the witness
+	Saw  witness
+}
+
+func (e *behindError) Error() string {
+	saw := fmt.Sprintf("record %d of %s", e.Saw.position, wire.TimeOf(e.Saw.time).Format(time.RFC3339Nano))
+	end := fmt.Sprintf("the journal ends at record %d of %s", e.Position, wire.TimeOf(e.Time).Format(time.RFC3339Nano))
+	switch {
+	case e.Position == 0:
+		return fmt.Sprintf("%v: there is no such file, and the witness %s saw %s in it", store.ErrRolledBack, e.Path, saw)
+	case e.Ledger != e.Saw.ledger:
+		return fmt.Sprintf("%v: this is ledger %s, the witness %s is of ledger %s", store.ErrRolledBack, e.Ledger, e.Path, e.Saw.ledger)
+	case e.Position < e.Saw.position:
+		return fmt.Sprintf("%v: %s, the witness %s saw %s", store.ErrRolledBack, end, e.Path, saw)
+	}
+	return fmt.Sprintf("%v: record %d is not the one that the witness %s saw; %s", store.ErrRolledBack, e.Saw.position, e.Path, end)
+}
+
+// Unwrap returns [store.ErrRolledBack].
+func (e *behindError) Unwrap() error { return store.ErrRolledBack }

@@ -3,28 +3,37 @@ package capycoin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/capycoin/capycoin/internal/osfile"
-	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
 
-// witnessInterval is how often the witness is brought up to date while
-// something is committed. Tests have less patience.
-var witnessInterval = 10 * time.Second
+// DefaultInterval is how often a witness is brought up to date while something is
+// committed.
+const DefaultInterval = 10 * time.Second
 
-// witnessKeeper is the state of who does that.
-type witnessKeeper struct {
-	path    string        // empty: there is no witness
-	ended   chan struct{} // closed when its goroutine has ended
+// keeper brings a witness up to date. It belongs to the goroutine that runs it, but for
+// [Keeper.Written].
+type keeper struct {
+	path    string
+	log     store.Log
+	logger  *slog.Logger
+	every   time.Duration
 	written atomic.Uint64 // the position that the file has
 	failed  bool          // the last time; it has been logged
-	every   time.Duration
+}
+
+// newKeeper is for the witness of a log in a file, which it brings up to date so often.
+func newKeeper(path string, log store.Log, logger *slog.Logger, every time.Duration) *keeper {
+	if every == 0 {
+		every = DefaultInterval
+	}
+	return &keeper{path: path, log: log, logger: logger, every: every}
 }
 
 // noFile refuses a path that names nothing although its witness has seen a
@@ -38,72 +47,65 @@ func noFile(path, witnessPath string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return &RolledBackError{Witness: witnessPath, WitnessLedger: w.ledger, WitnessPosition: w.position, WitnessTime: wire.TimeOf(w.time)}
+	return &behindError{Path: witnessPath, Saw: w}
 }
 
-// openWitness compares the log, which ends at tail, with the witness, and makes
+// open compares the log, which ends at tail, with the witness, and makes
 // one where there is none.
-func (l *Ledger) openWitness(ctx context.Context, tail uint64) error {
-	k := &l.witness
-	if k.path == "" {
-		return nil
-	}
+func (k *keeper) open(ctx context.Context, tail uint64) error {
 	w, err := readWitness(k.path, os.O_RDWR)
 	switch {
 	case err == nil:
 		k.written.Store(w.position)
-		return w.compare(ctx, l.log, tail, k.path)
+		return w.compare(ctx, k.log, tail, k.path)
 	case errors.Is(err, fs.ErrNotExist):
 		if tail > 1 { // a new ledger has none, of course
-			l.logger.Info("there is no witness, it is made anew", "witness", k.path)
+			k.logger.Info("there is no witness, it is made anew", "witness", k.path)
 		}
 	case errors.Is(err, errWitnessDamaged):
-		l.logger.Warn("the witness is damaged, it is made anew: nothing tells whether the ledger is an old copy", "witness", k.path)
+		k.logger.Warn("the witness is damaged, it is made anew: nothing tells whether the ledger is an old copy", "witness", k.path)
 	default:
 		return err
 	}
-	if w, err = witnessAt(ctx, l.log, tail); err != nil {
+	if w, err = witnessAt(ctx, k.log, tail); err != nil {
 		return err
 	}
 	k.written.Store(w.position)
 	if err = osfile.MarkFull(replaceWitness(k.path, w)); errors.Is(err, store.ErrDiskFull) {
 		// What can be read is served on a full disk; it is tried again later.
-		l.logger.Warn("there is no room for the witness; the ledger goes on without", "err", err)
+		k.logger.Warn("there is no room for the witness; the ledger goes on without", "err", err)
 		k.failed = true
 		return nil
 	}
 	return err
 }
 
-// keepWitness writes the witness from time to time, and once more when the
-// writer has ended. Commits do not wait for it.
-func (l *Ledger) keepWitness() {
-	defer close(l.witness.ended)
-	ticker := time.NewTicker(l.witness.every)
+// run writes the witness from time to time, and once more when finished is closed.
+// Commits do not wait for it. Position is that of the last record that is published: it
+// is durable, also after a fault has stopped the ledger, as what failed then is not
+// published. Unreadable is told when that record can't be read.
+func (k *keeper) run(finished <-chan struct{}, position func() uint64, unreadable func(error)) {
+	ticker := time.NewTicker(k.every)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			l.updateWitness()
-		case <-l.finished:
-			l.updateWitness()
+			k.update(position(), unreadable)
+		case <-finished:
+			k.update(position(), unreadable)
 			return
 		}
 	}
 }
 
-// updateWitness writes the witness if something was committed. What is published
-// is durable, also after a fault has stopped the ledger: what failed then is
-// not published.
-func (l *Ledger) updateWitness() {
-	k := &l.witness
-	position := l.position()
+// update writes the witness if something was committed.
+func (k *keeper) update(position uint64, unreadable func(error)) {
 	if position == k.written.Load() && !k.failed {
 		return
 	}
-	w, err := witnessAt(context.Background(), l.log, position)
+	w, err := witnessAt(context.Background(), k.log, position)
 	if err != nil {
-		l.failed(err)
+		unreadable(err)
 	}
 	made := false
 	if err == nil {
@@ -111,41 +113,16 @@ func (l *Ledger) updateWitness() {
 	}
 	switch {
 	case err != nil && !k.failed:
-		l.logger.Warn("the witness can't be written; the ledger goes on without", "err", err)
+		k.logger.Warn("the witness can't be written; the ledger goes on without", "err", err)
 	case err == nil && k.failed:
-		l.logger.Info("the witness is written again", "witness", k.path)
+		k.logger.Info("the witness is written again", "witness", k.path)
 	case made:
-		l.logger.Warn("the witness was gone or damaged, it is made anew", "witness", k.path)
+		k.logger.Warn("the witness was gone or damaged, it is made anew", "witness", k.path)
 	}
 	if k.failed = err != nil; !k.failed {
 		k.written.Store(position)
 	}
 }
 
-// CheckWitness compares the ledger with the witness in a file, which stays as it
-// is. It returns nil if the ledger has all that the witness saw,
-// [ErrRolledBack] if not, and [ErrWitness] if the file can't be read or is no
-// witness; [fs.ErrNotExist] is in that if there is none.
-func (l *Ledger) CheckWitness(ctx context.Context, path string) error {
-	w, err := readWitness(path, os.O_RDONLY)
-	if err != nil {
-		return err
-	}
-	if err := l.Err(); err != nil {
-		return err
-	}
-	if err := w.compare(ctx, l.log, l.position(), path); err != nil {
-		return l.failed(err)
-	}
-	return nil
-}
-
-// witnessError says which witness can't be used, and why.
-type witnessError struct {
-	path string
-	err  error
-}
-
-func (e *witnessError) Error() string { return fmt.Sprintf("%v: %s: %v", ErrWitness, e.path, e.err) }
-
-func (e *witnessError) Unwrap() []error { return []error{ErrWitness, e.err} }
+// position is up to where the witness has seen the log.
+func (k *keeper) position() uint64 { return k.written.Load() }

@@ -7,6 +7,9 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
+// JournalBucket is the name of the bucket with the journal.
+const JournalBucket = "journal"
+
 // JournalRow takes the records out of a row.
 type JournalRow struct {
 	First uint64 // position of its first record

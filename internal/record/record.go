@@ -39,6 +39,8 @@ const (
 	HeaderLen = 14
 	CRCOffset = 2
 
+	// MaxCommit is the most records of one commit.
+	MaxCommit = 16_384
 	// MaxOtherLen bounds every record but a transfer's and a fee policy's.
 	MaxOtherLen = HeaderLen + 16 + 16 + 8 + 60 + 8 + 2 + 4*maxLabelRunes + 32
 )

@@ -1,4 +1,4 @@
-package capycoin
+package boltfile
 
 import (
 	"encoding/binary"
@@ -22,9 +22,20 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
-// openBolt opens the store in a file. If the path names nothing it makes one,
-// which begin gives its first record.
-func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) error) (*boltStore, error) {
+// Options are the settings of openBolt.
+type Options struct {
+	// LockTimeout is how long to wait for another process to let go of the file.
+	LockTimeout time.Duration
+	// Begin gives a new journal its first record; a journal without one is damaged. Nil:
+	// a journal may be empty.
+	Begin func(store.Log) error
+	// AnyRows is for rows that are no ledger's, and so have no checksum.
+	AnyRows bool
+}
+
+// Open opens the store in a file. If the path names nothing it makes one.
+func Open(path string, o Options) (*File, error) {
+	lockTimeout, begin := o.LockTimeout, o.Begin
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createBolt(path, begin); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -38,16 +49,17 @@ func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) erro
 	if err != nil {
 		return nil, osfile.NotWritable(err)
 	}
-	s, err := openFile(path, lockTimeout)
+	s, err := OpenExisting(path, lockTimeout)
 	if err != nil {
 		return nil, err
 	}
+	s.anyRows = o.AnyRows
 	err = s.check(begin != nil)
 	if err == nil {
 		err = s.syncNewest()
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -57,7 +69,7 @@ func openBolt(path string, lockTimeout time.Duration, begin func(store.Log) erro
 // was killed before it had synced its meta page, or whose sync of that failed,
 // after which the system takes the page for written. So the page is written again,
 // as it is. The others of the commit were synced before bbolt wrote this one.
-func (s *boltStore) syncNewest() error {
+func (s *File) syncNewest() error {
 	m, err := pages.CheckMetas(s.file, false)
 	if err != nil {
 		return err
@@ -77,8 +89,8 @@ func (s *boltStore) syncNewest() error {
 	return nil
 }
 
-// openToRead opens the store in a file that stays as it is.
-func openToRead(path string) (*boltStore, error) {
+// OpenReadOnly opens the store in a file that stays as it is.
+func OpenReadOnly(path string) (*File, error) {
 	info, err := os.Stat(path)
 	if err == nil {
 		err = checkFile(info)
@@ -91,7 +103,7 @@ func openToRead(path string) (*boltStore, error) {
 		return nil, err
 	}
 	if err := s.check(true); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -125,14 +137,14 @@ func createBolt(path string, begin func(store.Log) error) error {
 	if err != nil {
 		return err
 	}
-	err = s.create(formatKey)
+	err = s.create(FormatKey)
 	if err == nil && begin != nil {
 		err = begin(s)
 	}
 	if err == nil {
 		err = s.file.Sync() // its size and all else that fdatasync may leave
 	}
-	if err := errors.Join(err, s.close()); err != nil {
+	if err := errors.Join(err, s.Close()); err != nil {
 		return err
 	}
 	if err := os.Link(temp, path); err != nil {
@@ -141,11 +153,11 @@ func createBolt(path string, begin func(store.Log) error) error {
 	return osfile.SyncDir(filepath.Dir(path))
 }
 
-// openFile opens an existing file after a look at what bbolt trusts: bbolt
+// OpenExisting opens an existing file after a look at what bbolt trusts: bbolt
 // would take an older meta page without a word where the newer one is damaged,
 // and runs into a fault of the memory map where the file is cut short. (More
 // of that in store_bolt_meta.go and store_bolt_check.go.)
-func openFile(path string, lockTimeout time.Duration) (*boltStore, error) {
+func OpenExisting(path string, lockTimeout time.Duration) (*File, error) {
 	return openBbolt(path, false, lockTimeout, lockAndCheck(path, lockTimeout))
 }
 
@@ -159,21 +171,21 @@ func lockAndCheck(path string, timeout time.Duration) func(*os.File) error {
 }
 
 // create makes the buckets of a new file, whose format goes under a key.
-func (s *boltStore) create(key []byte) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketJournal, boltTables[store.TableAccounts],
-			boltTables[store.TableKeys], boltTables[store.TableTokens], boltTables[store.TableState]} {
+func (s *File) create(key []byte) error {
+	return s.DB.Update(func(tx *bolt.Tx) error {
+		for _, name := range [][]byte{MetaBucket, JournalBucket, Tables[store.TableAccounts],
+			Tables[store.TableKeys], Tables[store.TableTokens], Tables[store.TableState]} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
 		}
-		return tx.Bucket(bucketMeta).Put(key, formatValue(formatNumber))
+		return tx.Bucket(MetaBucket).Put(key, FormatValue(FormatNumber))
 	})
 }
 
 // openBbolt opens a file with bbolt, after look has seen it. Whatever fails
 // or panics, the file is closed, and its lock gone, when it returns an error.
-func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(*os.File) error) (*boltStore, error) {
+func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(*os.File) error) (*File, error) {
 	var file *os.File
 	options := bolt.Options{
 		ReadOnly:     readOnly,
@@ -211,7 +223,7 @@ func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(
 	}
 	switch {
 	case err == nil:
-		return &boltStore{db: db, file: file}, nil
+		return &File{DB: db, file: file}, nil
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, store.ErrLocked
 	case errors.Is(err, store.ErrCorrupt) && file != nil:
@@ -222,37 +234,37 @@ func openBbolt(path string, readOnly bool, lockTimeout time.Duration, look func(
 	return nil, err
 }
 
-var errUnfinished = fmt.Errorf("%w: it is a copy that is not finished", store.ErrNotLedger)
+var ErrUnfinished = fmt.Errorf("%w: it is a copy that is not finished", store.ErrNotLedger)
 
-func formatValue(number uint32) []byte {
+func FormatValue(number uint32) []byte {
 	b := append([]byte(formatMagic), 0, 0, 0, 0)
 	binary.BigEndian.PutUint32(b[len(formatMagic):], number)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, wire.Castagnoli))
 }
 
 // check makes sure that the file is a ledger of a known format.
-func (s *boltStore) check(begun bool) error {
-	return s.view(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
+func (s *File) check(begun bool) error {
+	return s.ViewTx(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(MetaBucket)
 		if meta == nil {
 			return fmt.Errorf("%w: it is a bbolt file of something else", store.ErrNotLedger)
 		}
-		if meta.Get(partialKey) != nil {
-			return errUnfinished
+		if meta.Get(PartialKey) != nil {
+			return ErrUnfinished
 		}
-		v := meta.Get(formatKey)
+		v := meta.Get(FormatKey)
 		n := len(formatMagic)
 		if len(v) < n || string(v[:n]) != formatMagic {
 			return fmt.Errorf("%w: it is a bbolt file of something else", store.ErrNotLedger)
 		}
-		if len(v) != n+8 || string(formatValue(binary.BigEndian.Uint32(v[n:]))) != string(v) {
+		if len(v) != n+8 || string(FormatValue(binary.BigEndian.Uint32(v[n:]))) != string(v) {
 			return fmt.Errorf("%w: the format number does not match its checksum", store.ErrCorrupt)
 		}
 		number := binary.BigEndian.Uint32(v[n:])
-		if number < 1 || number > formatNumber {
-			return fmt.Errorf("%w: it is %d, this version knows 1 to %d", store.ErrNewerFormat, number, formatNumber)
+		if number < 1 || number > FormatNumber {
+			return fmt.Errorf("%w: it is %d, this version knows 1 to %d", store.ErrNewerFormat, number, FormatNumber)
 		}
-		if number < formatNumber {
+		if number < FormatNumber {
 			s.old = number
 		}
 		tail, err := boltTail(tx)

@@ -1,7 +1,6 @@
-package capycoin
+package salvage
 
 import (
-	"bytes"
 	"encoding/binary"
 	"slices"
 	"sort"
@@ -10,33 +9,33 @@ import (
 )
 
 // follow finds out which pages the metas lead to.
-func (s *salvage) follow() {
-	c := &pages.Checker{File: s.file, PageSize: s.pageSize, Pages: min(s.pages, s.newest.Pages), Used: make([]uint64, s.pages/64+1)}
-	s.sequence, s.keys = s.followMeta(c, s.newest)
+func (s *Salvage) follow() {
+	c := &pages.Checker{File: s.File, PageSize: s.PageSize, Pages: min(s.Pages, s.Newest.Pages), Used: make([]uint64, s.Pages/64+1)}
+	s.sequence, s.Keys = s.followMeta(c, s.Newest)
 	s.readFree(c)
-	if older, err := pages.ReadMeta(s.file, 1-s.newest.Page, s.pageSize, true); err == nil && older.Wrong == "" && s.lost == nil {
+	if older, err := pages.ReadMeta(s.File, 1-s.Newest.Page, s.PageSize, true); err == nil && older.Wrong == "" && s.Lost == nil {
 		c.Used = slices.Clone(c.Used)
-		s.before, s.older = s.followMeta(c, older)
+		s.before, s.Older = s.followMeta(c, older)
 		if s.before == 0 { // its root is used again: what it led to is not known
-			s.older = nil
+			s.Older = nil
 		}
 	}
 }
 
 // followMeta returns where the journal of a meta page ends and the pages that it
 // has. What is damaged is left out.
-func (s *salvage) followMeta(c *pages.Checker, m pages.Meta) (sequence uint64, keys []salvagedPage) {
+func (s *Salvage) followMeta(c *pages.Checker, m pages.Meta) (sequence uint64, keys []Page) {
 	root, sequence := s.journal(c, m.Root, 0)
 	if root == 0 {
-		return sequence, append(keys, salvagedPage{m.Root, 0, ^uint64(0)}) // it lies in the root, or nobody knows where
+		return sequence, append(keys, Page{m.Root, 0, ^uint64(0)}) // it lies in the root, or nobody knows where
 	}
 	s.branch(c, pages.Child{Page: root}, 0, &keys)
-	sort.Slice(keys, func(i, j int) bool { return keys[i].page < keys[j].page })
+	sort.Slice(keys, func(i, j int) bool { return keys[i].Page < keys[j].Page })
 	return sequence, keys
 }
 
 // journal looks for the journal's bucket from a page of the root's tree on.
-func (s *salvage) journal(c *pages.Checker, pgid uint64, depth int) (root, sequence uint64) {
+func (s *Salvage) journal(c *pages.Checker, pgid uint64, depth int) (root, sequence uint64) {
 	page, err := c.Read(pgid, pages.MaxOverflow)
 	if err != nil || c.Use(pgid) != nil || depth > pages.MaxDepth {
 		return 0, 0
@@ -51,7 +50,7 @@ func (s *salvage) journal(c *pages.Checker, pgid uint64, depth int) (root, seque
 		return 0, 0
 	}
 	pages.Elements(page, func(key, value []byte) {
-		if bytes.Equal(key, bucketJournal) && len(value) >= 16 {
+		if string(key) == pages.JournalBucket && len(value) >= 16 {
 			root, sequence = binary.NativeEndian.Uint64(value), binary.NativeEndian.Uint64(value[8:])
 		}
 	})
@@ -59,7 +58,7 @@ func (s *salvage) journal(c *pages.Checker, pgid uint64, depth int) (root, seque
 }
 
 // branch collects the pages below one. Whatever is no good branch may have rows.
-func (s *salvage) branch(c *pages.Checker, in pages.Child, depth int, keys *[]salvagedPage) {
+func (s *Salvage) branch(c *pages.Checker, in pages.Child, depth int, keys *[]Page) {
 	if c.Use(in.Page) != nil || depth > pages.MaxDepth {
 		return
 	}
@@ -72,7 +71,7 @@ func (s *salvage) branch(c *pages.Checker, in pages.Child, depth int, keys *[]sa
 			return
 		}
 	}
-	k := salvagedPage{in.Page, 0, ^uint64(0)}
+	k := Page{in.Page, 0, ^uint64(0)}
 	if len(in.From) == 8 {
 		k.from = binary.BigEndian.Uint64(in.From)
 	}
@@ -80,18 +79,18 @@ func (s *salvage) branch(c *pages.Checker, in pages.Child, depth int, keys *[]sa
 		k.till = binary.BigEndian.Uint64(in.Till)
 	}
 	*keys = append(*keys, k)
-	for more := 1; int64(more)*s.pageSize < int64(len(page)); more++ { // rows may begin there
-		*keys = append(*keys, salvagedPage{in.Page + uint64(more), k.from, k.till})
+	for more := 1; int64(more)*s.PageSize < int64(len(page)); more++ { // rows may begin there
+		*keys = append(*keys, Page{in.Page + uint64(more), k.from, k.till})
 	}
 }
 
 // readFree reads the list of free pages, unless it can't be one.
-func (s *salvage) readFree(c *pages.Checker) {
-	_, ids, err := c.Freelist(s.newest.Freelist)
+func (s *Salvage) readFree(c *pages.Checker) {
+	_, ids, err := c.Freelist(s.Newest.Freelist)
 	if err != nil {
 		return
 	}
-	free := make([]uint64, s.pages/64+1)
+	free := make([]uint64, s.Pages/64+1)
 	for last := uint64(1); len(ids) > 0; ids = ids[8:] {
 		id := binary.NativeEndian.Uint64(ids)
 		if id <= last || id >= c.Pages {
@@ -100,7 +99,7 @@ func (s *salvage) readFree(c *pages.Checker) {
 		free[id/64] |= 1 << (id % 64)
 		last = id
 	}
-	s.free = free
+	s.Free = free
 }
 
 func bit(set []uint64, n uint64) bool { return n/64 < uint64(len(set)) && set[n/64]&(1<<(n%64)) != 0 }

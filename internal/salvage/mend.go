@@ -1,4 +1,4 @@
-package capycoin
+package salvage
 
 import (
 	"bytes"
@@ -18,14 +18,14 @@ const (
 // checksums tell when the right one is turned back: of the some thousand that
 // are tried, another one would have to give a record's checksum, once in 2^32,
 // and then the records that follow would have to follow from that.
-func (s *salvage) mend(gap positions) {
+func (s *Salvage) mend(gap Positions) {
 	for missing := range s.open(gap) {
-		if missing.last-missing.first >= mendGap {
+		if missing.Last-missing.First >= mendGap {
 			continue
 		}
-		for _, k := range s.keys {
+		for _, k := range s.Keys {
 			// The rows are under the positions of their last records.
-			if k.from <= missing.last+pages.RowRecords && missing.first < k.till && s.mendPage(k.page, missing) {
+			if k.from <= missing.Last+pages.RowRecords && missing.First < k.till && s.mendPage(k.Page, missing) {
 				break
 			}
 		}
@@ -33,37 +33,37 @@ func (s *salvage) mend(gap positions) {
 }
 
 // open lists the parts of a gap that nothing was found for.
-func (s *salvage) open(gap positions) func(func(positions) bool) {
-	return func(yield func(positions) bool) {
-		for next := gap.first; next <= gap.last; next++ {
+func (s *Salvage) open(gap Positions) func(func(Positions) bool) {
+	return func(yield func(Positions) bool) {
+		for next := gap.First; next <= gap.Last; next++ {
 			if len(s.extra[next]) > 0 {
 				continue
 			}
-			p := positions{next, next}
-			for p.last < gap.last && p.last-p.first < mendGap && len(s.extra[p.last+1]) == 0 {
-				p.last++
+			p := Positions{next, next}
+			for p.Last < gap.Last && p.Last-p.First < mendGap && len(s.extra[p.Last+1]) == 0 {
+				p.Last++
 			}
-			if !yield(p) || p.last-p.first == mendGap {
+			if !yield(p) || p.Last-p.First == mendGap {
 				return // a large one
 			}
-			next = p.last
+			next = p.Last
 		}
 	}
 }
 
 // mendPage looks for one bit of a page that makes all records of a gap good.
-func (s *salvage) mendPage(page uint64, gap positions) bool {
+func (s *Salvage) mendPage(page uint64, gap Positions) bool {
 	window := s.window(page)
 	// Between the records before the gap and those after it.
-	from, till := 0, int(s.pageSize)
+	from, till := 0, int(s.PageSize)
 	beside := false
-	salvageRows(window, int(s.pageSize), func(_, position uint64, data []byte, good bool) {
+	salvageRows(window, int(s.PageSize), func(_, position uint64, data []byte, good bool) {
 		at := cap(window) - cap(data) // where it is in the window
 		switch {
 		case !good:
-		case position < gap.first && gap.first-position <= 2*pages.RowRecords:
+		case position < gap.First && gap.First-position <= 2*pages.RowRecords:
 			from, beside = max(from, at+len(data)), true
-		case position > gap.last && position-gap.last <= 2*pages.RowRecords:
+		case position > gap.Last && position-gap.Last <= 2*pages.RowRecords:
 			till, beside = min(till, at), true
 		}
 	})
@@ -76,12 +76,12 @@ func (s *salvage) mendPage(page uint64, gap positions) bool {
 		part[bit/8] ^= 1 << (bit % 8)
 		found := make(map[uint64][]byte)
 		salvageRows(part, till-start, func(_, position uint64, data []byte, good bool) {
-			if good && position >= gap.first && position <= gap.last {
+			if good && position >= gap.First && position <= gap.Last {
 				found[position] = bytes.Clone(data)
 			}
 		})
 		part[bit/8] ^= 1 << (bit % 8)
-		if uint64(len(found)) == gap.last-gap.first+1 {
+		if uint64(len(found)) == gap.Last-gap.First+1 {
 			for position, data := range found {
 				s.extra[position] = data
 			}
@@ -91,24 +91,24 @@ func (s *salvage) mendPage(page uint64, gap positions) bool {
 	return false
 }
 
-// take lets the records after the end of the journal count, up to one that is known
+// Take lets the records after the end of the journal count, up to one that is known
 // to have been committed, by its SHA-256: the meta page that led to them is lost.
 // Of each of them one must have been found, no two that differ. It tells whether
 // it did.
-func (s *salvage) take(last uint64, sum [sha256.Size]byte) bool {
-	if s.lost == nil {
+func (s *Salvage) Take(last uint64, sum [sha256.Size]byte) bool {
+	if s.Lost == nil {
 		return false
 	}
 	found := make(map[uint64][]byte)
-	for _, r := range s.runs[believeNot] {
-		if r.last <= s.end || r.first > last {
+	for _, r := range s.Runs[believeNot] {
+		if r.Last <= s.End || r.First > last {
 			continue
 		}
-		if s.collect(r, positions{s.end + 1, last}, found) != nil {
+		if s.collect(r, Positions{s.End + 1, last}, found) != nil {
 			return false
 		}
 	}
-	for position := s.end + 1; position <= last; position++ {
+	for position := s.End + 1; position <= last; position++ {
 		if len(found[position]) == 0 {
 			return false
 		}
@@ -119,10 +119,10 @@ func (s *salvage) take(last uint64, sum [sha256.Size]byte) bool {
 	for position, data := range found {
 		s.extra[position] = data
 	}
-	s.plan = append(s.plan, salvagedRun{positions{s.end + 1, last}, 0})
-	s.end = last
-	if s.beyond.first = last + 1; s.beyond.last <= last {
-		s.beyond = positions{}
+	s.Plan = append(s.Plan, Run{Positions{s.End + 1, last}, 0})
+	s.End = last
+	if s.Beyond.First = last + 1; s.Beyond.Last <= last {
+		s.Beyond = Positions{}
 	}
 	return true
 }

@@ -1,4 +1,4 @@
-package capycoin
+package boltfile
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"github.com/capycoin/capycoin/internal/pages"
 )
 
-// treeCursor goes through a bucket as a [bolt.Cursor] does, for whoever reads and,
+// Cursor goes through a bucket as a [bolt.Cursor] does, for whoever reads and,
 // before a row is written, to see that bbolt will get there. bbolt goes down as
 // long as a page says that it is a branch: where one leads round in circles, which
 // an old copy of a page may, it goes on until the stack is gone, and that ends the
@@ -21,52 +21,52 @@ import (
 //
 // Keys and values are of the mapped file, valid until the transaction ends. What
 // the transaction itself has written it does not see.
-type treeCursor struct {
-	small *bolt.Cursor // of a bucket that has no pages of its own, and so no branches
+type Cursor struct {
+	Small *bolt.Cursor // of a bucket that has no pages of its own, and so no branches
 
-	data     []byte // the pages of the file
+	Data     []byte // the pages of the file
 	pageSize uint64
 	root     uint64
-	levels   []treeLevel // from the root down to a leaf
-	room     [4]treeLevel
+	Levels   []Level // from the root down to a leaf
+	room     [4]Level
 
 	ordered [3]uint64 // the leaves that order looked at last: one, and those beside it
 }
 
-// treeLevel is a place in a page.
-type treeLevel struct {
-	page  []byte
-	index int
-	count int32
+// Level is a place in a page.
+type Level struct {
+	Page  []byte
+	Index int
+	Count int32
 	leaf  bool
 }
 
-func newTreeCursor(b *bolt.Bucket) *treeCursor {
+func NewCursor(b *bolt.Bucket) *Cursor {
 	if b.Root() == 0 {
-		return &treeCursor{small: b.Cursor()}
+		return &Cursor{Small: b.Cursor()}
 	}
 	info := b.Tx().DB().Info()
-	c := &treeCursor{pageSize: uint64(info.PageSize), root: uint64(b.Root())}
+	c := &Cursor{pageSize: uint64(info.PageSize), root: uint64(b.Root())}
 	// It stays where it is as long as a transaction that reads, and until one that
 	// writes is committed.
-	c.data = unsafe.Slice(*(**byte)(unsafe.Pointer(&info.Data)), b.Tx().Size())
-	c.levels = c.room[:0]
+	c.Data = unsafe.Slice(*(**byte)(unsafe.Pointer(&info.Data)), b.Tx().Size())
+	c.Levels = c.room[:0]
 	return c
 }
 
 // down adds the level of a page.
-func (c *treeCursor) down(pgid uint64) *treeLevel {
+func (c *Cursor) down(pgid uint64) *Level {
 	bad := func(format string, args ...any) {
 		panic(fmt.Sprintf("page %d of the file %s", pgid, fmt.Sprintf(format, args...)))
 	}
-	total := uint64(len(c.data)) / c.pageSize
+	total := uint64(len(c.Data)) / c.pageSize
 	if pgid < 2 || pgid >= total {
 		bad("is led to, there are %d", total)
 	}
-	if len(c.levels) == pages.MaxDepth {
+	if len(c.Levels) == pages.MaxDepth {
 		bad("is more than %d pages down", pages.MaxDepth)
 	}
-	page := c.data[pgid*c.pageSize:]
+	page := c.Data[pgid*c.pageSize:]
 	order := binary.NativeEndian
 	if id := order.Uint64(page); id != pgid {
 		bad("says that it is page %d", id)
@@ -76,12 +76,12 @@ func (c *treeCursor) down(pgid uint64) *treeLevel {
 		bad("says that %d pages belong to it", more)
 	}
 	size := (more + 1) * c.pageSize
-	l := treeLevel{page: page[:size:size], count: int32(order.Uint16(page[pages.CountAt:]))}
+	l := Level{Page: page[:size:size], Count: int32(order.Uint16(page[pages.CountAt:]))}
 	switch pages.Flags(page) {
 	case pages.FlagLeaf:
 		l.leaf = true
 	case pages.FlagBranch:
-		if l.count == 0 {
+		if l.Count == 0 {
 			bad("is a branch that leads nowhere")
 		}
 	default:
@@ -92,18 +92,18 @@ func (c *treeCursor) down(pgid uint64) *treeLevel {
 	if end := l.end(); end > size || end+c.pageSize <= size {
 		bad("has %d bytes, its elements need %d", size, end)
 	}
-	c.levels = append(c.levels, l)
-	return &c.levels[len(c.levels)-1]
+	c.Levels = append(c.Levels, l)
+	return &c.Levels[len(c.Levels)-1]
 }
 
 // end returns how many bytes a page has in use: its last element lies last.
-func (l *treeLevel) end() uint64 {
-	if l.count == 0 {
+func (l *Level) end() uint64 {
+	if l.Count == 0 {
 		return pages.HeaderSize
 	}
 	order := binary.NativeEndian
-	at := pages.HeaderSize + (int(l.count)-1)*pages.ElementSize
-	e := l.page[at : at+pages.ElementSize]
+	at := pages.HeaderSize + (int(l.Count)-1)*pages.ElementSize
+	e := l.Page[at : at+pages.ElementSize]
 	end := uint64(at) + uint64(order.Uint32(e[l.fields():])) + uint64(order.Uint32(e[l.fields()+4:]))
 	if l.leaf {
 		end += uint64(order.Uint32(e[12:]))
@@ -111,30 +111,30 @@ func (l *treeLevel) end() uint64 {
 	return end
 }
 
-// child adds the level of the page that the branch there leads to. That begins
+// Child adds the level of the page that the branch there leads to. That begins
 // with the key that leads to it: by its first key bbolt looks for the place of a
 // page in its parent when it writes it. Where it does not find it, it adds the new
 // page, and leaves the old one in the tree, though it counts as free from then on.
-func (c *treeCursor) child() *treeLevel {
-	l := &c.levels[len(c.levels)-1]
-	pgid := binary.NativeEndian.Uint64(l.page[pages.HeaderSize+l.index*pages.ElementSize+8:])
+func (c *Cursor) Child() *Level {
+	l := &c.Levels[len(c.Levels)-1]
+	pgid := binary.NativeEndian.Uint64(l.Page[pages.HeaderSize+l.Index*pages.ElementSize+8:])
 	next := c.down(pgid)
-	if next.count == 0 || !bytes.Equal(next.key(0), l.key(l.index)) {
+	if next.Count == 0 || !bytes.Equal(next.Key(0), l.Key(l.Index)) {
 		panic(fmt.Sprintf("page %d of the file does not begin with the key that leads to it", pgid))
 	}
 	return next
 }
 
-// key returns the key of an element.
-func (l *treeLevel) key(index int) []byte {
+// Key returns the key of an element.
+func (l *Level) Key(index int) []byte {
 	at := pages.HeaderSize + index*pages.ElementSize
-	e := l.page[at+l.fields() : at+pages.ElementSize]
+	e := l.Page[at+l.fields() : at+pages.ElementSize]
 	at += int(binary.NativeEndian.Uint32(e))
-	return l.page[at : at+int(binary.NativeEndian.Uint32(e[4:]))]
+	return l.Page[at : at+int(binary.NativeEndian.Uint32(e[4:]))]
 }
 
 // fields returns where an element has a key's position and size.
-func (l *treeLevel) fields() int {
+func (l *Level) fields() int {
 	if l.leaf {
 		return 4
 	}
@@ -142,9 +142,9 @@ func (l *treeLevel) fields() int {
 }
 
 // search returns the first key that is not before one, in the steps of bbolt.
-func (l *treeLevel) search(key []byte) (index int, exact bool) {
-	page, fields := l.page, l.fields()
-	from, till := 0, int(l.count)
+func (l *Level) search(key []byte) (index int, exact bool) {
+	page, fields := l.Page, l.fields()
+	from, till := 0, int(l.Count)
 	for from < till {
 		middle := int(uint(from+till) >> 1)
 		at := pages.HeaderSize + middle*pages.ElementSize
@@ -162,102 +162,102 @@ func (l *treeLevel) search(key []byte) (index int, exact bool) {
 }
 
 // row returns the row where the cursor is, nil if there is none.
-func (c *treeCursor) row() (key, value []byte) {
-	l := &c.levels[len(c.levels)-1]
-	if l.index < 0 || l.index >= int(l.count) {
+func (c *Cursor) row() (key, value []byte) {
+	l := &c.Levels[len(c.Levels)-1]
+	if l.Index < 0 || l.Index >= int(l.Count) {
 		return nil, nil
 	}
-	at := uint64(pages.HeaderSize + l.index*pages.ElementSize)
+	at := uint64(pages.HeaderSize + l.Index*pages.ElementSize)
 	order := binary.NativeEndian
-	e := l.page[at : at+pages.ElementSize]
+	e := l.Page[at : at+pages.ElementSize]
 	from := at + uint64(order.Uint32(e[4:]))
 	till := from + uint64(order.Uint32(e[8:]))
-	key = l.page[from:till:till]
+	key = l.Page[from:till:till]
 	if order.Uint32(e)&pages.FlagBucket != 0 {
 		return key, nil
 	}
 	end := till + uint64(order.Uint32(e[12:]))
-	return key, l.page[till:end:end]
+	return key, l.Page[till:end:end]
 }
 
 // Seek moves to the first row whose key is not before one.
-func (c *treeCursor) Seek(key []byte) (k, v []byte) {
-	if c.small != nil {
-		return c.small.Seek(key)
+func (c *Cursor) Seek(key []byte) (k, v []byte) {
+	if c.Small != nil {
+		return c.Small.Seek(key)
 	}
-	if l := c.leaf(key); l.index == int(l.count) {
+	if l := c.leaf(key); l.Index == int(l.Count) {
 		return c.Next()
 	}
 	return c.row()
 }
 
 // leaf goes down to the leaf where a key is or is to be.
-func (c *treeCursor) leaf(key []byte) *treeLevel {
-	c.levels = c.levels[:0]
+func (c *Cursor) leaf(key []byte) *Level {
+	c.Levels = c.Levels[:0]
 	l := c.down(c.root)
 	for !l.leaf {
 		index, exact := l.search(key)
 		if !exact && index > 0 {
 			index--
 		}
-		if l.index = index; index == int(l.count) {
+		if l.Index = index; index == int(l.Count) {
 			panic(fmt.Sprintf("a branch of the file has its keys out of order at %x", key))
 		}
-		l = c.child()
+		l = c.Child()
 	}
-	l.index, _ = l.search(key)
+	l.Index, _ = l.search(key)
 	return l
 }
 
 // First moves to the first row.
-func (c *treeCursor) First() (k, v []byte) {
-	if c.small != nil {
-		return c.small.First()
+func (c *Cursor) First() (k, v []byte) {
+	if c.Small != nil {
+		return c.Small.First()
 	}
-	c.levels = c.levels[:0]
+	c.Levels = c.Levels[:0]
 	c.down(c.root)
 	return c.first()
 }
 
 // Last moves to the last row.
-func (c *treeCursor) Last() (k, v []byte) {
-	if c.small != nil {
-		return c.small.Last()
+func (c *Cursor) Last() (k, v []byte) {
+	if c.Small != nil {
+		return c.Small.Last()
 	}
-	c.levels = c.levels[:0]
+	c.Levels = c.Levels[:0]
 	l := c.down(c.root)
-	l.index = int(l.count) - 1
+	l.Index = int(l.Count) - 1
 	return c.last()
 }
 
 // first goes down to the first row there. Only a root may have none.
-func (c *treeCursor) first() (k, v []byte) {
-	l := &c.levels[len(c.levels)-1]
+func (c *Cursor) first() (k, v []byte) {
+	l := &c.Levels[len(c.Levels)-1]
 	for !l.leaf {
-		l = c.child()
+		l = c.Child()
 	}
 	return c.row()
 }
 
 // last goes down to the last row there.
-func (c *treeCursor) last() (k, v []byte) {
-	l := &c.levels[len(c.levels)-1]
+func (c *Cursor) last() (k, v []byte) {
+	l := &c.Levels[len(c.Levels)-1]
 	for !l.leaf {
-		l = c.child()
-		l.index = int(l.count) - 1
+		l = c.Child()
+		l.Index = int(l.Count) - 1
 	}
 	return c.row()
 }
 
 // Next moves to the next row. It is nil at the end, and the cursor stays there.
-func (c *treeCursor) Next() (k, v []byte) {
-	if c.small != nil {
-		return c.small.Next()
+func (c *Cursor) Next() (k, v []byte) {
+	if c.Small != nil {
+		return c.Small.Next()
 	}
-	for i := len(c.levels) - 1; i >= 0; i-- {
-		if l := &c.levels[i]; l.index+1 < int(l.count) {
-			l.index++
-			c.levels = c.levels[:i+1]
+	for i := len(c.Levels) - 1; i >= 0; i-- {
+		if l := &c.Levels[i]; l.Index+1 < int(l.Count) {
+			l.Index++
+			c.Levels = c.Levels[:i+1]
 			return c.first()
 		}
 	}
@@ -266,14 +266,14 @@ func (c *treeCursor) Next() (k, v []byte) {
 
 // Prev moves to the row before. It is nil at the start, and the cursor stays
 // there.
-func (c *treeCursor) Prev() (k, v []byte) {
-	if c.small != nil {
-		return c.small.Prev()
+func (c *Cursor) Prev() (k, v []byte) {
+	if c.Small != nil {
+		return c.Small.Prev()
 	}
-	for i := len(c.levels) - 1; i >= 0; i-- {
-		if l := &c.levels[i]; l.index > 0 {
-			l.index--
-			c.levels = c.levels[:i+1]
+	for i := len(c.Levels) - 1; i >= 0; i-- {
+		if l := &c.Levels[i]; l.Index > 0 {
+			l.Index--
+			c.Levels = c.Levels[:i+1]
 			return c.last()
 		}
 	}
@@ -281,10 +281,10 @@ func (c *treeCursor) Prev() (k, v []byte) {
 }
 
 // reachEnd returns the last row, and is reach for one after it.
-func (c *treeCursor) reachEnd() (key, value []byte) {
+func (c *Cursor) reachEnd() (key, value []byte) {
 	key, value = c.Last()
-	if c.small == nil {
-		c.order(&c.levels[len(c.levels)-1])
+	if c.Small == nil {
+		c.order(&c.Levels[len(c.Levels)-1])
 	}
 	return key, value
 }
@@ -293,18 +293,18 @@ func (c *treeCursor) reachEnd() (key, value []byte) {
 // of a key is or is to be, and that the rows there are in order: it may divide the
 // page among them. Where it removes a row it may join the page with the one before
 // or after it, and so on upwards: those have to be whole as well.
-func (c *treeCursor) reach(key []byte, remove bool) {
-	if c.small != nil {
+func (c *Cursor) reach(key []byte, remove bool) {
+	if c.Small != nil {
 		return
 	}
 	c.order(c.leaf(key))
-	for i := len(c.levels) - 2; remove && i >= 0; i-- {
-		at := c.levels[i].index
+	for i := len(c.Levels) - 2; remove && i >= 0; i-- {
+		at := c.Levels[i].Index
 		for _, beside := range []int{at - 1, at + 1} {
-			c.levels = c.levels[:i+1]
-			if l := &c.levels[i]; beside >= 0 && beside < int(l.count) {
-				l.index = beside
-				c.order(c.child())
+			c.Levels = c.Levels[:i+1]
+			if l := &c.Levels[i]; beside >= 0 && beside < int(l.Count) {
+				l.Index = beside
+				c.order(c.Child())
 			}
 		}
 	}
@@ -312,22 +312,22 @@ func (c *treeCursor) reach(key []byte, remove bool) {
 
 // order makes sure that the rows of a leaf are as bbolt writes them. Of branches the
 // keys were in order when the file was opened.
-func (c *treeCursor) order(l *treeLevel) {
-	pgid := binary.NativeEndian.Uint64(l.page)
+func (c *Cursor) order(l *Level) {
+	pgid := binary.NativeEndian.Uint64(l.Page)
 	if !l.leaf || slices.Contains(c.ordered[:], pgid) {
 		return
 	}
-	if _, fault := pages.RowsFault(l.page, c.next()); fault != "" {
+	if _, fault := pages.RowsFault(l.Page, c.next()); fault != "" {
 		panic(fmt.Sprintf("page %d of the file %s", pgid, fault))
 	}
 	c.ordered = [3]uint64{pgid, c.ordered[0], c.ordered[1]}
 }
 
 // next returns the key that the next leaf begins with, nil if there is none.
-func (c *treeCursor) next() []byte {
-	for i := len(c.levels) - 2; i >= 0; i-- {
-		if l := &c.levels[i]; l.index+1 < int(l.count) {
-			return l.key(l.index + 1)
+func (c *Cursor) next() []byte {
+	for i := len(c.Levels) - 2; i >= 0; i-- {
+		if l := &c.Levels[i]; l.Index+1 < int(l.Count) {
+			return l.Key(l.Index + 1)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package capycoin
+package boltfile
 
 import (
 	"context"
@@ -11,28 +11,28 @@ import (
 )
 
 // View implements [Log].
-func (s *boltStore) View(_ context.Context, fn func(store.LogReader) error) error {
-	return s.view(func(tx *bolt.Tx) error {
-		b, err := bucketOf(tx, bucketJournal)
+func (s *File) View(_ context.Context, fn func(store.LogReader) error) error {
+	return s.ViewTx(func(tx *bolt.Tx) error {
+		b, err := BucketOf(tx, JournalBucket)
 		if err != nil {
 			return err
 		}
-		return fn(&boltReader{bucket: b, cursor: newTreeCursor(b), first: 1})
+		return fn(&Reader{bucket: b, cursor: NewCursor(b), first: 1})
 	})
 }
 
-// boltReader reads the journal in one transaction.
-type boltReader struct {
+// Reader reads the journal in one transaction.
+type Reader struct {
 	bucket *bolt.Bucket
-	cursor *treeCursor
-	search *treeCursor // set for an audit: rows must be found by their keys, too
+	cursor *Cursor
+	search *Cursor // set for an audit: rows must be found by their keys, too
 	// The row that was read last, as the next record asked for is often in it.
 	key, value  []byte
 	first, last uint64
 }
 
 // Record implements [LogReader].
-func (r *boltReader) Record(pos uint64) ([]byte, error) {
+func (r *Reader) Record(pos uint64) ([]byte, error) {
 	run, err := r.find(pos)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (r *boltReader) Record(pos uint64) ([]byte, error) {
 const stepBack = 8 * pages.RowRecords
 
 // find returns the row that a record is in, if there is one.
-func (r *boltReader) find(pos uint64) (found pages.JournalRow, err error) {
+func (r *Reader) find(pos uint64) (found pages.JournalRow, err error) {
 	switch {
 	case r.first <= pos && pos <= r.last:
 		return pages.OpenJournalRow(r.key, r.value)
@@ -82,7 +82,7 @@ func (r *boltReader) find(pos uint64) (found pages.JournalRow, err error) {
 }
 
 // open begins with the row where the cursor is.
-func (r *boltReader) open() (found pages.JournalRow, err error) {
+func (r *Reader) open() (found pages.JournalRow, err error) {
 	r.first, r.last = 1, 0
 	if found, err = pages.OpenJournalRow(r.key, r.value); err == nil {
 		r.first, r.last = found.First, found.First+uint64(found.Left)-1
@@ -90,11 +90,11 @@ func (r *boltReader) open() (found pages.JournalRow, err error) {
 	return found, err
 }
 
-// strictly makes a reader one for an audit.
-func (r *boltReader) strictly() { r.search = newTreeCursor(r.bucket) }
+// Strict makes a reader one for an audit.
+func (r *Reader) Strict() { r.search = NewCursor(r.bucket) }
 
 // Scan implements [LogReader].
-func (r *boltReader) Scan(from uint64, fn func(pos uint64, record []byte) bool) error {
+func (r *Reader) Scan(from uint64, fn func(pos uint64, record []byte) bool) error {
 	r.first, r.last = 1, 0 // the cursor goes elsewhere
 	var seek [8]byte
 	binary.BigEndian.PutUint64(seek[:], from)

@@ -1,4 +1,4 @@
-package capycoin
+package boltfile
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ import (
 // be: what it wrote lies in pages that hold nothing. A failed sync says nothing
 // about what is on the disk, so after that, and in any case of doubt, the
 // outcome is unknown.
-func (s *boltStore) settle(txid uint64, err error) error {
+func (s *File) settle(txid uint64, err error) error {
 	if !failedWrite(err) || !s.withoutMeta(txid) {
 		return fmt.Errorf("committing: %w", err)
 	}
@@ -41,7 +41,7 @@ func failedWrite(err error) bool {
 
 // withoutMeta reads both meta pages and says whether they are those that were
 // there before a transaction, the one before it and the one before that.
-func (s *boltStore) withoutMeta(txid uint64) bool {
+func (s *File) withoutMeta(txid uint64) bool {
 	first, err := pages.ReadMeta(s.file, 0, 0, false)
 	if err != nil || first.Wrong != "" {
 		return false

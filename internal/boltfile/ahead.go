@@ -1,15 +1,15 @@
-package capycoin
+package boltfile
 
 import (
 	"context"
 	"os"
 )
 
-// fileAhead reads a file ahead of whoever goes through its pages about in the
+// Ahead reads a file ahead of whoever goes through its pages about in the
 // order in which they were written. bbolt maps the file for access at random, so
 // the system fetches single pages of what is not in memory, and each has to be
 // waited for: a tenth of the speed of the disk, or less.
-type fileAhead struct {
+type Ahead struct {
 	file *os.File
 	size int64
 	at   int64 // read up to there
@@ -22,26 +22,26 @@ const (
 	aheadPiece = 1 << 20
 )
 
-// ahead is for somebody who has gone so much of the way; nil where the size of
+// Ahead is for somebody who has gone so much of the way; nil where the size of
 // the file can't be told.
-func (s *boltStore) ahead(done, total uint64) *fileAhead {
+func (s *File) Ahead(done, total uint64) *Ahead {
 	info, err := s.file.Stat()
 	if err != nil {
 		return nil
 	}
-	f := &fileAhead{file: s.file, size: info.Size(), buf: make([]byte, aheadPiece)}
+	f := &Ahead{file: s.file, size: info.Size(), buf: make([]byte, aheadPiece)}
 	f.at = max(0, f.offset(done, total)-aheadBy)
 	return f
 }
 
 // offset is about where somebody is who has gone so much of the way.
-func (f *fileAhead) offset(done, total uint64) int64 {
+func (f *Ahead) offset(done, total uint64) int64 {
 	return int64(float64(f.size) * (float64(done) / float64(total)))
 }
 
-// to is told how much of the way has been gone. What can't be read is left to
+// To is told how much of the way has been gone. What can't be read is left to
 // the other one to find. f may be nil.
-func (f *fileAhead) to(ctx context.Context, done, total uint64) {
+func (f *Ahead) To(ctx context.Context, done, total uint64) {
 	if f == nil {
 		return
 	}

@@ -1,4 +1,4 @@
-package capycoin
+package boltfile
 
 import (
 	"context"
@@ -14,11 +14,11 @@ import (
 // rows of any number of records, and what is not there.
 func TestReader(t *testing.T) {
 	ctx := context.Background()
-	s, err := openBolt(filepath.Join(t.TempDir(), "coins.db"), time.Second, nil)
+	s, err := Open(filepath.Join(t.TempDir(), "coins.db"), Options{LockTimeout: time.Second, AnyRows: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer s.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
 	tail := uint64(0)
 	for range 300 {

@@ -1,4 +1,4 @@
-package capycoin
+package salvage
 
 import (
 	"bytes"
@@ -38,38 +38,38 @@ import (
 //
 // A record of less belief counts where there is none of more, and none counts if
 // two of the same belief differ.
-type salvage struct {
-	file     *os.File
-	pageSize int64
-	pages    uint64 // that the file has
-	newest   pages.Meta
-	lost     error // what is wrong with the metas: the last commit may be lost
+type Salvage struct {
+	File     *os.File
+	PageSize int64
+	Pages    uint64 // that the file has
+	Newest   pages.Meta
+	Lost     error // what is wrong with the metas: the last commit may be lost
 
-	keys  []salvagedPage // of the journal's pages, by number; found from the newest meta
-	older []salvagedPage // the same, from the older one, where they differ
-	free  []uint64       // a bit a page; nil: not known
+	Keys  []Page   // of the journal's pages, by number; found from the newest meta
+	Older []Page   // the same, from the older one, where they differ
+	Free  []uint64 // a bit a page; nil: not known
 
 	sequence, before uint64 // where the newest and the older commit say that the journal ends; 0: not known
 
-	runs   [beliefs][]salvagedRun // what was found, of each belief
-	plan   []salvagedRun          // where the records are that count, in order; page 0: in extra
-	extra  map[uint64][]byte      // records that fill gaps
-	end    uint64                 // position of the journal's last record
-	gaps   []positions            // which can't be read
-	beyond positions              // records after the end that were found, none of them sure
-	broken map[uint64][]byte      // what is left of records that can't be read
+	Runs   [beliefs][]Run    // what was found, of each belief
+	Plan   []Run             // where the records are that count, in order; page 0: in extra
+	extra  map[uint64][]byte // records that fill gaps
+	End    uint64            // position of the journal's last record
+	Gaps   []Positions       // which can't be read
+	Beyond Positions         // records after the end that were found, none of them sure
+	Broken map[uint64][]byte // what is left of records that can't be read
 }
 
-// positions are those from first to last.
-type positions struct{ first, last uint64 }
+// Positions are those from first to last.
+type Positions struct{ First, Last uint64 }
 
-// salvagedPage is a page with the keys that it may have.
-type salvagedPage struct{ page, from, till uint64 }
+// Page is a page with the keys that it may have.
+type Page struct{ Page, from, till uint64 }
 
-// salvagedRun are consecutive records in a page.
-type salvagedRun struct {
-	positions
-	page uint64
+// Run are consecutive records in a page.
+type Run struct {
+	Positions
+	Page uint64
 }
 
 const (
@@ -89,22 +89,22 @@ const salvageAhead = 4 << 10
 // file of a later version is to be refused as that.
 const maxKind = 31
 
-// openSalvage reads a file, which must not change meanwhile.
-func openSalvage(ctx context.Context, f *os.File, progress func(done, total uint64)) (*salvage, error) {
+// Open reads a file, which must not change meanwhile.
+func Open(ctx context.Context, f *os.File, progress func(done, total uint64)) (*Salvage, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	s := &salvage{file: f, extra: make(map[uint64][]byte), broken: make(map[uint64][]byte)}
-	s.newest, err = pages.CheckMetas(f, true)
+	s := &Salvage{File: f, extra: make(map[uint64][]byte), Broken: make(map[uint64][]byte)}
+	s.Newest, err = pages.CheckMetas(f, true)
 	if err != nil {
 		if !errors.Is(err, store.ErrRolledBack) {
 			return nil, err
 		}
-		s.lost = err
+		s.Lost = err
 	}
-	s.pageSize = int64(s.newest.PageSize)
-	s.pages = uint64((info.Size() + s.pageSize - 1) / s.pageSize)
+	s.PageSize = int64(s.Newest.PageSize)
+	s.Pages = uint64((info.Size() + s.PageSize - 1) / s.PageSize)
 	s.follow()
 	if err := s.readPages(ctx, progress); err != nil {
 		return nil, err
@@ -113,82 +113,83 @@ func openSalvage(ctx context.Context, f *os.File, progress func(done, total uint
 }
 
 // readPages finds all records that are anywhere in the file.
-func (s *salvage) readPages(ctx context.Context, progress func(done, total uint64)) error {
+func (s *Salvage) readPages(ctx context.Context, progress func(done, total uint64)) error {
 	const atOnce = 256
-	buf := make([]byte, atOnce*s.pageSize+salvageAhead)
+	buf := make([]byte, atOnce*s.PageSize+salvageAhead)
 	named := uint64(0) // pages up to there belong to one that says where it is
-	for first := uint64(0); first < s.pages; first += atOnce {
+	for first := uint64(0); first < s.Pages; first += atOnce {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := s.file.ReadAt(buf, int64(first)*s.pageSize)
+		n, err := s.File.ReadAt(buf, int64(first)*s.PageSize)
 		if err != nil && !errors.Is(err, io.EOF) {
 			// The medium may not give these back. They are as good as zeroed.
-			n = s.readSingly(buf, int64(first)*s.pageSize)
+			n = s.readSingly(buf, int64(first)*s.PageSize)
 		}
 		clear(buf[n:])
-		for i := uint64(0); i < atOnce && first+i < s.pages; i++ {
-			window := buf[int64(i)*s.pageSize : min(int64(i+1)*s.pageSize+salvageAhead, int64(len(buf)))]
+		for i := uint64(0); i < atOnce && first+i < s.Pages; i++ {
+			window := buf[int64(i)*s.PageSize : min(int64(i+1)*s.PageSize+salvageAhead, int64(len(buf)))]
 			pgid, id := first+i, binary.NativeEndian.Uint64(window)
 			if id == pgid {
 				named = pgid + min(pages.MaxOverflow, uint64(binary.NativeEndian.Uint32(window[pages.OverflowAt:])))
 			}
 			s.readPage(pgid, id, pgid <= named, window)
 		}
-		progress(min(first+atOnce, s.pages), s.pages)
+		progress(min(first+atOnce, s.Pages), s.Pages)
 	}
 	return nil
 }
 
 // readSingly reads what can be read of a part of the file.
-func (s *salvage) readSingly(buf []byte, at int64) int {
+func (s *Salvage) readSingly(buf []byte, at int64) int {
 	clear(buf)
 	for i := int64(0); i < int64(len(buf)); i += 512 {
-		s.file.ReadAt(buf[i:min(i+512, int64(len(buf)))], at+i)
+		s.File.ReadAt(buf[i:min(i+512, int64(len(buf)))], at+i)
 	}
 	return len(buf)
 }
 
 // readPage takes in the records of a page, named says whether it is one that
 // says where it is.
-func (s *salvage) readPage(pgid, id uint64, named bool, window []byte) {
-	led, ok := find(s.keys, pgid)
-	strayed, isStrayed := find(s.keys, id)
-	older, isOlder := find(s.older, pgid)
-	salvageRows(window, int(s.pageSize), func(row, position uint64, data []byte, good bool) {
-		within := func(k salvagedPage, ok bool) bool { return ok && k.from <= row && row < k.till }
+func (s *Salvage) readPage(pgid, id uint64, named bool, window []byte) {
+	led, ok := FindPage(s.Keys, pgid)
+	strayed, isStrayed := FindPage(s.Keys, id)
+	older, isOlder := FindPage(s.Older, pgid)
+	salvageRows(window, int(s.PageSize), func(row, position uint64, data []byte, good bool) {
+		within := func(k Page, ok bool) bool { return ok && k.from <= row && row < k.till }
 		belief := believeNot
 		switch {
 		case within(led, ok):
 			belief = believeLed
-		case s.free != nil && !bit(s.free, pgid) && named && pgid < s.newest.Pages:
+		case s.Free != nil && !bit(s.Free, pgid) && named && pgid < s.Newest.Pages:
 			belief = believeUsed
 		case pgid != id && within(strayed, isStrayed):
 			belief = believeStrayed
 		case within(older, isOlder):
 			belief = believeOlder
-		case s.free == nil && named:
+		case s.Free == nil && named:
 			belief = believeUnsure
 		}
 		if !good {
-			if belief <= believeUsed && len(s.broken) < 1<<16 {
-				s.broken[position] = bytes.Clone(data)
+			if belief <= believeUsed && len(s.Broken) < 1<<16 {
+				s.Broken[position] = bytes.Clone(data)
 			}
 			return
 		}
-		runs := &s.runs[belief]
-		if n := len(*runs); n > 0 && (*runs)[n-1].page == pgid && (*runs)[n-1].last+1 == position {
-			(*runs)[n-1].last = position
+		runs := &s.Runs[belief]
+		if n := len(*runs); n > 0 && (*runs)[n-1].Page == pgid && (*runs)[n-1].Last+1 == position {
+			(*runs)[n-1].Last = position
 			return
 		}
-		*runs = append(*runs, salvagedRun{positions{position, position}, pgid})
+		*runs = append(*runs, Run{Positions{position, position}, pgid})
 	})
 }
 
-func find(keys []salvagedPage, page uint64) (salvagedPage, bool) {
-	i, ok := slices.BinarySearchFunc(keys, page, func(k salvagedPage, page uint64) int { return cmp.Compare(k.page, page) })
+// FindPage looks for a page in a list that is sorted.
+func FindPage(keys []Page, page uint64) (Page, bool) {
+	i, ok := slices.BinarySearchFunc(keys, page, func(k Page, page uint64) int { return cmp.Compare(k.Page, page) })
 	if !ok {
-		return salvagedPage{}, false
+		return Page{}, false
 	}
 	return keys[i], true
 }
@@ -227,32 +228,32 @@ func salvageRows(window []byte, pageSize int, fn func(row, position uint64, data
 }
 
 // settle finds out which records count.
-func (s *salvage) settle() error {
-	for b := range s.runs {
-		runs := s.runs[b]
-		sort.Slice(runs, func(i, j int) bool { return runs[i].first < runs[j].first })
+func (s *Salvage) settle() error {
+	for b := range s.Runs {
+		runs := s.Runs[b]
+		sort.Slice(runs, func(i, j int) bool { return runs[i].First < runs[j].First })
 	}
 	s.settleEnd()
-	if s.end == 0 {
+	if s.End == 0 {
 		return fmt.Errorf("%w: it has no record at all", store.ErrCorrupt)
 	}
 	// A page that is led to comes first; whatever is left open is looked for.
 	next := uint64(1)
-	for _, r := range s.runs[believeLed] {
-		if r.last < next || r.first > s.end {
+	for _, r := range s.Runs[believeLed] {
+		if r.Last < next || r.First > s.End {
 			continue
 		}
-		if r.first > next {
-			if err := s.fill(positions{next, r.first - 1}); err != nil {
+		if r.First > next {
+			if err := s.fill(Positions{next, r.First - 1}); err != nil {
 				return err
 			}
 		}
-		r.first, r.last = max(r.first, next), min(r.last, s.end)
-		s.plan = append(s.plan, r)
-		next = r.last + 1
+		r.First, r.Last = max(r.First, next), min(r.Last, s.End)
+		s.Plan = append(s.Plan, r)
+		next = r.Last + 1
 	}
-	if next <= s.end {
-		if err := s.fill(positions{next, s.end}); err != nil {
+	if next <= s.End {
+		if err := s.fill(Positions{next, s.End}); err != nil {
 			return err
 		}
 	}
@@ -261,45 +262,45 @@ func (s *salvage) settle() error {
 
 // settleEnd finds out where the journal ends. What the newest commit says counts
 // if it can be, going by the commit before it.
-func (s *salvage) settleEnd() {
+func (s *Salvage) settleEnd() {
 	found := uint64(0)
-	for b, runs := range s.runs {
+	for b, runs := range s.Runs {
 		for _, r := range runs {
 			if b <= believeUsed {
-				found = max(found, r.last)
+				found = max(found, r.Last)
 			}
 		}
 	}
-	s.end = max(found, s.before)
-	if s.end == 0 {
+	s.End = max(found, s.before)
+	if s.End == 0 {
 		// Neither the tree nor the list is left.
-		for _, r := range s.runs[believeUnsure] {
-			s.end = max(s.end, r.last)
+		for _, r := range s.Runs[believeUnsure] {
+			s.End = max(s.End, r.Last)
 		}
 	}
-	if s.sequence > s.end && (s.before == 0 || s.sequence <= s.before+maxCommit) && s.sequence-s.end <= 1<<32 {
-		s.end = s.sequence
+	if s.sequence > s.End && (s.before == 0 || s.sequence <= s.before+record.MaxCommit) && s.sequence-s.End <= 1<<32 {
+		s.End = s.sequence
 	}
-	for _, r := range s.runs[believeNot] {
-		if r.last <= s.end || s.lost == nil {
+	for _, r := range s.Runs[believeNot] {
+		if r.Last <= s.End || s.Lost == nil {
 			continue
 		}
-		if first := max(r.first, s.end+1); s.beyond.first == 0 || first < s.beyond.first {
-			s.beyond.first = first
+		if first := max(r.First, s.End+1); s.Beyond.First == 0 || first < s.Beyond.First {
+			s.Beyond.First = first
 		}
-		s.beyond.last = max(s.beyond.last, r.last)
+		s.Beyond.Last = max(s.Beyond.Last, r.Last)
 	}
 }
 
 // fill looks for records that no page has which is led to.
-func (s *salvage) fill(gap positions) error {
+func (s *Salvage) fill(gap Positions) error {
 	for b := believeUsed; b < believeNot; b++ {
-		for _, r := range s.runs[b] {
-			if r.last < gap.first || r.first > gap.last {
+		for _, r := range s.Runs[b] {
+			if r.Last < gap.First || r.First > gap.Last {
 				continue
 			}
-			if b == believeUnsure && s.lost == nil {
-				s.lost = &pages.LostMetaError{What: "neither a tree nor the list of free pages says which of the records that are found count, and later ones may be lost"}
+			if b == believeUnsure && s.Lost == nil {
+				s.Lost = &pages.LostMetaError{What: "neither a tree nor the list of free pages says which of the records that are found count, and later ones may be lost"}
 			}
 			if err := s.collect(r, gap, s.extra); err != nil {
 				return err
@@ -307,46 +308,46 @@ func (s *salvage) fill(gap positions) error {
 		}
 	}
 	// In few pieces: a gap may be large.
-	add := func(p positions, here bool) {
+	add := func(p Positions, here bool) {
 		if here {
-			s.plan = append(s.plan, salvagedRun{p, 0})
+			s.Plan = append(s.Plan, Run{p, 0})
 		} else {
-			s.gaps = append(s.gaps, p)
+			s.Gaps = append(s.Gaps, p)
 		}
 	}
 	s.mend(gap)
 	var have []uint64
 	for position, data := range s.extra {
-		if len(data) > 0 && position >= gap.first && position <= gap.last {
+		if len(data) > 0 && position >= gap.First && position <= gap.Last {
 			have = append(have, position)
 		}
 	}
 	slices.Sort(have)
-	next := gap.first
+	next := gap.First
 	for i := 0; i < len(have); {
 		j := i
 		for j+1 < len(have) && have[j+1] == have[j]+1 {
 			j++
 		}
 		if have[i] > next {
-			add(positions{next, have[i] - 1}, false)
+			add(Positions{next, have[i] - 1}, false)
 		}
-		add(positions{have[i], have[j]}, true)
+		add(Positions{have[i], have[j]}, true)
 		next, i = have[j]+1, j+1
 	}
-	if next <= gap.last {
-		add(positions{next, gap.last}, false)
+	if next <= gap.Last {
+		add(Positions{next, gap.Last}, false)
 	}
 	return nil
 }
 
 // collect takes those records of a run that are within some positions. Of two
 // that differ neither counts.
-func (s *salvage) collect(r salvagedRun, within positions, found map[uint64][]byte) error {
-	return s.records(r, func(position uint64, data []byte) {
+func (s *Salvage) collect(r Run, within Positions, found map[uint64][]byte) error {
+	return s.Records(r, func(position uint64, data []byte) {
 		have, ok := found[position]
 		switch {
-		case position < within.first || position > within.last:
+		case position < within.First || position > within.Last:
 		case !ok:
 			found[position] = bytes.Clone(data)
 		case !bytes.Equal(have, data):
@@ -355,46 +356,46 @@ func (s *salvage) collect(r salvagedRun, within positions, found map[uint64][]by
 	})
 }
 
-// records calls fn with the records of a run, whose bytes die when fn returns.
-func (s *salvage) records(r salvagedRun, fn func(position uint64, data []byte)) error {
-	if r.page == 0 {
-		for position := r.first; position <= r.last; position++ {
+// Records calls fn with the records of a run, whose bytes die when fn returns.
+func (s *Salvage) Records(r Run, fn func(position uint64, data []byte)) error {
+	if r.Page == 0 {
+		for position := r.First; position <= r.Last; position++ {
 			fn(position, s.extra[position])
 		}
 		return nil
 	}
-	next := r.first
-	salvageRows(s.window(r.page), int(s.pageSize), func(_, position uint64, data []byte, good bool) {
-		if good && position == next && position <= r.last {
+	next := r.First
+	salvageRows(s.window(r.Page), int(s.PageSize), func(_, position uint64, data []byte, good bool) {
+		if good && position == next && position <= r.Last {
 			fn(position, data)
 			next++
 		}
 	})
-	if next <= r.last {
-		return fmt.Errorf("%w: page %d of the file reads differently each time", store.ErrCorrupt, r.page)
+	if next <= r.Last {
+		return fmt.Errorf("%w: page %d of the file reads differently each time", store.ErrCorrupt, r.Page)
 	}
 	return nil
 }
 
 // window reads a page and what a row that begins in it may need of the next one.
-func (s *salvage) window(page uint64) []byte {
-	window := make([]byte, s.pageSize+salvageAhead)
-	if _, err := s.file.ReadAt(window, int64(page)*s.pageSize); err != nil && !errors.Is(err, io.EOF) {
-		s.readSingly(window, int64(page)*s.pageSize)
+func (s *Salvage) window(page uint64) []byte {
+	window := make([]byte, s.PageSize+salvageAhead)
+	if _, err := s.File.ReadAt(window, int64(page)*s.PageSize); err != nil && !errors.Is(err, io.EOF) {
+		s.readSingly(window, int64(page)*s.PageSize)
 	}
 	return window
 }
 
-// source returns the records up to a position, all of which must count.
-func (s *salvage) source(end uint64) journal.Source {
+// Source returns the records up to a position, all of which must count.
+func (s *Salvage) Source(end uint64) journal.Source {
 	return func(ctx context.Context, after uint64) (page journal.Page, err error) {
 		page.End = end
-		i := sort.Search(len(s.plan), func(i int) bool { return s.plan[i].last > after })
-		for size := 0; size < journal.PageBytes && i < len(s.plan); i++ {
+		i := sort.Search(len(s.Plan), func(i int) bool { return s.Plan[i].Last > after })
+		for size := 0; size < journal.PageBytes && i < len(s.Plan); i++ {
 			if err := ctx.Err(); err != nil {
 				return page, err
 			}
-			err := s.records(s.plan[i], func(position uint64, data []byte) {
+			err := s.Records(s.Plan[i], func(position uint64, data []byte) {
 				if position > after && position <= end {
 					page.Records = append(page.Records, journal.Raw{Position: position, Data: bytes.Clone(data)})
 					size += len(data)

@@ -1,4 +1,4 @@
-package capycoin
+package boltfile
 
 import (
 	"errors"
@@ -20,22 +20,22 @@ import (
 // names then, where a process ended between giving it its own and taking this
 // one away.
 
-var partialKey = []byte("partial")
+var PartialKey = []byte("partial")
 
-func partialName(path string) string {
+func PartialName(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
 }
 
-// openPartial opens a file that is being made, and returns how many records it
+// OpenPartial opens a file that is being made, and returns how many records it
 // has. If there is none, or what is there can't be gone on with, it makes one.
-func openPartial(path string) (s *boltStore, tail uint64, err error) {
-	s, tail, err = goOn(path)
+func OpenPartial(path string) (s *File, tail uint64, err error) {
+	s, tail, err = GoOn(path)
 	switch {
 	case err == nil || errors.Is(err, store.ErrLocked):
 		return s, tail, err
 	case errors.Is(err, fs.ErrNotExist):
 	case s != nil:
-		if err := s.remove(path); err != nil {
+		if err := s.Remove(path); err != nil {
 			return nil, 0, err
 		}
 	default:
@@ -54,31 +54,31 @@ func openPartial(path string) (s *boltStore, tail uint64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if err := s.create(partialKey); err != nil {
-		return nil, 0, errors.Join(err, s.remove(path))
+	if err := s.create(PartialKey); err != nil {
+		return nil, 0, errors.Join(err, s.Remove(path))
 	}
 	return s, 0, nil
 }
 
-// goOn opens a file that was begun. The store is there beside an error if it
+// GoOn opens a file that was begun. The store is there beside an error if it
 // can be opened but not gone on with.
-func goOn(path string) (s *boltStore, tail uint64, err error) {
+func GoOn(path string) (s *File, tail uint64, err error) {
 	if info, err := os.Lstat(path); err != nil {
 		return nil, 0, err
 	} else if !info.Mode().IsRegular() {
 		return nil, 0, store.ErrNotLedger
 	}
-	s, err = openFile(path, time.Second)
+	s, err = OpenExisting(path, time.Second)
 	if err != nil {
 		return nil, 0, err
 	}
-	err = s.view(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil || string(meta.Get(partialKey)) != string(formatValue(formatNumber)) {
+	err = s.ViewTx(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(MetaBucket)
+		if meta == nil || string(meta.Get(PartialKey)) != string(FormatValue(FormatNumber)) {
 			return store.ErrNotLedger
 		}
-		for _, name := range boltTables {
-			if _, err := bucketOf(tx, name); err != nil {
+		for _, name := range Tables {
+			if _, err := BucketOf(tx, name); err != nil {
 				return err
 			}
 		}
@@ -88,15 +88,15 @@ func goOn(path string) (s *boltStore, tail uint64, err error) {
 	return s, tail, err
 }
 
-// publish makes a ledger of a file that was being made, and gives it its name.
+// Publish makes a ledger of a file that was being made, and gives it its name.
 // The store is closed.
-func (s *boltStore) publish(temp, path string) error {
+func (s *File) Publish(temp, path string) error {
 	err := s.update(func(tx *bolt.Tx) error {
-		meta, err := bucketOf(tx, bucketMeta)
+		meta, err := BucketOf(tx, MetaBucket)
 		if err != nil {
 			return err
 		}
-		return errors.Join(meta.Delete(partialKey), meta.Put(formatKey, formatValue(formatNumber)))
+		return errors.Join(meta.Delete(PartialKey), meta.Put(FormatKey, FormatValue(FormatNumber)))
 	})
 	if err == nil {
 		err = s.file.Sync() // its size and all else that fdatasync may leave
@@ -104,16 +104,16 @@ func (s *boltStore) publish(temp, path string) error {
 	if err == nil {
 		err = os.Link(temp, path)
 	}
-	if err = errors.Join(err, s.remove(temp)); err != nil {
+	if err = errors.Join(err, s.Remove(temp)); err != nil {
 		return fmt.Errorf("giving %s its name: %w", path, err)
 	}
 	return osfile.SyncDir(filepath.Dir(path))
 }
 
-// remove takes away the name of a file that is being made, and closes it.
-func (s *boltStore) remove(path string) error {
+// Remove takes away the name of a file that is being made, and closes it.
+func (s *File) Remove(path string) error {
 	removed := os.Remove(path) // with the lock held: nobody else has the file
-	err := s.close()
+	err := s.Close()
 	if removed != nil {
 		removed = os.Remove(path) // Windows does not remove a file that is open
 	}

@@ -1,4 +1,4 @@
-package capycoin
+package boltfile
 
 import (
 	"bytes"
@@ -12,13 +12,13 @@ import (
 )
 
 // Get implements [Folds].
-func (s *boltStore) Get(_ context.Context, table store.Table, key []byte) (value []byte, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		b, err := bucketOf(tx, boltTables[table])
+func (s *File) Get(_ context.Context, table store.Table, key []byte) (value []byte, err error) {
+	err = s.ViewTx(func(tx *bolt.Tx) error {
+		b, err := BucketOf(tx, Tables[table])
 		if err != nil {
 			return err
 		}
-		k, v, err := s.seekRow(newTreeCursor(b), table, key)
+		k, v, err := s.seekRow(NewCursor(b), table, key)
 		if bytes.Equal(k, key) {
 			value = append(make([]byte, 0, len(v)), v...)
 		}
@@ -28,13 +28,13 @@ func (s *boltStore) Get(_ context.Context, table store.Table, key []byte) (value
 }
 
 // Scan implements [Folds].
-func (s *boltStore) Scan(_ context.Context, table store.Table, from []byte, fn func(key, value []byte) bool) error {
-	return s.view(func(tx *bolt.Tx) error {
-		b, err := bucketOf(tx, boltTables[table])
+func (s *File) Scan(_ context.Context, table store.Table, from []byte, fn func(key, value []byte) bool) error {
+	return s.ViewTx(func(tx *bolt.Tx) error {
+		b, err := BucketOf(tx, Tables[table])
 		if err != nil {
 			return err
 		}
-		c := newTreeCursor(b)
+		c := NewCursor(b)
 		k, v, err := s.seekRow(c, table, from)
 		for ; k != nil && err == nil; k, v = c.Next() {
 			if !fn(k, v) {
@@ -49,7 +49,7 @@ func (s *boltStore) Scan(_ context.Context, table store.Table, from []byte, fn f
 // or of a branch, can make bbolt end a search where the row is not, and a row
 // that is not found is a payment made twice or a token refused. So the row
 // before has to be whole, too, and what was looked for between the two.
-func (s *boltStore) seekRow(c *treeCursor, table store.Table, key []byte) (k, v []byte, err error) {
+func (s *File) seekRow(c *Cursor, table store.Table, key []byte) (k, v []byte, err error) {
 	k, v = c.Seek(key)
 	if len(key) == 0 || bytes.Equal(k, key) {
 		return k, v, nil
@@ -58,7 +58,7 @@ func (s *boltStore) seekRow(c *treeCursor, table store.Table, key []byte) (k, v 
 	if before == nil {
 		k, v = c.First()
 	} else {
-		if s.sealed {
+		if !s.anyRows {
 			if _, err := wire.OpenRow(table, before, value); err != nil {
 				return nil, nil, err
 			}
@@ -74,7 +74,7 @@ func (s *boltStore) seekRow(c *treeCursor, table store.Table, key []byte) (k, v 
 // checkSeek makes sure that a search ends at a row that a scan has met: one for
 // its key, and one for whatever comes after the row before it, nil for none.
 // Between the two it can't but end there, as the keys of branches are in order.
-func checkSeek(c *treeCursor, before, key []byte) error {
+func checkSeek(c *Cursor, before, key []byte) error {
 	found, _ := c.Seek(key)
 	if bytes.Equal(found, key) && before != nil {
 		found, _ = c.Seek(append(bytes.Clone(before), 0))
@@ -85,14 +85,14 @@ func checkSeek(c *treeCursor, before, key []byte) error {
 	return nil
 }
 
-// scanStrictly is Scan for an audit: what it meets must be found, too.
-func (s *boltStore) scanStrictly(_ context.Context, table store.Table, from []byte, fn func(key, value []byte) bool) error {
-	return s.view(func(tx *bolt.Tx) error {
-		b, err := bucketOf(tx, boltTables[table])
+// ScanStrictly is Scan for an audit: what it meets must be found, too.
+func (s *File) ScanStrictly(_ context.Context, table store.Table, from []byte, fn func(key, value []byte) bool) error {
+	return s.ViewTx(func(tx *bolt.Tx) error {
+		b, err := BucketOf(tx, Tables[table])
 		if err != nil {
 			return err
 		}
-		c, search := newTreeCursor(b), newTreeCursor(b)
+		c, search := NewCursor(b), NewCursor(b)
 		var before []byte
 		for k, v := c.Seek(from); k != nil; k, v = c.Next() {
 			if err := checkSeek(search, before, k); err != nil {

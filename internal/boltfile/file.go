@@ -1,4 +1,4 @@
-package capycoin
+package boltfile
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -33,7 +32,7 @@ import (
 // commit: fewer and longer rows take less room and less time than a row for
 // each record (docs/decisions has the figures).
 const (
-	formatNumber = 4 // 1 had a row for each account and each key; 2 had no invites; 3 no public keys and fees
+	FormatNumber = 4 // 1 had a row for each account and each key; 2 had no invites; 3 no public keys and fees
 	formatMagic  = "capycoin"
 
 	// boltMaxAppend bounds a commit: bbolt holds its pages in memory, and a
@@ -42,10 +41,10 @@ const (
 )
 
 var (
-	bucketMeta    = []byte("meta")
-	bucketJournal = []byte("journal")
-	formatKey     = []byte("format")
-	boltTables    = map[store.Table][]byte{
+	MetaBucket    = []byte("meta")
+	JournalBucket = []byte(pages.JournalBucket)
+	FormatKey     = []byte("format")
+	Tables        = map[store.Table][]byte{
 		store.TableAccounts: []byte(store.TableAccounts),
 		store.TableKeys:     []byte(store.TableKeys),
 		store.TableTokens:   []byte(store.TableTokens),
@@ -53,14 +52,14 @@ var (
 	}
 )
 
-// boltStore keeps journal and rows in one bbolt file. It is a Log and Folds;
+// File keeps journal and rows in one bbolt file. It is a Log and Folds;
 // rows that Put was given ride along with the next Append, in its transaction.
-type boltStore struct {
-	db   *bolt.DB
+type File struct {
+	DB   *bolt.DB
 	file *os.File // db's own
 	old  uint32   // its format, if that is an earlier one
 
-	sealed bool // the rows are a ledger's: they begin with a checksum
+	anyRows bool // they may be no ledger's, without a checksum
 
 	pending []store.Row // the writer's
 	arena   []byte
@@ -72,8 +71,8 @@ type boltStore struct {
 }
 
 var (
-	_ store.Log   = (*boltStore)(nil)
-	_ store.Folds = (*boltStore)(nil)
+	_ store.Log   = (*File)(nil)
+	_ store.Folds = (*File)(nil)
 )
 
 // guarded calls fn, which reads pages. Pages carry no checksum, so what is
@@ -89,8 +88,8 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// view runs fn in a read transaction.
-func (s *boltStore) view(fn func(*bolt.Tx) error) error {
+// ViewTx runs fn in a read transaction.
+func (s *File) ViewTx(fn func(*bolt.Tx) error) error {
 	var tx *bolt.Tx
 	err := guarded(func() (err error) {
 		if tx, err = s.begin(false); err != nil {
@@ -102,7 +101,7 @@ func (s *boltStore) view(fn func(*bolt.Tx) error) error {
 		tx.Rollback() // it reads no page
 	}
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
-		return ErrClosed
+		return store.ErrClosed
 	}
 	return err
 }
@@ -111,26 +110,19 @@ func (s *boltStore) view(fn func(*bolt.Tx) error) error {
 // as from a file that was cut to nothing while it was open, bbolt panics and
 // keeps the locks that it holds then, and whoever comes next would wait for
 // ever. So they are unlocked for it.
-func (s *boltStore) begin(writable bool) (*bolt.Tx, error) {
+func (s *File) begin(writable bool) (*bolt.Tx, error) {
 	begun := false
 	defer func() {
-		if begun {
-			return
+		if !begun {
+			unlockAfterPanic(s.DB, writable)
 		}
-		db := reflect.ValueOf(s.db).Elem()
-		if writable {
-			(*sync.Mutex)(db.FieldByName("rwlock").Addr().UnsafePointer()).Unlock()
-			return
-		}
-		(*sync.RWMutex)(db.FieldByName("mmaplock").Addr().UnsafePointer()).RUnlock()
-		(*sync.Mutex)(db.FieldByName("metalock").Addr().UnsafePointer()).Unlock()
 	}()
-	tx, err := s.db.Begin(writable)
+	tx, err := s.DB.Begin(writable)
 	begun = true
 	return tx, err
 }
 
-func bucketOf(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
+func BucketOf(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
 	b := tx.Bucket(name)
 	if b == nil {
 		return nil, fmt.Errorf("%w: bucket %s is missing", store.ErrCorrupt, name)
@@ -139,8 +131,8 @@ func bucketOf(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
 }
 
 // Tail implements [Log].
-func (s *boltStore) Tail(context.Context) (tail uint64, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
+func (s *File) Tail(context.Context) (tail uint64, err error) {
+	err = s.ViewTx(func(tx *bolt.Tx) error {
 		tail, err = boltTail(tx)
 		return err
 	})
@@ -148,12 +140,12 @@ func (s *boltStore) Tail(context.Context) (tail uint64, err error) {
 }
 
 func boltTail(tx *bolt.Tx) (uint64, error) {
-	b, err := bucketOf(tx, bucketJournal)
+	b, err := BucketOf(tx, JournalBucket)
 	if err != nil {
 		return 0, err
 	}
 	var tail uint64
-	if k, _ := newTreeCursor(b).reachEnd(); len(k) == 8 {
+	if k, _ := NewCursor(b).reachEnd(); len(k) == 8 {
 		tail = binary.BigEndian.Uint64(k)
 	} else if k != nil {
 		return 0, fmt.Errorf("%w: the journal has a key of %d bytes", store.ErrCorrupt, len(k))
@@ -167,10 +159,10 @@ func boltTail(tx *bolt.Tx) (uint64, error) {
 }
 
 // MaxAppend implements [Log].
-func (s *boltStore) MaxAppend() int { return boltMaxAppend }
+func (s *File) MaxAppend() int { return boltMaxAppend }
 
 // Append implements [Log].
-func (s *boltStore) Append(_ context.Context, after uint64, records [][]byte) error {
+func (s *File) Append(_ context.Context, after uint64, records [][]byte) error {
 	return s.update(func(tx *bolt.Tx) error {
 		tail, err := boltTail(tx)
 		if err != nil {
@@ -184,8 +176,8 @@ func (s *boltStore) Append(_ context.Context, after uint64, records [][]byte) er
 }
 
 // putRuns writes records as the rows that follow a position.
-func (s *boltStore) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
-	b, err := bucketOf(tx, bucketJournal)
+func (s *File) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
+	b, err := BucketOf(tx, JournalBucket)
 	if err != nil {
 		return err
 	}
@@ -224,7 +216,7 @@ func (s *boltStore) putRuns(tx *bolt.Tx, after uint64, records [][]byte) error {
 // update makes one write transaction of fn and the pending rows. An error
 // before the commit means that nothing was written; settle says what one from
 // it means. Rows that were not written stay pending.
-func (s *boltStore) update(fn func(*bolt.Tx) error) error {
+func (s *File) update(fn func(*bolt.Tx) error) error {
 	var tx *bolt.Tx
 	err := guarded(func() (err error) {
 		tx, err = s.begin(true)
@@ -235,7 +227,7 @@ func (s *boltStore) update(fn func(*bolt.Tx) error) error {
 	}
 	if err != nil {
 		if errors.Is(err, berrors.ErrDatabaseNotOpen) {
-			err = ErrClosed
+			err = store.ErrClosed
 		}
 		return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 	}
@@ -268,7 +260,7 @@ func (s *boltStore) update(fn func(*bolt.Tx) error) error {
 }
 
 // rollback ends a transaction, even one in which bbolt has panicked.
-func (s *boltStore) rollback(tx *bolt.Tx) {
+func (s *File) rollback(tx *bolt.Tx) {
 	err := guarded(func() error {
 		if err := tx.Rollback(); !errors.Is(err, berrors.ErrTxClosed) {
 			return err
@@ -282,18 +274,18 @@ func (s *boltStore) rollback(tx *bolt.Tx) {
 	}
 }
 
-func (s *boltStore) putPending(tx *bolt.Tx) error {
+func (s *File) putPending(tx *bolt.Tx) error {
 	var table store.Table
 	var b *bolt.Bucket
-	var c *treeCursor
+	var c *Cursor
 	for i := range s.pending {
 		row := &s.pending[i]
 		if b == nil || row.Table != table {
 			var err error
-			if b, err = bucketOf(tx, boltTables[row.Table]); err != nil {
+			if b, err = BucketOf(tx, Tables[row.Table]); err != nil {
 				return err
 			}
-			table, c = row.Table, newTreeCursor(b)
+			table, c = row.Table, NewCursor(b)
 		}
 		c.reach(row.Key, row.Value == nil)
 		var err error
@@ -310,41 +302,58 @@ func (s *boltStore) putPending(tx *bolt.Tx) error {
 }
 
 // Put implements [Folds].
-func (s *boltStore) Put(_ context.Context, rows []store.Row) error {
+func (s *File) Put(_ context.Context, rows []store.Row) error {
 	s.pending = append(s.pending, rows...)
 	return nil
 }
 
 // Flush implements [Folds].
-func (s *boltStore) Flush(context.Context) error {
+func (s *File) Flush(context.Context) error {
 	if len(s.pending) == 0 {
 		return nil
 	}
 	return s.update(func(*bolt.Tx) error { return nil })
 }
 
-// stats fills in what the store knows.
-func (s *boltStore) stats(st *Stats) {
+// Stats are numbers about a file for whoever watches it.
+type Stats struct {
+	SpillTime time.Duration // that bbolt took to lay out pages
+	WriteTime time.Duration // that bbolt took to write and sync
+	FileSize  int64         // bytes
+	FileUsed  int64         // bytes of it that have ever been used: it grows in large steps
+	FreePages int           // pages of it that hold nothing
+}
+
+// Stats returns what is known now.
+func (s *File) Stats() (st Stats) {
 	s.mu.Lock()
 	st.SpillTime, st.WriteTime = s.spill, s.write
 	s.mu.Unlock()
 	if info, err := s.file.Stat(); err == nil { // not after close
 		st.FileSize = info.Size()
 	}
-	s.view(func(tx *bolt.Tx) error { st.FileUsed = tx.Size(); return nil }) // nor this
-	pages := s.db.Stats()
+	s.ViewTx(func(tx *bolt.Tx) error { st.FileUsed = tx.Size(); return nil }) // nor this
+	pages := s.DB.Stats()
 	st.FreePages = pages.FreePageN + pages.PendingPageN
+	return st
 }
 
-// upgrade brings a file of an earlier format to the present one. All that is in
+// RowsAreOld says whether the file is of a format whose rows can't be read: upgrade
+// drops them.
+func (s *File) RowsAreOld() bool { return s.old == 1 }
+
+// DropPending forgets the rows that Put was given and that were not written.
+func (s *File) DropPending() { s.pending = s.pending[:0] }
+
+// Upgrade brings a file of an earlier format to the present one. All that is in
 // a file of format 2 is as it is now; of format 1 what is folded from the journal
 // goes, and is folded from it again.
-func (s *boltStore) upgrade() error {
+func (s *File) Upgrade() error {
 	if s.old == 0 {
 		return nil
 	}
 	err := s.update(func(tx *bolt.Tx) error {
-		for _, name := range boltTables {
+		for _, name := range Tables {
 			if s.old > 1 {
 				break
 			}
@@ -355,17 +364,17 @@ func (s *boltStore) upgrade() error {
 				return err
 			}
 		}
-		return tx.Bucket(bucketMeta).Put(formatKey, formatValue(formatNumber))
+		return tx.Bucket(MetaBucket).Put(FormatKey, FormatValue(FormatNumber))
 	})
 	if err != nil {
-		return fmt.Errorf("bringing the file to format %d: %w", formatNumber, err)
+		return fmt.Errorf("bringing the file to format %d: %w", FormatNumber, err)
 	}
 	s.old = 0
 	return nil
 }
 
-// close gives the file back. It waits for open transactions.
-func (s *boltStore) close() error {
+// Close gives the file back. It waits for open transactions.
+func (s *File) Close() error {
 	s.mu.Lock()
 	wedged := s.wedged
 	s.mu.Unlock()
@@ -374,5 +383,5 @@ func (s *boltStore) close() error {
 		// lets go of its lock; the memory map stays until the process ends.
 		return s.file.Close()
 	}
-	return s.db.Close()
+	return s.DB.Close()
 }
