@@ -11,6 +11,7 @@ import (
 	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/witness"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -97,9 +98,9 @@ func build(ctx context.Context, path string, from journal.Source, resumes bool, 
 	}
 	if opts.Witness != "" {
 		// What is replaced in the end is a witness, and nothing else.
-		err := replaceable(opts.Witness)
+		err := witness.Replaceable(opts.Witness)
 		if err == nil && osfile.SameName(opts.Witness, path) {
-			err = &witnessError{Path: opts.Witness, Err: errors.New("it is the ledger's file")}
+			err = &witness.FileError{Path: opts.Witness, Err: errors.New("it is the ledger's file")}
 		}
 		if err != nil {
 			return rep, err
@@ -289,7 +290,7 @@ func (b *builder) finish(ctx context.Context) (rep BuildReport, err error) {
 	if err != nil {
 		return rep, err
 	}
-	w, err := witnessAt(ctx, b.store, b.position)
+	w, err := witness.At(ctx, b.store, b.position)
 	if err != nil {
 		return rep, err
 	}
@@ -297,8 +298,8 @@ func (b *builder) finish(ctx context.Context) (rep BuildReport, err error) {
 	b.store = nil
 	if err == nil && b.opts.Witness != "" {
 		// Once more: two names may be one file, and now that is a ledger.
-		if err = replaceable(b.opts.Witness); err == nil {
-			err = replaceWitness(b.opts.Witness, w)
+		if err = witness.Replaceable(b.opts.Witness); err == nil {
+			err = witness.Replace(b.opts.Witness, w)
 		}
 		if err != nil {
 			err = fmt.Errorf("%s is made, but not its witness: %w", b.path, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
+	"github.com/capycoin/capycoin/internal/witness"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -453,7 +454,7 @@ func TestRestore(t *testing.T) {
 	if _, err := other.led.OpenAccount(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := acceptWitness(ctx, other.led.log, path+".witness"); err != nil {
+	if err := witness.Accept(ctx, other.led.log, path+".witness"); err != nil {
 		t.Fatal(err)
 	}
 	rep, err := Restore(ctx, w.path, path, nil)

@@ -10,6 +10,7 @@ import (
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
+	"github.com/capycoin/capycoin/internal/witness"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -42,7 +43,7 @@ var (
 	// missing. It can be accepted as it is, see docs/operating.md.
 	ErrRolledBack = store.ErrRolledBack
 	// ErrWitness: the witness can't be read or written, or is another file.
-	ErrWitness = errWitness
+	ErrWitness = witness.ErrWitness
 )
 
 // Returned by every method of a Ledger, at any time.
@@ -207,9 +208,9 @@ type RolledBackError struct {
 }
 
 func (e *RolledBackError) Error() string {
-	inside := behindError{
+	inside := witness.BehindError{
 		Ledger: e.Ledger, Position: e.Position, Path: e.Witness,
-		Saw: witness{ledger: e.WitnessLedger, position: e.WitnessPosition, time: e.WitnessTime.UnixMicro()},
+		Saw: witness.Witness{Ledger: e.WitnessLedger, Position: e.WitnessPosition, Time: e.WitnessTime.UnixMicro()},
 	}
 	if !e.Time.IsZero() {
 		inside.Time = e.Time.UnixMicro()
@@ -264,10 +265,10 @@ func (e *BatchError) Unwrap() error { return e.Err }
 // numbers have a type of their own in either.
 func outward(err error) error {
 	switch e := err.(type) {
-	case *behindError:
+	case *witness.BehindError:
 		back := &RolledBackError{
 			Ledger: e.Ledger, Position: e.Position,
-			Witness: e.Path, WitnessLedger: e.Saw.ledger, WitnessPosition: e.Saw.position, WitnessTime: wire.TimeOf(e.Saw.time),
+			Witness: e.Path, WitnessLedger: e.Saw.Ledger, WitnessPosition: e.Saw.Position, WitnessTime: wire.TimeOf(e.Saw.Time),
 		}
 		if e.Position > 0 {
 			back.Time = wire.TimeOf(e.Time)

@@ -107,13 +107,16 @@ var arrows = map[string][]string{
 	"internal/sign":     {},
 	"internal/osfile":   {"store"},
 	"internal/record":   {"store", "internal/wire", "internal/chain"},
+	"internal/boltfile": {"store", "internal/wire", "internal/osfile", "internal/pages"},
+	"internal/salvage":  {"store", "internal/wire", "internal/pages", "internal/record", "internal/journal"},
+	"internal/witness":  {"store", "internal/wire", "internal/osfile", "internal/record", "internal/journal"},
 	"internal/journal":  {"store", "internal/chain", "internal/record"},
 	"internal/keyindex": {"store", "internal/wire"},
 	"internal/accounts": {"store", "internal/wire", "internal/chain"},
 	"internal/example":  {"internal/record", "internal/chain", "internal/sign"},
 	"internal/pages":    {"store"},
 
-	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/pages", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal"},
+	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal", "internal/boltfile", "internal/salvage", "internal/witness"},
 	"storetest": {""},
 
 	"httpapi":                 {""},

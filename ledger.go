@@ -19,6 +19,7 @@ import (
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
+	"github.com/capycoin/capycoin/internal/witness"
 )
 
 // Ledger is a currency: its accounts, their funds and every transaction there
@@ -46,8 +47,8 @@ type Ledger struct {
 	stopped  chan struct{} // closed by stop
 	once     sync.Once     // for closing
 	closeErr error
-	witness  *keeper       // nil: there is none
-	kept     chan struct{} // closed when its goroutine has ended
+	witness  *witness.Keeper // nil: there is none
+	kept     chan struct{}   // closed when its goroutine has ended
 
 	// Whoever commits holds writing: the writer, or a caller that is alone.
 	writing sync.Mutex
@@ -103,7 +104,7 @@ func Open(path string, opts *Options) (*Ledger, error) {
 		o.Witness = path + ".witness"
 	}
 	if o.Witness != "" {
-		if err := noFile(path, o.Witness); err != nil {
+		if err := witness.CheckMissing(path, o.Witness); err != nil {
 			return nil, fmt.Errorf("opening %s: %w", path, outward(err))
 		}
 	}
@@ -148,7 +149,7 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		keys:      keyindex.New(folds),
 	}
 	if o.Witness != "" {
-		l.witness = newKeeper(o.Witness, log, o.Logger, witnessInterval)
+		l.witness = witness.NewKeeper(o.Witness, log, o.Logger, witnessInterval)
 	}
 	l.overlay = newOverlay(l.cache)
 	l.linger.timer = time.NewTimer(maxLinger)
@@ -168,14 +169,14 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		l.kept = make(chan struct{})
 		go func() {
 			defer close(l.kept)
-			l.witness.run(l.finished, l.position, func(err error) { l.failed(err) })
+			l.witness.Run(l.finished, l.position, func(err error) { l.failed(err) })
 		}()
 	}
 	return l, nil
 }
 
 // witnessInterval lets tests have less patience.
-var witnessInterval = DefaultInterval
+var witnessInterval = witness.DefaultInterval
 
 // foldTuning lets tests make sweeps small and frequent.
 var foldTuning func(*folder)

@@ -80,7 +80,7 @@ func (l *Ledger) recover(ctx context.Context, o Options) error {
 	}
 	l.tail = tail
 	if l.witness != nil {
-		if err := l.witness.open(ctx, tail); err != nil {
+		if err := l.witness.Open(ctx, tail); err != nil {
 			return err
 		}
 	}

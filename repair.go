@@ -18,6 +18,7 @@ import (
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/salvage"
+	"github.com/capycoin/capycoin/internal/witness"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -148,12 +149,12 @@ func (r *repairer) look(ctx context.Context) (damage, err error) {
 // lookAtWitness compares a whole ledger with its witness, and makes that anew if
 // it is told to.
 func (r *repairer) lookAtWitness(ctx context.Context, log store.Log, tail uint64) error {
-	w, err := readWitness(r.witness, os.O_RDONLY)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errWitnessDamaged) {
+	w, err := witness.Read(r.witness, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, witness.ErrDamaged) {
 		return nil // Open makes one
 	}
 	if err == nil {
-		err = w.compare(ctx, log, tail, r.witness)
+		err = w.Compare(ctx, log, tail, r.witness)
 	}
 	if !errors.Is(err, store.ErrRolledBack) || !r.opts.AcceptRollback {
 		return err
@@ -163,7 +164,7 @@ func (r *repairer) lookAtWitness(ctx context.Context, log store.Log, tail uint64
 		return err
 	}
 	r.rep.Witness = r.witness
-	return errors.Join(acceptWitness(ctx, log, r.witness), osfile.SameOwner(r.witness, info))
+	return errors.Join(witness.Accept(ctx, log, r.witness), osfile.SameOwner(r.witness, info))
 }
 
 // repair makes a whole file of a damaged one.
@@ -183,7 +184,7 @@ func (r *repairer) repair(ctx context.Context) error {
 	}
 	s := r.salvage
 	if w, ok := r.seenBeyond(ctx); ok {
-		if r.rep.Seen = w.position; s.Take(w.position, w.sum) {
+		if r.rep.Seen = w.Position; s.Take(w.Position, w.Sum) {
 			r.rep.Seen = 0
 		}
 	}
@@ -215,14 +216,14 @@ func (r *repairer) repair(ctx context.Context) error {
 
 // seenBeyond returns the ledger's witness if there is one that saw a record after
 // the end of the journal.
-func (r *repairer) seenBeyond(ctx context.Context) (witness, bool) {
-	w, err := readWitness(r.witness, os.O_RDONLY)
-	if err != nil || w.position <= r.salvage.End {
+func (r *repairer) seenBeyond(ctx context.Context) (witness.Witness, bool) {
+	w, err := witness.Read(r.witness, os.O_RDONLY)
+	if err != nil || w.Position <= r.salvage.End {
 		return w, false
 	}
 	page, err := r.salvage.Source(1)(ctx, 0)
 	var first record.Record
-	if err == nil && len(page.Records) > 0 && record.Decode(&first, 1, page.Records[0].Data) == nil && ledgerOf(&first) != w.ledger {
+	if err == nil && len(page.Records) > 0 && record.Decode(&first, 1, page.Records[0].Data) == nil && ledgerOf(&first) != w.Ledger {
 		return w, false
 	}
 	return w, true
@@ -240,8 +241,8 @@ func ledgerOf(first *record.Record) (id uuid.UUID) {
 // checkWitness makes sure that what the witness saw is there, unless it need not
 // be.
 func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
-	w, err := readWitness(r.witness, os.O_RDONLY)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errWitnessDamaged) {
+	w, err := witness.Read(r.witness, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, witness.ErrDamaged) {
 		return nil
 	}
 	if err != nil {
@@ -252,7 +253,7 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 	for _, at := range []struct {
 		position uint64
 		r        *record.Record
-	}{{1, &first}, {end, &last}, {w.position, nil}} {
+	}{{1, &first}, {end, &last}, {w.Position, nil}} {
 		if at.position > end {
 			continue
 		}
@@ -265,7 +266,7 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 		}
 		data := page.Records[0].Data
 		if at.r == nil {
-			if w.ledger == ledgerOf(&first) && w.sum == sha256.Sum256(data) {
+			if w.Ledger == ledgerOf(&first) && w.Sum == sha256.Sum256(data) {
 				return nil
 			}
 		} else if err := record.Decode(at.r, at.position, data); err != nil {
@@ -273,12 +274,12 @@ func (r *repairer) checkWitness(ctx context.Context, end uint64) error {
 		}
 	}
 	// What was cut off is missing now, what the journal never had was missing before.
-	cut := r.opts.Cut && w.ledger == ledgerOf(&first) && w.position > end && w.position <= r.salvage.End
+	cut := r.opts.Cut && w.Ledger == ledgerOf(&first) && w.Position > end && w.Position <= r.salvage.End
 	if r.rep.Witness = r.witness; r.opts.AcceptRollback || cut {
 		return nil
 	}
 	r.rep.Witness, r.rep.RolledBack = "", true
-	return &behindError{Ledger: ledgerOf(&first), Position: end, Time: last.Time, Path: r.witness, Saw: w}
+	return &witness.BehindError{Ledger: ledgerOf(&first), Position: end, Time: last.Time, Path: r.witness, Saw: w}
 }
 
 // replace puts a new file with the records up to a position in the place of the
@@ -330,12 +331,12 @@ func (r *repairer) replace(ctx context.Context, end uint64) error {
 }
 
 // witnessOf makes the witness of a file.
-func witnessOf(ctx context.Context, path, witness string) error {
+func witnessOf(ctx context.Context, path, saw string) error {
 	journal, err := OpenJournal(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(acceptWitness(ctx, journal.store, witness), journal.Close())
+	return errors.Join(witness.Accept(ctx, journal.store, saw), journal.Close())
 }
 
 // keep gives the damaged file a second name, unless an attempt that was broken

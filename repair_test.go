@@ -24,6 +24,7 @@ import (
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/salvage"
+	"github.com/capycoin/capycoin/internal/witness"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -309,7 +310,7 @@ func TestRepairLostCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	file, err := os.ReadFile(path) // before it is folded, so that the commit is the last one
-	saw, seen := witnessAt(ctx, led.log, led.position())
+	saw, seen := witness.At(ctx, led.log, led.position())
 	if err := errors.Join(err, seen, led.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +337,7 @@ func TestRepairLostCommit(t *testing.T) {
 		t.Fatalf("got %+v, %v; want record 7 in doubt", rep, err)
 	}
 	path = damagedFile(t, file)
-	if err := replaceWitness(path+".witness", saw); err != nil {
+	if err := witness.Replace(path+".witness", saw); err != nil {
 		t.Fatal(err)
 	}
 	rep, err = Repair(ctx, path, nil) // of a later one nothing is known
@@ -348,8 +349,8 @@ func TestRepairLostCommit(t *testing.T) {
 		t.Fatalf("got %+v, %v; want 7 records", rep, err)
 	}
 	path = damagedFile(t, file)
-	saw.sum[0]++ // of another payment
-	if err := replaceWitness(path+".witness", saw); err != nil {
+	saw.Sum[0]++ // of another payment
+	if err := witness.Replace(path+".witness", saw); err != nil {
 		t.Fatal(err)
 	}
 	rep, err = Repair(ctx, path, &RepairOptions{AcceptRollback: true})
@@ -509,7 +510,7 @@ func TestRepairSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := uint64(len(d.records) + 1000)
-	if err := replaceWitness(path+".witness", witness{ledger: genesis.Body.(*record.Genesis).Ledger, position: seen, time: genesis.Time}); err != nil {
+	if err := witness.Replace(path+".witness", witness.Witness{Ledger: genesis.Body.(*record.Genesis).Ledger, Position: seen, Time: genesis.Time}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -80,7 +80,7 @@ func (l *Ledger) Stats() Stats {
 	}
 	l.mu.RUnlock()
 	if l.witness != nil {
-		s.WitnessPosition = l.witness.position()
+		s.WitnessPosition = l.witness.Position()
 	}
 	if l.bolt != nil {
 		st := l.bolt.Stats()

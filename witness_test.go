@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/witness"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -141,10 +142,10 @@ func TestWitnessGone(t *testing.T) {
 		"removed":    {nil, "level=INFO msg=\"there is no witness, it is made anew\""},
 		"empty":      {func([]byte) []byte { return nil }, "level=WARN msg=\"the witness is damaged"},
 		"zeroed":     {func(b []byte) []byte { clear(b); return b }, "level=WARN msg=\"the witness is damaged"},
-		"both slots": {func(b []byte) []byte { b[100] ^= 1; b[witnessSlot+100] ^= 1; return b }, "level=WARN msg=\"the witness is damaged"},
+		"both slots": {func(b []byte) []byte { b[100] ^= 1; b[witness.SlotSize+100] ^= 1; return b }, "level=WARN msg=\"the witness is damaged"},
 		"cut short":  {func(b []byte) []byte { return b[:100] }, "level=WARN msg=\"the witness is damaged"},
-		"one slot":   {func(b []byte) []byte { clear(b[:witnessSlot]); return b }, ""},
-		"the other":  {func(b []byte) []byte { return b[:witnessSlot] }, ""},
+		"one slot":   {func(b []byte) []byte { clear(b[:witness.SlotSize]); return b }, ""},
+		"the other":  {func(b []byte) []byte { return b[:witness.SlotSize] }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := newFile(t)
@@ -167,12 +168,12 @@ func TestWitnessGone(t *testing.T) {
 			}
 			// A damaged one of two slots is as of an earlier time.
 			more(t, path, 1)
-			w, err := readWitness(file, os.O_RDWR)
-			if err != nil || w.position != 7 {
+			w, err := witness.Read(file, os.O_RDWR)
+			if err != nil || w.Position != 7 {
 				t.Errorf("got %+v, %v, want record 7", w, err)
 			}
-			if info, err := os.Stat(file); err != nil || info.Size() != 2*witnessSlot || info.Mode().Perm() != 0o600 {
-				t.Errorf("got %v of %d bytes, %v, want 0600 and %d", info.Mode(), info.Size(), err, 2*witnessSlot)
+			if info, err := os.Stat(file); err != nil || info.Size() != 2*witness.SlotSize || info.Mode().Perm() != 0o600 {
+				t.Errorf("got %v of %d bytes, %v, want 0600 and %d", info.Mode(), info.Size(), err, 2*witness.SlotSize)
 			}
 		})
 	}
@@ -186,7 +187,7 @@ func TestWitnessNotOne(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"text":     []byte("hosts: files\n"),
 		"a ledger": readFile(t, path),
-		"large":    bytes.Repeat([]byte(witnessMagic), 1000),
+		"large":    bytes.Repeat([]byte(witness.Magic), 1000),
 	} {
 		file := filepath.Join(dir, name)
 		writeFile(t, file, b)
@@ -216,16 +217,16 @@ func TestWitnessNotOne(t *testing.T) {
 // is left is the witness of before, or the new one.
 func TestWitnessTorn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "witness")
-	w := witness{ledger: DefaultSeedAccount(), position: 1, time: 5, sum: [32]byte{7}}
-	if err := replaceWitness(path, w); err != nil {
+	w := witness.Witness{Ledger: DefaultSeedAccount(), Position: 1, Time: 5, Sum: [32]byte{7}}
+	if err := witness.Replace(path, w); err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {
 		before := readFile(t, path)
 		was := w
-		w.position += 3
-		w.sum[9]++
-		if _, err := writeWitness(path, w); err != nil {
+		w.Position += 3
+		w.Sum[9]++
+		if _, err := witness.Write(path, w); err != nil {
 			t.Fatal(err)
 		}
 		after := readFile(t, path)
@@ -234,20 +235,20 @@ func TestWitnessTorn(t *testing.T) {
 		}
 		// It is one slot that was written, and any part of it may be on the disk.
 		slot := 0
-		if bytes.Equal(before[:witnessSlot], after[:witnessSlot]) {
-			slot = witnessSlot
+		if bytes.Equal(before[:witness.SlotSize], after[:witness.SlotSize]) {
+			slot = witness.SlotSize
 		}
-		for cut := 0; cut <= witnessSlot; cut += 512 {
-			for _, rest := range [][]byte{before[slot+cut : slot+witnessSlot], make([]byte, witnessSlot-cut)} {
+		for cut := 0; cut <= witness.SlotSize; cut += 512 {
+			for _, rest := range [][]byte{before[slot+cut : slot+witness.SlotSize], make([]byte, witness.SlotSize-cut)} {
 				torn := bytes.Clone(after)
 				copy(torn[slot+cut:], rest)
 				writeFile(t, path+".torn", torn)
-				if got, err := readWitness(path+".torn", os.O_RDONLY); err != nil || got != was && got != w {
-					t.Fatalf("the write of slot %d was torn: got %+v, %v, want %+v or %+v", slot/witnessSlot, got, err, was, w)
+				if got, err := witness.Read(path+".torn", os.O_RDONLY); err != nil || got != was && got != w {
+					t.Fatalf("the write of slot %d was torn: got %+v, %v, want %+v or %+v", slot/witness.SlotSize, got, err, was, w)
 				}
 			}
 		}
-		if got, err := readWitness(path, os.O_RDONLY); err != nil || got != w {
+		if got, err := witness.Read(path, os.O_RDONLY); err != nil || got != w {
 			t.Fatalf("got %+v, %v, want %+v", got, err, w)
 		}
 	}
@@ -268,13 +269,13 @@ func TestWitnessExample(t *testing.T) {
 	if err := record.Decode(&r, 3, data); err != nil {
 		t.Fatal(err)
 	}
-	want := witness{uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), 3, r.Time, sha256.Sum256(data)}
-	example := strings.TrimRight(string(want.slot()), " \n")
+	want := witness.Witness{Ledger: uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), Position: 3, Time: r.Time, Sum: sha256.Sum256(data)}
+	example := strings.TrimRight(string(want.Slot()), " \n")
 	if !strings.Contains(text, "\n```\n"+example+"\n```\n") {
 		t.Errorf("docs/format.md does not have\n%s", example)
 	}
-	slot := []byte(example + "\n" + strings.Repeat(" ", witnessSlot-len(example)-2) + "\n")
-	if got, ok := parseWitness(slot); !ok || got != want {
+	slot := []byte(example + "\n" + strings.Repeat(" ", witness.SlotSize-len(example)-2) + "\n")
+	if got, ok := witness.Parse(slot); !ok || got != want {
 		t.Errorf("got %+v, %t, want %+v", got, ok, want)
 	}
 }

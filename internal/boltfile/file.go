@@ -1,3 +1,16 @@
+// Package boltfile is a Log and Folds in one bbolt file, opened safely: [Open] looks at
+// what bbolt would trust before bbolt does, and reads go by a cursor that a damaged page
+// can't lead astray. A file that is being made has another name until it is whole, see
+// [OpenPartial].
+//
+// It knows nothing of records, nor of ledgers: rows and records are bytes, but for the
+// checksum that a ledger's rows begin with. The library opens it, what makes files of
+// journals, and an audit asks for more than a [store.Log] and [store.Folds] have:
+// [File.ScanStrictly], [Reader.Strict], [File.Ahead].
+//
+// Locks: one mutex guards the times that [File.Stats] tells and whether the file can
+// still be closed; the rows that wait for the next append are the writer's alone. The file
+// itself is locked against other processes.
 package boltfile
 
 import (

@@ -134,14 +134,14 @@ var defects = []plant{{
 	pkg: ".", test: "TestSupplyBounds", says: `paying one more than that: got`,
 }, {
 	name: "genesis-at-each-start", shows: "defect 12",
-	file: "store_bolt_open.go", edits: []edit{{
+	file: "internal/boltfile/open.go", edits: []edit{{
 		`	if errors.Is(err, fs.ErrNotExist) {
 `, `	if err == nil && os.Remove(path) == nil || errors.Is(err, fs.ErrNotExist) {
 `}},
 	pkg: ".", test: "TestReopen", says: `open(ed|ing) for the 2-th time`,
 }, {
 	name: "half-a-creation", shows: "defect 12",
-	file: "store_bolt_open.go", edits: []edit{{
+	file: "internal/boltfile/open.go", edits: []edit{{
 		`	if err := f.Close(); err != nil {
 `, `	if err := errors.Join(f.Close(), os.Link(temp, path)); err != nil {
 `}},
@@ -154,11 +154,11 @@ var defects = []plant{{
 	pkg: ".", test: "TestOpenRefuses", says: `FAIL: TestOpenRefuses/(newer|older)_meta`,
 }, {
 	name: "end-of-journal-unseen", shows: "defect 13",
-	file: "store_bolt.go", edits: []edit{{`if want := b.Sequence(); tail != want {`, `if want := b.Sequence(); tail > want {`}},
+	file: "internal/boltfile/file.go", edits: []edit{{`if want := b.Sequence(); tail != want {`, `if want := b.Sequence(); tail > want {`}},
 	pkg: ".", test: "TestTail", says: `Open ok, audit clean`,
 }, {
 	name: "lock-left-after-damage", shows: "defect 13",
-	file: "store_bolt_open.go", edits: []edit{{`return nil, errors.Join(err, f.Close())`, `return nil, err`}},
+	file: "internal/boltfile/open.go", edits: []edit{{`return nil, errors.Join(err, f.Close())`, `return nil, err`}},
 	pkg: ".", test: "TestOpenRefuses", says: `in use by another`,
 }, {
 	name: "member-twice", shows: "defect 14",

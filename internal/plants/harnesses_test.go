@@ -41,7 +41,7 @@ var harnesses = []plant{{
 	pkg: ".", test: "TestHarnessDamagedPages", look: "20s", says: `the audit was clean, (then|and an answer is wrong)`,
 }, {
 	name: "pages-trusted-when-written", shows: "the damage matrix",
-	file: "store_bolt_cursor.go", edits: []edit{{`next.count == 0 || !bytes.Equal(next.key(0), l.key(l.index))`, `next.count == 0`}},
+	file: "internal/boltfile/cursor.go", edits: []edit{{`next.Count == 0 || !bytes.Equal(next.Key(0), l.Key(l.Index))`, `next.Count == 0`}},
 	pkg: ".", test: "TestHarnessDamagedPages", look: "90s", says: `then payments were made`,
 }, {
 	name: "empty-path-panics", shows: "HTTP fuzz and flood",

@@ -4,36 +4,36 @@ package plants
 // before a file is opened.
 var witnesses = []plant{{
 	name: "old-copy-taken", shows: "the witness",
-	file: "witness.go", edits: []edit{{`if w.ledger == end.ledger && w.position <= tail {`, `if w.ledger == end.ledger && w.position > tail {
+	file: "internal/witness/witness.go", edits: []edit{{`if w.Ledger == end.Ledger && w.Position <= tail {`, `if w.Ledger == end.Ledger && w.Position > tail {
 		return nil
 	}
-	if w.ledger == end.ledger {`}},
+	if w.Ledger == end.Ledger {`}},
 	pkg: ".", test: "TestWitnessOldCopy", says: `got <nil>, want a RolledBackError`,
 }, {
 	name: "another-history-taken", shows: "the witness",
-	file: "witness.go", edits: []edit{{`if there == *w {`, `if there.position == w.position {`}},
+	file: "internal/witness/witness.go", edits: []edit{{`if there == *w {`, `if there.Position == w.Position {`}},
 	pkg: ".", test: "TestWitnessOldCopy", says: `got <nil>, want a RolledBackError that says "record 13`,
 }, {
 	name: "another-ledger-taken", shows: "the witness",
-	file: "witness.go", edits: []edit{{`if w.ledger == end.ledger && w.position <= tail {`, `if w.ledger != end.ledger {
+	file: "internal/witness/witness.go", edits: []edit{{`if w.Ledger == end.Ledger && w.Position <= tail {`, `if w.Ledger != end.Ledger {
 		return nil
-	} else if w.position <= tail {`}},
+	} else if w.Position <= tail {`}},
 	pkg: ".", test: "TestWitnessSwapped", says: `got <nil>, want a RolledBackError`,
 }, {
 	name: "new-ledger-for-a-lost-one", shows: "the witness",
-	file: "ledger.go", edits: []edit{{`if err := noFile(path, o.Witness); err != nil {`, `if err := noFile(path, o.Witness); err != nil && false {`}},
+	file: "ledger.go", edits: []edit{{`if err := witness.CheckMissing(path, o.Witness); err != nil {`, `if err := witness.CheckMissing(path, o.Witness); err != nil && false {`}},
 	pkg: ".", test: "TestWitnessNoFile", says: `that says "there is no such file"|the file was made`,
 }, {
 	name: "another-file-overwritten", shows: "the witness",
-	file: "witness.go", edits: []edit{{`return witness{}, 0, errors.New("it is not a witness")`, `return witness{}, 0, errWitnessDamaged`}},
+	file: "internal/witness/witness.go", edits: []edit{{`return Witness{}, 0, errors.New("it is not a witness")`, `return Witness{}, 0, ErrDamaged`}},
 	pkg: ".", test: "TestWitnessNotOne", says: `want ErrWitness with the name`,
 }, {
 	name: "damaged-slot-believed", shows: "the witness",
-	file: "witness.go", edits: []edit{{` || !bytes.Equal(b, w.slot())`, ``}},
+	file: "internal/witness/witness.go", edits: []edit{{` || !bytes.Equal(b, w.Slot())`, ``}},
 	pkg: ".", test: "TestWitnessGone", says: `FAIL: TestWitnessGone/both_slots`,
 }, {
 	name: "newest-slot-overwritten", shows: "the witness",
-	file: "witness.go", edits: []edit{{`int64(1-slot)*witnessSlot`, `int64(slot)*witnessSlot`}},
+	file: "internal/witness/witness.go", edits: []edit{{`int64(1-slot)*SlotSize`, `int64(slot)*SlotSize`}},
 	pkg: ".", test: "TestWitnessTorn", says: `the write of slot \d+ was torn: got`,
 }, {
 	name: "witness-before-the-commit", shows: "the witness",
@@ -43,35 +43,38 @@ var witnesses = []plant{{
 `, `import (
 	"context"
 	"crypto/sha256"
+
+	"github.com/capycoin/capycoin/internal/witness"
 `},
 		{`	err = l.log.Append(ctx, l.books.Position, l.recordList)
 `, `	n := len(l.recordList)
-	writeWitness(l.witness.path, witness{l.genesis.ledger, l.books.Position + uint64(n), l.overlay.now, sha256.Sum256(l.recordList[n-1])})
+	witness.Write(l.witness.Path, witness.Witness{Ledger: l.genesis.Ledger, Position: l.books.Position + uint64(n), Time: l.overlay.now, Sum: sha256.Sum256(l.recordList[n-1])})
 	err = l.log.Append(ctx, l.books.Position, l.recordList)
 `}},
 	pkg: ".", test: "TestHarnessWitness", says: `kill \d+: .*rolled back`,
 }, {
 	name: "close-without-a-witness", shows: "the witness",
-	file: "witness_keep.go", edits: []edit{{
-		`		case <-l.finished:
-			l.updateWitness()
-`, `		case <-l.finished:
+	file: "internal/witness/keep.go", edits: []edit{{
+		`		case <-finished:
+			k.update(position(), unreadable)
+`, `		case <-finished:
 `}},
 	pkg: ".", test: "TestWitnessKept", says: `the witness saw record \d+, want \d+, and`,
 }, {
 	name: "unknown-commit-witnessed", shows: "the witness",
-	file: "witness_keep.go", edits: []edit{{
-		`	position := l.position()
-`, `	position, _ := l.log.Tail(context.Background())
+	file: "internal/witness/keep.go", edits: []edit{{
+		`	if position == k.seen.Load() && !k.failed {
+`, `	position, _ = k.log.Tail(context.Background())
+	if position == k.seen.Load() && !k.failed {
 `}},
 	pkg: ".", test: "TestWitnessOfAnyStore", says: `the witness saw record 4, want 3`,
 }, {
 	name: "warned-all-the-time", shows: "the witness",
-	file: "witness_keep.go", edits: []edit{{`case err != nil && !k.failed:`, `case err != nil:`}},
+	file: "internal/witness/keep.go", edits: []edit{{`case err != nil && !k.failed:`, `case err != nil:`}},
 	pkg: ".", test: "TestWitnessUnwritable", says: `the log has \d+ warnings, want one|still not: a warning`,
 }, {
 	name: "served-without-a-witness", shows: "the witness",
-	file: "witness_keep.go", edits: []edit{{`readWitness(k.path, os.O_RDWR)`, `readWitness(k.path, os.O_RDONLY)`}},
+	file: "internal/witness/keep.go", edits: []edit{{`Read(k.Path, os.O_RDWR)`, `Read(k.Path, os.O_RDONLY)`}},
 	pkg: ".", test: "TestWitnessFullDisk", says: `opening: got <nil>`,
 }, {
 	name: "meta-pages-out-of-step", shows: "the checks before opening",
