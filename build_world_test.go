@@ -72,7 +72,7 @@ func (w *copyWorld) do(n int) {
 	some := func() uuid.UUID { return w.accounts[w.rng.IntN(len(w.accounts))] }
 	for range n {
 		w.n++
-		w.now = w.now.Add(time.Duration(w.rng.IntN(3)) * time.Duration(w.rng.IntN(100_000_000_000)))
+		w.now = w.now.Add(time.Duration(w.rng.IntN(3)) * time.Duration(w.rng.Int64N(100_000_000_000)))
 		switch what := w.rng.IntN(23); {
 		case what == 20:
 			must(w.led.SetFeePolicy(ctx, FeePolicy{

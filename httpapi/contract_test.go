@@ -114,9 +114,7 @@ func TestContractCatches(t *testing.T) {
 			if tt.body != "" {
 				req.Header.Set("Content-Type", "application/json")
 			}
-			// A copy, so that what is planted here does not count as seen.
-			real := contractOf(t, tt.side)
-			c := &contract{side: real.side, tree: real.tree, requests: real.requests, responses: real.responses, seen: make(map[exchange]bool)}
+			c := contractOf(t, tt.side).copy()
 			resp := &http.Response{StatusCode: tt.status, Header: maps.Clone(tt.header)}
 			var body []byte
 			if tt.body != "" {

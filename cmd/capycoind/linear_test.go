@@ -72,7 +72,7 @@ type crowd struct {
 	calls []*call
 }
 
-func newCrowd(t *testing.T, p *process, holders, funds int) *crowd {
+func newCrowd(t *testing.T, p *process, holders int, funds int64) *crowd {
 	c := &crowd{t: t, p: p, index: make(map[string]int), start: time.Now()}
 	for i := range holders {
 		h := p.open(funds)

@@ -201,13 +201,13 @@ type holder struct {
 const seedID = "4e9b616a-f11e-48b6-8c2f-9534d482e48e"
 
 // open opens an account with funds.
-func (p *process) open(funds int) (h holder) {
+func (p *process) open(funds int64) (h holder) {
 	p.t.Helper()
 	return p.openKeyed(funds, nil)
 }
 
 // openKeyed opens an account with funds, and with a key unless that is nil.
-func (p *process) openKeyed(funds int, key ed25519.PrivateKey) (h holder) {
+func (p *process) openKeyed(funds int64, key ed25519.PrivateKey) (h holder) {
 	p.t.Helper()
 	body := ""
 	if key != nil {
