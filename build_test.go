@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/capycoin/capycoin/internal/boltfile"
@@ -275,19 +276,22 @@ func TestBuildBackground(t *testing.T) {
 	for _, background := range []bool{false, true} {
 		var rests []time.Duration
 		var ended time.Time
-		_, err := Build(context.Background(), filepath.Join(t.TempDir(), "copy.db"), func(ctx context.Context, after uint64) (JournalPage, error) {
-			if after > 0 { // the first page is read before it begins
-				rests = append(rests, time.Since(ended))
+		path := filepath.Join(t.TempDir(), "copy.db")
+		synctest.Test(t, func(t *testing.T) { // so that work takes no time, only sleep and rests do
+			_, err := Build(context.Background(), path, func(ctx context.Context, after uint64) (JournalPage, error) {
+				if after > 0 { // the first page is read before it begins
+					rests = append(rests, time.Since(ended))
+				}
+				time.Sleep(took)
+				page, err := w.led.JournalPage(ctx, after)
+				page.Records = page.Records[:min(20, len(page.Records))]
+				ended = time.Now()
+				return page, err
+			}, &BuildOptions{Background: background})
+			if err != nil {
+				t.Fatal(err)
 			}
-			time.Sleep(took)
-			page, err := w.led.JournalPage(ctx, after)
-			page.Records = page.Records[:min(20, len(page.Records))]
-			ended = time.Now()
-			return page, err
-		}, &BuildOptions{Background: background})
-		if err != nil {
-			t.Fatal(err)
-		}
+		})
 		if shortest := slices.Min(rests[1:]); background != (shortest >= took) {
 			t.Errorf("in the background %v: it rests %v, where a page took %v", background, rests, took)
 		}

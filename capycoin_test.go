@@ -309,6 +309,9 @@ func TestCloseUnderLoad(t *testing.T) {
 			}
 		})
 	}
+	for deadline := time.Now().Add(20 * time.Second); made.Load() == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond) // so that there is something to lose
+	}
 	time.Sleep(50 * time.Millisecond)
 	if err := led.Close(); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -298,15 +299,19 @@ func startServer(t *testing.T) *server {
 	}
 }
 
-// freeAddr returns a local address that nobody listens on at this moment.
+// freeAddr returns a local address that nobody listens on at this moment, with a port
+// that the system gives to nobody who asks for any: those begin at 32768, or further up.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := net.JoinHostPort("localhost", strconv.Itoa(20_000+rand.IntN(12_000)))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return net.JoinHostPort("localhost", strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	t.Fatal("no port is free")
+	return ""
 }
 
 // block is a fenced block of a Markdown file.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -105,17 +106,36 @@ func TestBusy(t *testing.T) {
 	w.wantValid(w.iss, cached.Secret, cached.Token)
 	before, position := w.iss.Stats().HashRuns, w.led.Stats().Position
 	release := w.holdSlots()
+	// Whoever makes a token takes one of the turns for these, and then waits for the
+	// one to hash; whoever checks one is counted. The deadline passes after that.
+	waits := func() bool {
+		w.iss.mu.Lock()
+		flying := len(w.iss.flights)
+		w.iss.mu.Unlock()
+		if flying > 0 {
+			return true
+		}
+		free := w.iss.newSlots.TryAcquire(1)
+		if free {
+			w.iss.newSlots.Release(1)
+		}
+		return !free
+	}
 	for name, call := range map[string]func(context.Context) error{
 		"Verify":      func(ctx context.Context) error { _, err := w.iss.Verify(ctx, tok.Secret); return err },
 		"Issue":       func(ctx context.Context) error { _, err := w.iss.Issue(ctx, acct.ID, TokenRequest{}); return err },
 		"OpenAccount": func(ctx context.Context) error { _, _, err := w.iss.OpenAccount(ctx); return err },
 	} {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		ctx := endingWhen(waits, context.DeadlineExceeded)
+		go func() {
+			for ctx.Err() == nil && !t.Failed() {
+				time.Sleep(time.Millisecond)
+			}
+		}()
 		err := call(ctx)
 		if !errors.Is(err, ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: got error %v, want %v and %v", name, err, ErrBusy, context.DeadlineExceeded)
 		}
-		cancel()
 	}
 	w.wantNoFlights()
 	// What needs no hash does not wait: a token in the cache, a wrong one, a
@@ -224,9 +244,10 @@ func TestCloseWhileHashesWait(t *testing.T) {
 // and a caller leave: the first gets the token, the second changes nothing.
 func TestDeadlineWhileHashed(t *testing.T) {
 	w := newTokenWorld(t)
-	iss := w.issuer(&TokenOptions{BcryptCost: 12}) // some 200 ms
-	ctx, cancel := context.WithTimeout(context.Background(), 80*time.Millisecond)
-	defer cancel()
+	iss := w.issuer(nil)
+	runs := uint64(0)
+	hashed := func() bool { return iss.Stats().HashRuns > runs }
+	ctx := endingWhen(hashed, context.DeadlineExceeded)
 	acct, tok, err := iss.OpenAccount(ctx)
 	if err != nil || ctx.Err() == nil {
 		t.Fatalf("got %v, the context %v, want an account after the deadline", err, ctx.Err())
@@ -235,56 +256,61 @@ func TestDeadlineWhileHashed(t *testing.T) {
 		t.Errorf("got %+v, %v, want a token of %s", got, err, acct.ID)
 	}
 	before := w.led.Stats().Position
-	left, leave := context.WithCancel(context.Background())
-	time.AfterFunc(20*time.Millisecond, leave)
+	runs = iss.Stats().HashRuns
+	left := endingWhen(hashed, context.Canceled)
 	if _, _, err := iss.OpenAccount(left); !errors.Is(err, context.Canceled) {
 		t.Errorf("for a caller who left: got %v, want context.Canceled", err)
 	}
-	if got := w.led.Stats().Position; got != before {
-		t.Errorf("for a caller who left %d records were written", got-before)
+	if got := w.led.Stats().Position; got != before || !hashed() {
+		t.Errorf("for a caller who left %d records were written, after %d hashes", got-before, iss.Stats().HashRuns-runs)
 	}
 }
 
 // TestNewTokensLetPresentedOnesPass has many accounts opened while the one slot
 // is taken, and then a token presented: it is hashed before nearly all of them.
 func TestNewTokensLetPresentedOnesPass(t *testing.T) {
-	w := newTokenWorld(t)
-	_, tok := w.account()
-	iss := w.issuer(&TokenOptions{BcryptCost: 4, MaxHashing: 1})
-	if err := iss.slots.Acquire(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	const flood = 20
-	var opening sync.WaitGroup
-	for range flood {
-		opening.Go(func() {
-			if _, _, err := iss.OpenAccount(t.Context()); err != nil {
-				t.Errorf("OpenAccount: %v", err)
-			}
-		})
-	}
-	time.Sleep(20 * time.Millisecond) // they are in line by then; one that is not only makes it easier
-	runs := make(chan uint64)
-	go func() {
-		if _, err := iss.Verify(t.Context(), tok.Secret); err != nil {
-			t.Errorf("Verify: %v", err)
+	synctest.Test(t, func(t *testing.T) { // which tells when all are in line
+		w := newTokenWorld(t)
+		_, tok := w.account()
+		iss := w.issuer(&TokenOptions{BcryptCost: 4, MaxHashing: 1})
+		if err := iss.slots.Acquire(t.Context(), 1); err != nil {
+			t.Fatal(err)
 		}
-		runs <- iss.Stats().HashRuns
-	}()
-	for flying := 0; flying == 0; time.Sleep(time.Millisecond) {
-		iss.mu.Lock()
-		flying = len(iss.flights)
-		iss.mu.Unlock()
-	}
-	time.Sleep(10 * time.Millisecond)
-	iss.slots.Release(1)
-	// One new token was in line before it, and itself; others may have followed
-	// before the count was read.
-	if got := <-runs; got > flood/2 {
-		t.Errorf("a presented token was hashed after %d new ones", got-1)
-	}
-	opening.Wait()
-	if got := iss.Stats().HashRuns; got != flood+1 {
-		t.Errorf("hash runs: got %d, want %d", got, flood+1)
-	}
+		const flood = 20
+		var opening sync.WaitGroup
+		for range flood {
+			opening.Go(func() {
+				if _, _, err := iss.OpenAccount(context.Background()); err != nil {
+					t.Errorf("OpenAccount: %v", err)
+				}
+			})
+		}
+		synctest.Wait()
+		verified := false
+		go func() {
+			if _, err := iss.Verify(context.Background(), tok.Secret); err != nil {
+				t.Errorf("Verify: %v", err)
+			}
+			verified = true
+		}()
+		synctest.Wait()
+		// Whoever comes next holds up all others, so that they can be counted.
+		next := make(chan error)
+		go func() { next <- iss.slots.Acquire(context.Background(), 1) }()
+		synctest.Wait()
+		iss.slots.Release(1)
+		if err := <-next; err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		// One new token was in line before it, and itself.
+		if got := iss.Stats().HashRuns; got != 2 || !verified {
+			t.Errorf("a presented token was hashed after %d new ones: %t", got-1, verified)
+		}
+		iss.slots.Release(1)
+		opening.Wait()
+		if got := iss.Stats().HashRuns; got != flood+1 {
+			t.Errorf("hash runs: got %d, want %d", got, flood+1)
+		}
+	})
 }

@@ -190,6 +190,35 @@ func (w *tokenWorld) holdSlots() (release func()) {
 	return func() { w.iss.slots.Release(2) }
 }
 
+// endingContext is a context that has ended, with err, once something is so when it is
+// asked for its error: however fast or slow the machine is, it ends then, not before.
+type endingContext struct {
+	context.Context
+	err  error
+	so   func() bool
+	once sync.Once
+	done chan struct{}
+}
+
+func endingWhen(so func() bool, err error) *endingContext {
+	return &endingContext{Context: context.Background(), err: err, so: so, done: make(chan struct{})}
+}
+
+func (c *endingContext) Done() <-chan struct{} { return c.done }
+
+func (c *endingContext) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+	}
+	if !c.so() {
+		return nil
+	}
+	c.once.Do(func() { close(c.done) })
+	return c.err
+}
+
 // verifyLater verifies in a goroutine and hands over the error.
 func (w *tokenWorld) verifyLater(ctx context.Context, secret string) chan error {
 	ch := make(chan error, 1)

@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			// A socket's path has to be short, and each script needs a port.
-			l, err := net.Listen("tcp", "localhost:0")
+			l, err := listenApart()
 			if err != nil {
 				return err
 			}

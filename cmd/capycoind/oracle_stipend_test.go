@@ -79,7 +79,7 @@ func TestHarnessKillStipend(t *testing.T) {
 			if lives > 200 {
 				t.Fatalf("after %d lives of the server it is not paid: %+v", lives, s)
 			}
-			time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
+			time.Sleep(time.Duration(rng.IntN(100+5*lives)) * time.Millisecond) // longer where the machine is slow
 			p.cmd.Process.Kill()
 			p.end()
 			kills++

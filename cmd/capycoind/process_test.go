@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -50,6 +51,17 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
+// listenApart listens on a port that the system gives to nobody who asks for any: those
+// begin at 32768, or further up. So it is free until a server is up, or up again.
+func listenApart() (l net.Listener, err error) {
+	for range 1000 {
+		if l, err = net.Listen("tcp", fmt.Sprintf("localhost:%d", 20_000+rand.IntN(12_000))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
+}
+
 // newProcess makes a folder, with a short path for the socket's sake, and
 // starts a server in it.
 func newProcess(t *testing.T, flags ...string) *process {
@@ -59,7 +71,7 @@ func newProcess(t *testing.T, flags ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	l, err := net.Listen("tcp", "localhost:0")
+	l, err := listenApart()
 	if err != nil {
 		t.Fatal(err)
 	}

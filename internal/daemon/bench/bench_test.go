@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/capycoin/capycoin"
@@ -20,40 +21,43 @@ import (
 // neither that nor the end of it counts as time or as an error.
 func TestLoadTurns(t *testing.T) {
 	t.Parallel()
-	const pause, ready = 50 * time.Millisecond, 100
-	left, prepared := 0, 0
-	l := load{
-		prepare: func(context.Context) error {
-			time.Sleep(pause)
-			left, prepared = ready, prepared+1
-			return nil
-		},
-		workers: []operation{func() (int, time.Duration, error) {
-			if left == 0 {
-				return 0, 0, errNoneLeft
-			}
-			if left--; left == 0 {
-				time.Sleep(40 * time.Millisecond)
-			}
-			return 1, 0, nil
-		}},
-	}
-	const d = 100 * time.Millisecond
-	start := time.Now()
-	n, perSecond, err := l.run(t.Context(), d, &latencies{})
-	took := time.Since(start)
-	if err != nil || prepared < 2 || n <= int64(ready*(prepared-1)) || n > int64(ready*prepared) {
-		t.Errorf("%d operations in %d turns of %d: %v", n, prepared, ready, err)
-	}
-	if clock := float64(n) / perSecond; clock < d.Seconds() || clock > (took-pause*time.Duration(prepared)).Seconds() {
-		t.Errorf("%v s were counted, of %v with %d preparations of %v", clock, took, prepared, pause)
-	}
+	synctest.Test(t, func(t *testing.T) { // so that the turns are the same ones on any machine
+		const pause, ready = 50 * time.Millisecond, 100
+		left, prepared := 0, 0
+		l := load{
+			prepare: func(context.Context) error {
+				time.Sleep(pause)
+				left, prepared = ready, prepared+1
+				return nil
+			},
+			workers: []operation{func() (int, time.Duration, error) {
+				if left == 0 {
+					return 0, 0, errNoneLeft
+				}
+				if left--; left == 0 {
+					time.Sleep(40 * time.Millisecond)
+				}
+				return 1, 0, nil
+			}},
+		}
+		const d = 100 * time.Millisecond
+		start := time.Now()
+		n, perSecond, err := l.run(t.Context(), d, &latencies{})
+		took := time.Since(start)
+		// Each turn takes 40 ms: the time is over in the third one, with which it ends.
+		if err != nil || prepared != 3 || n != int64(ready*prepared) {
+			t.Errorf("%d operations in %d turns of %d: %v", n, prepared, ready, err)
+		}
+		if clock := float64(n) / perSecond; clock < d.Seconds() || math.Abs(clock-(took-pause*time.Duration(prepared)).Seconds()) > 1e-9 {
+			t.Errorf("%v s were counted, of %v with %d preparations of %v", clock, took, prepared, pause)
+		}
 
-	bad := errors.New("bad")
-	l.prepare = func(context.Context) error { return bad }
-	if _, _, err := l.run(t.Context(), d, &latencies{}); !errors.Is(err, bad) {
-		t.Errorf("got %v, want the error of preparing", err)
-	}
+		bad := errors.New("bad")
+		l.prepare = func(context.Context) error { return bad }
+		if _, _, err := l.run(t.Context(), d, &latencies{}); !errors.Is(err, bad) {
+			t.Errorf("got %v, want the error of preparing", err)
+		}
+	})
 }
 
 // TestSignedTransfers: what is prepared is good, is taken once, and is topped up.
