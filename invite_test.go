@@ -180,7 +180,7 @@ func TestInviteUsedAtOnce(t *testing.T) {
 	w := newTokenWorld(t)
 	ctx := context.Background()
 	code := w.invite(InviteRequest{}).Code
-	hash, _ := inviteHash(code)
+	hash, _ := hashCode(code)
 	inv, err := w.led.inviteByHash(ctx, hash)
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,7 @@ func TestInviteJudgedAgain(t *testing.T) {
 	w := newTokenWorld(t)
 	ctx := context.Background()
 	made := w.invite(InviteRequest{})
-	hash, _ := inviteHash(made.Code)
+	hash, _ := hashCode(made.Code)
 	inv, err := w.led.inviteByHash(ctx, hash)
 	if err != nil {
 		t.Fatal(err)
@@ -284,11 +284,11 @@ func TestInviteJudgedAgain(t *testing.T) {
 // which everybody can make who has one. It is none, and no damage.
 func TestInviteIsNoToken(t *testing.T) {
 	w := newTokenWorld(t)
-	hash, _ := inviteHash(w.invite(InviteRequest{}).Code)
+	hash, _ := hashCode(w.invite(InviteRequest{}).Code)
 	var token wireToken
 	copy(token[:], hash[:])
 	for range 2 {
-		w.wantInvalid(w.iss, token.secret())
+		w.wantInvalid(w.iss, token.text())
 		if err := w.led.Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -43,10 +43,9 @@ func TestVerifyLateFlight(t *testing.T) {
 	_, tok := w.account()
 	w.wantValid(w.iss, tok.Secret, tok.Token)
 	before := w.iss.Stats().HashRuns
-	token, _ := parseSecret(tok.Secret)
-	key := w.iss.verifiedKey(&token)
-	v, _ := w.iss.cache.Peek(key)
-	if err := w.iss.check(context.Background(), key, &token, [60]byte{}, v); err != nil {
+	token, _ := parseToken(tok.Secret)
+	v, _ := w.iss.hasher.cache.Peek(w.iss.hasher.cacheKey(&token))
+	if err := w.iss.hasher.check(context.Background(), &token, [60]byte{}, v); err != nil {
 		t.Errorf("check: got error %v, want none", err)
 	}
 	if got := w.iss.Stats().HashRuns; got != before {
@@ -93,7 +92,7 @@ func TestVerifyManyTokensUnderLimit(t *testing.T) {
 	if most > 2 {
 		t.Errorf("hashing at once: got %d, want at most 2", most)
 	}
-	if n := iss.cache.Len(); n > 3 {
+	if n := iss.hasher.cache.Len(); n > 3 {
 		t.Errorf("cache: got %d entries, want at most 3", n)
 	}
 }
@@ -251,7 +250,7 @@ func TestNewTokensLetPresentedOnesPass(t *testing.T) {
 	w := newTokenWorld(t)
 	_, tok := w.account()
 	iss := w.issuer(&TokenOptions{BcryptCost: 4, MaxHashing: 1})
-	if err := iss.slots.Acquire(t.Context(), 1); err != nil {
+	if err := iss.hasher.slots.Acquire(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	const flood = 20
@@ -272,12 +271,12 @@ func TestNewTokensLetPresentedOnesPass(t *testing.T) {
 		runs <- iss.Stats().HashRuns
 	}()
 	for flying := 0; flying == 0; time.Sleep(time.Millisecond) {
-		iss.mu.Lock()
-		flying = len(iss.flights)
-		iss.mu.Unlock()
+		iss.hasher.mu.Lock()
+		flying = len(iss.hasher.flights)
+		iss.hasher.mu.Unlock()
 	}
 	time.Sleep(10 * time.Millisecond)
-	iss.slots.Release(1)
+	iss.hasher.slots.Release(1)
 	// One new token was in line before it, and itself; others may have followed
 	// before the count was read.
 	if got := <-runs; got > flood/2 {

@@ -363,10 +363,10 @@ func TestTokensAfterReopening(t *testing.T) {
 func TestTokenSelectorTaken(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, first := w.account()
-	taken, _ := parseSecret(first.Secret)
-	random := w.iss.draw
+	taken, _ := parseToken(first.Secret)
+	random := w.iss.hasher.draw
 	draws := 0
-	w.iss.draw = func(token *wireToken) {
+	w.iss.hasher.draw = func(token *wireToken) {
 		random(token)
 		if draws++; draws == 1 {
 			copy(token[:record.SelectorLen], taken[:])
@@ -379,7 +379,7 @@ func TestTokenSelectorTaken(t *testing.T) {
 	w.wantValid(w.iss, first.Secret, first.Token)
 	w.wantValid(w.iss, second.Secret, second.Token)
 
-	w.iss.draw = func(token *wireToken) { *token = taken }
+	w.iss.hasher.draw = func(token *wireToken) { *token = taken }
 	if tok, err := w.iss.Issue(context.Background(), acct.ID, TokenRequest{}); err == nil {
 		t.Errorf("a source that repeats itself: got %v, want an error", tok)
 	}

@@ -75,10 +75,10 @@ func TestVerifyHashReadsWholeToken(t *testing.T) {
 	acct, _ := w.account()
 	for _, at := range []int{16, 71, 72, 100, 127} {
 		var owned, wrong wireToken
-		w.iss.draw(&owned)
+		w.iss.hasher.draw(&owned)
 		wrong = owned
 		wrong[at] ^= 1
-		hash, err := w.iss.hash(context.Background(), &owned)
+		hash, err := w.iss.hasher.hash(context.Background(), &owned)
 		if err != nil {
 			t.Fatalf("hash: %v", err)
 		}
@@ -91,7 +91,7 @@ func TestVerifyHashReadsWholeToken(t *testing.T) {
 		}
 		before := w.iss.Stats().HashRuns
 		for n := range 3 {
-			w.wantInvalid(w.iss, wrong.secret())
+			w.wantInvalid(w.iss, wrong.text())
 			if got, want := w.iss.Stats().HashRuns-before, uint64(n+1); got != want {
 				t.Errorf("byte %d: got %d hash runs, want %d: a failed check is not remembered", at, got, want)
 			}
@@ -124,7 +124,7 @@ func TestVerifyExpiryIsExact(t *testing.T) {
 	if got := cold.Stats().HashRuns; got != 0 {
 		t.Errorf("hash runs of an expired token: got %d, want 0", got)
 	}
-	if n := w.iss.cache.Len(); n != 0 {
+	if n := w.iss.hasher.cache.Len(); n != 0 {
 		t.Errorf("cache: got %d entries, want the expired one gone", n)
 	}
 }
@@ -155,7 +155,7 @@ func TestVerifyRevokedWhileCached(t *testing.T) {
 		w.wantInvalid(other, tok.Secret)
 		w.wantInvalid(w.issuer(nil), tok.Secret)
 	}
-	if n := w.iss.cache.Len(); n != 0 {
+	if n := w.iss.hasher.cache.Len(); n != 0 {
 		t.Errorf("cache: got %d entries, want the revoked one gone", n)
 	}
 }
@@ -240,11 +240,11 @@ func TestVerifyWrongTokensCostNoHash(t *testing.T) {
 	before := w.iss.Stats().HashRuns
 	for range 200 {
 		var token wireToken
-		w.iss.draw(&token)
-		w.wantInvalid(w.iss, token.secret()) // unknown
-		own, _ := parseSecret(tok.Secret)
+		w.iss.hasher.draw(&token)
+		w.wantInvalid(w.iss, token.text()) // unknown
+		own, _ := parseToken(tok.Secret)
 		copy(token[:record.SelectorLen], own[:])
-		w.wantInvalid(w.iss, token.secret()) // wrong
+		w.wantInvalid(w.iss, token.text()) // wrong
 	}
 	got := w.iss.Stats()
 	if got.HashRuns != before {
@@ -253,7 +253,7 @@ func TestVerifyWrongTokensCostNoHash(t *testing.T) {
 	if got.CacheMisses < 400 {
 		t.Errorf("cache misses: got %d, want at least 400", got.CacheMisses)
 	}
-	if n := w.iss.cache.Len(); n != 1 {
+	if n := w.iss.hasher.cache.Len(); n != 1 {
 		t.Errorf("cache: got %d entries, want the good one alone", n)
 	}
 	w.wantValid(w.iss, tok.Secret, tok.Token)
@@ -288,7 +288,7 @@ func TestVerifyOtherCost(t *testing.T) {
 		t.Fatalf("Issue: %v", err)
 	}
 	for want, tok := range map[int]IssuedToken{4: low, 6: tok} {
-		token, _ := parseSecret(tok.Secret)
+		token, _ := parseToken(tok.Secret)
 		rec, ok, err := w.led.tokenBySelector(context.Background(), token.selector())
 		if err != nil || !ok {
 			t.Fatalf("tokenBySelector: got %v, error %v; want a record", ok, err)

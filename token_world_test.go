@@ -163,12 +163,12 @@ func (w *tokenWorld) wantList(account uuid.UUID, want ...Token) {
 // flip returns secret with a bit of the token's byte at changed.
 func flip(t testing.TB, secret string, at int) string {
 	t.Helper()
-	token, ok := parseSecret(secret)
+	token, ok := parseToken(secret)
 	if !ok {
-		t.Fatalf("parseSecret: not a secret")
+		t.Fatalf("parseToken: not a secret")
 	}
 	token[at] ^= 0x10
-	return token.secret()
+	return token.text()
 }
 
 // openBare opens an account without a token.
@@ -184,10 +184,10 @@ func (w *tokenWorld) openBare() uuid.UUID {
 // holdSlots takes every turn to hash, until release is called.
 func (w *tokenWorld) holdSlots() (release func()) {
 	w.t.Helper()
-	if err := w.iss.slots.Acquire(context.Background(), 2); err != nil {
+	if err := w.iss.hasher.slots.Acquire(context.Background(), 2); err != nil {
 		w.t.Fatalf("Acquire: %v", err)
 	}
-	return func() { w.iss.slots.Release(2) }
+	return func() { w.iss.hasher.slots.Release(2) }
 }
 
 // verifyLater verifies in a goroutine and hands over the error.
@@ -204,9 +204,9 @@ func (w *tokenWorld) verifyLater(ctx context.Context, secret string) chan error 
 func (w *tokenWorld) waitCallers(n int) {
 	w.t.Helper()
 	count := func() (callers int) {
-		w.iss.mu.Lock()
-		defer w.iss.mu.Unlock()
-		for _, f := range w.iss.flights {
+		w.iss.hasher.mu.Lock()
+		defer w.iss.hasher.mu.Unlock()
+		for _, f := range w.iss.hasher.flights {
 			callers += f.callers
 		}
 		return callers
@@ -220,9 +220,9 @@ func (w *tokenWorld) waitCallers(n int) {
 
 func (w *tokenWorld) wantNoFlights() {
 	w.t.Helper()
-	w.iss.mu.Lock()
-	defer w.iss.mu.Unlock()
-	if n := len(w.iss.flights); n != 0 {
+	w.iss.hasher.mu.Lock()
+	defer w.iss.hasher.mu.Unlock()
+	if n := len(w.iss.hasher.flights); n != 0 {
 		w.t.Errorf("checks under way: got %d, want none", n)
 	}
 }
