@@ -109,8 +109,9 @@ var arrows = map[string][]string{
 	"internal/record":  {"store", "internal/wire", "internal/chain"},
 	"internal/example": {"internal/record", "internal/chain", "internal/sign"},
 	"internal/pages":   {"store"},
+	"internal/secret":  {"store"},
 
-	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/pages", "internal/record"},
+	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/pages", "internal/record", "internal/secret"},
 	"storetest": {""},
 
 	"httpapi":                 {""},

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/secret"
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
@@ -80,9 +81,9 @@ func (i *TokenIssuer) Invite(ctx context.Context, r InviteRequest) (IssuedInvite
 	if r.Expires.IsZero() {
 		r.Expires = i.led.Time().Add(DefaultInviteLife)
 	}
-	code := drawCode()
+	code := secret.DrawCode()
 	rec := record.Invite{Label: r.Label, Expires: r.Expires.UnixMicro()}
-	rec.Hash, _ = hashCode(code)
+	rec.Hash, _ = secret.HashCode(code)
 	if err := i.led.makeInvite(ctx, &rec); err != nil {
 		return IssuedInvite{}, err
 	}
@@ -110,7 +111,7 @@ func (i *TokenIssuer) OpenKeyedInvited(ctx context.Context, code string, key Pub
 }
 
 func (i *TokenIssuer) openInvited(ctx context.Context, code string, key PublicKey) (Account, IssuedToken, error) {
-	hash, ok := hashCode(code)
+	hash, ok := secret.HashCode(code)
 	if !ok {
 		return Account{}, IssuedToken{}, ErrInvalidInvite
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/secret"
 )
 
 const (
@@ -134,7 +135,7 @@ type TokenIssuer struct {
 	led    *Ledger
 	seed   uuid.UUID
 	life   time.Duration
-	hasher *hasher[*verifiedToken]
+	hasher *secret.Hasher[*verifiedToken]
 }
 
 // NewTokenIssuer returns a TokenIssuer for the accounts of led. It returns an
@@ -154,11 +155,11 @@ func NewTokenIssuer(led *Ledger, opts *TokenOptions) (*TokenIssuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	hasher, err := newHasher[*verifiedToken](hasherOptions{
-		cost:       o.BcryptCost,
-		cacheSize:  o.CacheSize,
-		maxHashing: o.MaxHashing,
-		serves:     led.Err,
+	hasher, err := secret.NewHasher[*verifiedToken](secret.Options{
+		Cost:       o.BcryptCost,
+		CacheSize:  o.CacheSize,
+		MaxHashing: o.MaxHashing,
+		Serves:     led.Err,
 	})
 	if err != nil {
 		return nil, err
@@ -181,7 +182,7 @@ func (o TokenOptions) withDefaults() (TokenOptions, error) {
 		o.MaxHashing = min(max(1, runtime.GOMAXPROCS(0)-1), maxHashingLimit)
 	}
 	switch {
-	case o.BcryptCost < minCost || o.BcryptCost > maxCost:
+	case o.BcryptCost < secret.MinCost || o.BcryptCost > secret.MaxCost:
 		return o, &OptionError{Field: "BcryptCost", Value: o.BcryptCost, Allowed: "4 to 14"}
 	case o.Life < minTokenLife || o.Life > DefaultTokenLife:
 		return o, &OptionError{Field: "Life", Value: o.Life, Allowed: "one second to 30 days"}
@@ -265,8 +266,8 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 // selector turns out to be taken.
 func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(context.Context, record.Token) (record.Token, error)) (IssuedToken, error) {
 	var issued IssuedToken
-	err := i.hasher.issue(ctx, func(ctx context.Context, token *wireToken, hash [hashLen]byte) (taken bool, err error) {
-		rec := record.Token{Selector: token.selector(), Tag: token.tag(), Hash: hash, Label: r.Label}
+	err := i.hasher.Issue(ctx, func(ctx context.Context, token *secret.Token, hash [secret.HashLen]byte) (taken bool, err error) {
+		rec := record.Token{Selector: token.Selector(), Tag: token.Tag(), Hash: hash, Label: r.Label}
 		// A full life begins after the wait for the hash, not before it.
 		if r.Expires.IsZero() {
 			rec.Expires = i.led.Time().Add(i.life).UnixMicro()
@@ -280,7 +281,7 @@ func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(con
 		if err != nil {
 			return false, err
 		}
-		issued = IssuedToken{Token: tokenOf(rec), Secret: token.text()}
+		issued = IssuedToken{Token: tokenOf(rec), Secret: token.Text()}
 		return false, nil
 	})
 	return issued, err
@@ -309,22 +310,22 @@ func (i *TokenIssuer) Verify(ctx context.Context, secret string) (Token, error) 
 }
 
 func (i *TokenIssuer) verify(ctx context.Context, text string) (Token, error) {
-	token, ok := parseToken(text)
+	token, ok := secret.ParseToken(text)
 	if !ok {
 		return Token{}, ErrInvalidToken
 	}
-	if v, ok := i.hasher.remembered(&token); ok {
+	if v, ok := i.hasher.Remembered(&token); ok {
 		return i.admit(ctx, &token, v)
 	}
-	rec, ok, err := i.led.tokenBySelector(ctx, token.selector())
+	rec, ok, err := i.led.tokenBySelector(ctx, token.Selector())
 	if err != nil {
 		return Token{}, err
 	}
-	if !ok || !token.hasTag(rec.Tag) || rec.Expires <= i.led.Time().UnixMicro() {
+	if !ok || !token.HasTag(rec.Tag) || rec.Expires <= i.led.Time().UnixMicro() {
 		return Token{}, ErrInvalidToken
 	}
 	v := &verifiedToken{token: tokenOf(rec), selector: rec.Selector, position: rec.Position, expires: rec.Expires}
-	if err := i.hasher.check(ctx, &token, rec.Hash, v); err != nil {
+	if err := i.hasher.Check(ctx, &token, rec.Hash, v); err != nil {
 		return Token{}, err
 	}
 	// It may have expired or been revoked while it was hashed.
@@ -332,9 +333,9 @@ func (i *TokenIssuer) verify(ctx context.Context, text string) (Token, error) {
 }
 
 // admit returns the token if it is live now, and forgets it if it is not.
-func (i *TokenIssuer) admit(ctx context.Context, token *wireToken, v *verifiedToken) (Token, error) {
+func (i *TokenIssuer) admit(ctx context.Context, token *secret.Token, v *verifiedToken) (Token, error) {
 	if v.expires <= i.led.Time().UnixMicro() {
-		i.hasher.forget(token)
+		i.hasher.Forget(token)
 		return Token{}, ErrInvalidToken
 	}
 	alive, err := i.led.tokenAlive(ctx, v.selector, v.position)
@@ -342,7 +343,7 @@ func (i *TokenIssuer) admit(ctx context.Context, token *wireToken, v *verifiedTo
 		return Token{}, err
 	}
 	if !alive {
-		i.hasher.forget(token)
+		i.hasher.Forget(token)
 		return Token{}, ErrInvalidToken
 	}
 	return v.token, nil
@@ -372,7 +373,7 @@ func (i *TokenIssuer) Revoke(ctx context.Context, account, id uuid.UUID) error {
 }
 
 // Stats returns what was counted so far.
-func (i *TokenIssuer) Stats() TokenStats { return TokenStats(i.hasher.stats()) }
+func (i *TokenIssuer) Stats() TokenStats { return TokenStats(i.hasher.Stats()) }
 
 // tokenOf returns what can be told of a token.
 func tokenOf(rec record.Token) Token {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/secret"
 )
 
 // insideWorld is a ledger with a TokenIssuer, for tests that call its writer.
@@ -59,7 +60,7 @@ func (w *insideWorld) invite() (IssuedInvite, record.Invite) {
 	if err != nil {
 		w.t.Fatalf("Invite: %v", err)
 	}
-	hash, _ := hashCode(made.Code)
+	hash, _ := secret.HashCode(made.Code)
 	inv, err := w.led.inviteByHash(context.Background(), hash)
 	if err != nil {
 		w.t.Fatalf("inviteByHash: %v", err)

@@ -48,12 +48,12 @@ var defects = []plant{{
 	pkg: ".", test: "TestCrashCopies", says: `repeating k0: got`,
 }, {
 	name: "token-cut-at-72", shows: "defect 5",
-	file: "secret_token.go", edits: []edit{{
+	file: "internal/secret/token.go", edits: []edit{{
 		`	sum := t.digest(hashDomain)
 	return hex.AppendEncode(nil, sum[:])
 `, `	return hex.AppendEncode(nil, t[:])[:72]
 `}},
-	pkg: ".", test: "TestVerifyHashReadsWholeToken", says: `error <nil>; want no token`,
+	pkg: "./internal/secret", test: "TestVerifyHashReadsWholeToken", says: `error <nil>; want no token`,
 }, {
 	name: "expiry-checked-once", shows: "defect 5",
 	file: "token.go", edits: []edit{{`if v.expires <= i.led.Time().UnixMicro() {`, `if false {`}},
@@ -64,11 +64,11 @@ var defects = []plant{{
 	pkg: ".", test: "TestVerifyRevokedWhileCached", says: `error <nil>; want no token`,
 }, {
 	name: "hash-for-a-guess", shows: "defect 6",
-	file: "secret_token.go", edits: []edit{{`ConstantTimeCompare(own[:], tag[:]) == 1`, `ConstantTimeCompare(own[:], tag[:]) < 2`}},
+	file: "internal/secret/token.go", edits: []edit{{`ConstantTimeCompare(own[:], tag[:]) == 1`, `ConstantTimeCompare(own[:], tag[:]) < 2`}},
 	pkg: ".", test: "TestVerifyWrongTokensCostNoHash", says: `hash runs: got \d+`,
 }, {
 	name: "hashes-without-bound", shows: "defect 6",
-	file: "secret_hasher.go", edits: []edit{{`semaphore.NewWeighted(int64(o.maxHashing))`, `semaphore.NewWeighted(1 << 20)`}},
+	file: "internal/secret/hasher.go", edits: []edit{{`semaphore.NewWeighted(int64(o.MaxHashing))`, `semaphore.NewWeighted(1 << 20)`}},
 	pkg: ".", test: "TestVerifyManyTokensUnderLimit", says: `hashing at once: got \d+, want at most 2`,
 }, {
 	name: "another-account-readable", shows: "defect 7",

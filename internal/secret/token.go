@@ -1,4 +1,4 @@
-package capycoin
+package secret
 
 import (
 	"crypto/rand"
@@ -10,9 +10,9 @@ import (
 
 // Lengths, in bytes, of a token and of what is kept of one.
 const (
-	wireTokenLen = 128
-	selectorLen  = 16
-	tagLen       = 8
+	tokenLen    = 128
+	SelectorLen = 16
+	TagLen      = 8
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 	hashDomain = "capycoin token hash v1\x00"
 )
 
-// wireToken is a token as it was drawn or presented: 128 random bytes. What is kept
+// Token is a token as it was drawn or presented: 128 random bytes. What is kept
 // of it:
 //
 //	selector  16 bytes  the token's first 16 bytes: finds the record
@@ -32,14 +32,14 @@ const (
 // The tag sorts out a wrong token for the price of one SHA-256: a guess passes
 // it once in 2^64 times, so only the owner's token ever costs a bcrypt. It
 // tells nobody the 112 bytes behind the selector: 2^832 of them share a tag.
-type wireToken [wireTokenLen]byte
+type Token [tokenLen]byte
 
 // drawToken fills in a new token.
-func drawToken(t *wireToken) { rand.Read(t[:]) } // never fails: it ends the program first
+func drawToken(t *Token) { rand.Read(t[:]) } // never fails: it ends the program first
 
-// parseToken reads 256 hexadecimal digits of either case.
-func parseToken(text string) (token wireToken, ok bool) {
-	var digits [2 * wireTokenLen]byte
+// ParseToken reads 256 hexadecimal digits of either case.
+func ParseToken(text string) (token Token, ok bool) {
+	var digits [2 * tokenLen]byte
 	if len(text) != len(digits) {
 		return token, false
 	}
@@ -48,32 +48,32 @@ func parseToken(text string) (token wireToken, ok bool) {
 	return token, err == nil
 }
 
-// text returns the token as its owner sees it: 256 upper-case hexadecimal digits.
-func (t *wireToken) text() string { return strings.ToUpper(hex.EncodeToString(t[:])) }
+// Text returns the token as its owner sees it: 256 upper-case hexadecimal digits.
+func (t *Token) Text() string { return strings.ToUpper(hex.EncodeToString(t[:])) }
 
-// selector returns what finds the token's record.
-func (t *wireToken) selector() [selectorLen]byte { return [selectorLen]byte(t[:]) }
+// Selector returns what finds the token's record.
+func (t *Token) Selector() [SelectorLen]byte { return [SelectorLen]byte(t[:]) }
 
-// tag returns what sorts out wrong tokens.
-func (t *wireToken) tag() [tagLen]byte {
+// Tag returns what sorts out wrong tokens.
+func (t *Token) Tag() [TagLen]byte {
 	sum := t.digest(tagDomain)
-	return [tagLen]byte(sum[:])
+	return [TagLen]byte(sum[:])
 }
 
-// hasTag says whether the token has a tag, in the same time whatever it has.
-func (t *wireToken) hasTag(tag [tagLen]byte) bool {
-	own := t.tag()
+// HasTag says whether the token has a tag, in the same time whatever it has.
+func (t *Token) HasTag(tag [TagLen]byte) bool {
+	own := t.Tag()
 	return subtle.ConstantTimeCompare(own[:], tag[:]) == 1
 }
 
 // bcryptInput returns the 64 bytes that bcrypt hashes in place of the token.
-func (t *wireToken) bcryptInput() []byte {
+func (t *Token) bcryptInput() []byte {
 	sum := t.digest(hashDomain)
 	return hex.AppendEncode(nil, sum[:])
 }
 
-func (t *wireToken) digest(domain string) [sha256.Size]byte {
-	var buf [32 + wireTokenLen]byte
+func (t *Token) digest(domain string) [sha256.Size]byte {
+	var buf [32 + tokenLen]byte
 	n := copy(buf[:], domain)
 	n += copy(buf[n:], t[:])
 	return sha256.Sum256(buf[:n])

@@ -1,4 +1,4 @@
-package capycoin
+package secret
 
 import (
 	"context"
@@ -13,56 +13,56 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
-// errGone is what serves says of a ledger that was closed.
+// errGone is what Serves says of a ledger that was closed.
 var errGone = errors.New("gone")
 
-// hashWorld is a hasher at the lowest cost, with what it asks in place of a ledger.
+// hashWorld is a Hasher at the lowest cost, with what it asks in place of a ledger.
 // What it remembers of a token is a name.
 type hashWorld struct {
 	t    *testing.T
-	h    *hasher[string]
+	h    *Hasher[string]
 	gone atomic.Bool
 }
 
-func newHashWorld(t *testing.T, o hasherOptions) *hashWorld {
+func newHashWorld(t *testing.T, o Options) *hashWorld {
 	t.Helper()
 	w := &hashWorld{t: t}
-	if o.cost == 0 {
-		o.cost = minCost
+	if o.Cost == 0 {
+		o.Cost = MinCost
 	}
-	if o.cacheSize == 0 {
-		o.cacheSize = 100
+	if o.CacheSize == 0 {
+		o.CacheSize = 100
 	}
-	if o.maxHashing == 0 {
-		o.maxHashing = 2
+	if o.MaxHashing == 0 {
+		o.MaxHashing = 2
 	}
-	if o.serves == nil {
-		o.serves = func() error {
+	if o.Serves == nil {
+		o.Serves = func() error {
 			if w.gone.Load() {
 				return errGone
 			}
 			return nil
 		}
 	}
-	h, err := newHasher[string](o)
+	h, err := NewHasher[string](o)
 	if err != nil {
-		t.Fatalf("newHasher: %v", err)
+		t.Fatalf("NewHasher: %v", err)
 	}
 	w.h = h
 	return w
 }
 
-// token is a token with its hash.
+// hashedToken is a token with its hash.
 type hashedToken struct {
-	token wireToken
-	hash  [hashLen]byte
+	token Token
+	hash  [HashLen]byte
 }
 
-// issue issues a token.
+// Issue issues a token.
 func (w *hashWorld) issue() *hashedToken {
 	w.t.Helper()
 	var made hashedToken
-	err := w.h.issue(context.Background(), func(_ context.Context, token *wireToken, hash [hashLen]byte) (bool, error) {
+	err := w.h.Issue(context.Background(), func(_ context.Context, token *Token, hash [HashLen]byte) (bool, error) {
 		made = hashedToken{*token, hash}
 		return false, nil
 	})
@@ -73,7 +73,7 @@ func (w *hashWorld) issue() *hashedToken {
 }
 
 func (w *hashWorld) check(ctx context.Context, made *hashedToken) error {
-	return w.h.check(ctx, &made.token, made.hash, "Ann")
+	return w.h.Check(ctx, &made.token, made.hash, "Ann")
 }
 
 // wantRight fails the test unless a token has its hash.
@@ -86,7 +86,7 @@ func (w *hashWorld) wantRight(made *hashedToken) {
 
 func (w *hashWorld) wantRemembered(made *hashedToken, want bool) {
 	w.t.Helper()
-	name, ok := w.h.remembered(&made.token)
+	name, ok := w.h.Remembered(&made.token)
 	if ok != want || ok && name != "Ann" {
 		w.t.Errorf("remembered: got %q, %v, want %v", name, ok, want)
 	}
@@ -94,7 +94,7 @@ func (w *hashWorld) wantRemembered(made *hashedToken, want bool) {
 
 func (w *hashWorld) wantRuns(want uint64) {
 	w.t.Helper()
-	if got := w.h.stats(); got.HashRuns != want || got.Hashing != 0 {
+	if got := w.h.Stats(); got.HashRuns != want || got.Hashing != 0 {
 		w.t.Errorf("stats: got %+v, want %d hash runs and none going on", got, want)
 	}
 }
@@ -145,17 +145,17 @@ func (w *hashWorld) wantNoFlights() {
 // TestVerifyHashReadsWholeToken has hashes of tokens that differ in one byte from the
 // one presented, behind the 72 that bcrypt reads and in front: only the hash tells.
 func TestVerifyHashReadsWholeToken(t *testing.T) {
-	w := newHashWorld(t, hasherOptions{})
+	w := newHashWorld(t, Options{})
 	for _, at := range []int{16, 71, 72, 100, 127} {
 		owned := w.issue()
 		wrong := *owned
 		wrong.token[at] ^= 1
-		before := w.h.stats().HashRuns
+		before := w.h.Stats().HashRuns
 		for n := range 3 {
 			if err := w.check(t.Context(), &wrong); err != ErrInvalidToken {
 				t.Errorf("byte %d: got error %v; want no token, error %v", at, err, ErrInvalidToken)
 			}
-			if got, want := w.h.stats().HashRuns-before, uint64(n+1); got != want {
+			if got, want := w.h.Stats().HashRuns-before, uint64(n+1); got != want {
 				t.Errorf("byte %d: got %d hash runs, want %d: a failed check is not remembered", at, got, want)
 			}
 			w.wantRemembered(&wrong, false)
@@ -165,7 +165,7 @@ func TestVerifyHashReadsWholeToken(t *testing.T) {
 }
 
 func TestCompareHashDamaged(t *testing.T) {
-	good, err := bcrypt.GenerateFromPassword((&wireToken{}).bcryptInput(), 4)
+	good, err := bcrypt.GenerateFromPassword((&Token{}).bcryptInput(), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestCompareHashDamaged(t *testing.T) {
 	} {
 		hash := [60]byte(good)
 		tt.edit(hash[:])
-		if err := compareHash(hash, &wireToken{}); !errors.Is(err, tt.want) {
+		if err := compareHash(hash, &Token{}); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got error %v, want %v", tt.name, err, tt.want)
 		}
 	}
@@ -196,9 +196,9 @@ func TestCompareHashDamaged(t *testing.T) {
 // four times, and each is hashed.
 func TestIssueDrawsAgain(t *testing.T) {
 	var draws byte
-	w := newHashWorld(t, hasherOptions{draw: func(token *wireToken) {
+	w := newHashWorld(t, Options{Draw: func(token *Token) {
 		draws++
-		*token = wireToken{draws}
+		*token = Token{draws}
 	}})
 	errRefused := errors.New("refused")
 	for _, tt := range []struct {
@@ -217,8 +217,8 @@ func TestIssueDrawsAgain(t *testing.T) {
 	} {
 		draws = 0
 		var kept byte
-		before := w.h.stats().HashRuns
-		err := w.h.issue(t.Context(), func(_ context.Context, token *wireToken, hash [hashLen]byte) (bool, error) {
+		before := w.h.Stats().HashRuns
+		err := w.h.Issue(t.Context(), func(_ context.Context, token *Token, hash [HashLen]byte) (bool, error) {
 			if err := compareHash(hash, token); err != nil {
 				t.Errorf("%s: the hash of draw %d: %v", tt.name, draws, err)
 			}
@@ -236,7 +236,7 @@ func TestIssueDrawsAgain(t *testing.T) {
 		if kept != tt.kept || draws != tt.draws || tt.err != nil && err != tt.err || (err == nil) != (kept > 0) {
 			t.Errorf("%s: draw %d of %d was kept, error %v; want draw %d of %d, error %v", tt.name, kept, draws, err, tt.kept, tt.draws, tt.err)
 		}
-		if got := w.h.stats().HashRuns - before; got != uint64(tt.draws) {
+		if got := w.h.Stats().HashRuns - before; got != uint64(tt.draws) {
 			t.Errorf("%s: got %d hash runs, want %d", tt.name, got, tt.draws)
 		}
 	}
@@ -246,7 +246,7 @@ func TestIssueDrawsAgain(t *testing.T) {
 // has come: what keeps the token is not told of the first.
 func TestIssueDeadline(t *testing.T) {
 	var ctx context.Context
-	w := newHashWorld(t, hasherOptions{serves: func() error { <-ctx.Done(); return nil }})
+	w := newHashWorld(t, Options{Serves: func() error { <-ctx.Done(); return nil }})
 	for _, tt := range []struct {
 		end  error
 		want error
@@ -265,7 +265,7 @@ func TestIssueDeadline(t *testing.T) {
 				cancel()
 			}
 		})
-		err := w.h.issue(ctx, func(ctx context.Context, _ *wireToken, _ [hashLen]byte) (bool, error) { return false, ctx.Err() })
+		err := w.h.Issue(ctx, func(ctx context.Context, _ *Token, _ [HashLen]byte) (bool, error) { return false, ctx.Err() })
 		if err != tt.want || !errors.Is(ctx.Err(), tt.end) {
 			t.Errorf("a context that ended by %v: got %v, want %v", ctx.Err(), err, tt.want)
 		}
@@ -276,13 +276,13 @@ func TestIssueDeadline(t *testing.T) {
 // TestBusyHasher takes every turn: what needs one is told when its context ends, and
 // leaves nothing behind.
 func TestBusyHasher(t *testing.T) {
-	w := newHashWorld(t, hasherOptions{})
+	w := newHashWorld(t, Options{})
 	made := w.issue()
 	release := w.holdSlots()
 	for name, call := range map[string]func(context.Context) error{
 		"check": func(ctx context.Context) error { return w.check(ctx, made) },
 		"issue": func(ctx context.Context) error {
-			return w.h.issue(ctx, func(context.Context, *wireToken, [hashLen]byte) (bool, error) {
+			return w.h.Issue(ctx, func(context.Context, *Token, [HashLen]byte) (bool, error) {
 				t.Error("a token was kept that had no turn")
 				return false, nil
 			})
@@ -305,12 +305,12 @@ func TestBusyHasher(t *testing.T) {
 // TestServesNoLonger has the ledger closed while tokens wait for their turns: nothing
 // is hashed any more.
 func TestServesNoLonger(t *testing.T) {
-	w := newHashWorld(t, hasherOptions{})
+	w := newHashWorld(t, Options{})
 	made := w.issue()
 	release := w.holdSlots()
 	checked, issued := w.checkLater(t.Context(), made), make(chan error, 1)
 	go func() {
-		issued <- w.h.issue(t.Context(), func(context.Context, *wireToken, [hashLen]byte) (bool, error) { return false, nil })
+		issued <- w.h.Issue(t.Context(), func(context.Context, *Token, [HashLen]byte) (bool, error) { return false, nil })
 	}()
 	w.waitCallers(1)
 	w.gone.Store(true)
@@ -329,7 +329,7 @@ func TestServesNoLonger(t *testing.T) {
 func TestHashingIsBounded(t *testing.T) {
 	const limit, callers = 3, 12
 	var inside, most atomic.Int64
-	w := newHashWorld(t, hasherOptions{maxHashing: limit, serves: func() error {
+	w := newHashWorld(t, Options{MaxHashing: limit, Serves: func() error {
 		now := inside.Add(1)
 		defer inside.Add(-1)
 		for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
@@ -360,9 +360,9 @@ func TestHashingIsBounded(t *testing.T) {
 // TestNewTokensLetPresentedOnesPass has many new tokens while the one slot is taken,
 // and then a token presented: it is hashed before nearly all of them.
 func TestNewTokensLetPresentedOnesPass(t *testing.T) {
-	w := newHashWorld(t, hasherOptions{maxHashing: 1})
+	w := newHashWorld(t, Options{MaxHashing: 1})
 	made := w.issue()
-	before := w.h.stats().HashRuns
+	before := w.h.Stats().HashRuns
 	if err := w.h.slots.Acquire(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +375,7 @@ func TestNewTokensLetPresentedOnesPass(t *testing.T) {
 	runs := make(chan uint64)
 	go func() {
 		w.wantRight(made)
-		runs <- w.h.stats().HashRuns - before
+		runs <- w.h.Stats().HashRuns - before
 	}()
 	w.waitCallers(1)
 	time.Sleep(10 * time.Millisecond)

@@ -1,4 +1,4 @@
-package capycoin
+package secret
 
 import (
 	"context"
@@ -14,16 +14,16 @@ type cacheKey [sha256.Size]byte
 // cacheKey returns SHA-256 over a random key of one block and the token.
 // Token and key have fixed lengths and nobody sees the result, so this simple
 // form of a keyed hash is as good as HMAC, at half its price.
-func (h *hasher[V]) cacheKey(token *wireToken) cacheKey {
-	var buf [cacheKeyLen + wireTokenLen]byte
+func (h *Hasher[V]) cacheKey(token *Token) cacheKey {
+	var buf [cacheKeyLen + tokenLen]byte
 	copy(buf[:], h.keyed[:])
 	copy(buf[cacheKeyLen:], token[:])
 	return sha256.Sum256(buf[:])
 }
 
-// remembered returns what is remembered of a token that was checked before and found
+// Remembered returns what is remembered of a token that was checked before and found
 // right. Whether it is still live is for the caller to ask, at every use.
-func (h *hasher[V]) remembered(token *wireToken) (v V, ok bool) {
+func (h *Hasher[V]) Remembered(token *Token) (v V, ok bool) {
 	if v, ok = h.cache.Get(h.cacheKey(token)); ok {
 		h.hits.Add(1)
 	} else {
@@ -32,8 +32,8 @@ func (h *hasher[V]) remembered(token *wireToken) (v V, ok bool) {
 	return v, ok
 }
 
-// forget forgets a token.
-func (h *hasher[V]) forget(token *wireToken) { h.cache.Remove(h.cacheKey(token)) }
+// Forget forgets a token.
+func (h *Hasher[V]) Forget(token *Token) { h.cache.Remove(h.cacheKey(token)) }
 
 // flight is one check of a token by bcrypt, for all callers that present the
 // token meanwhile. It has a context of its own: a caller who leaves does not
@@ -44,16 +44,16 @@ type flight struct {
 	done chan struct{} // closed when err is set
 	err  error         // set before done is closed, constant afterwards
 
-	// Guarded by hasher.mu.
+	// Guarded by Hasher.mu.
 	callers int
 	hashing bool               // its turn has come: it will end by itself
 	cancel  context.CancelFunc // ends its wait for a turn
 }
 
-// check runs bcrypt on the token, or joins a run of it, and remembers v of it if
-// the hash is right. It returns ErrInvalidToken if it is not, ErrBusy if ctx ends
-// first, and the error of serves if there is one.
-func (h *hasher[V]) check(ctx context.Context, token *wireToken, hash [hashLen]byte, v V) error {
+// Check runs bcrypt on the token, or joins a run of it, and remembers v of it if
+// the hash is right. It returns [ErrInvalidToken] if it is not, [store.ErrCorrupt] if
+// the hash is none, [ErrBusy] if ctx ends first, and the error of Serves if there is one.
+func (h *Hasher[V]) Check(ctx context.Context, token *Token, hash [HashLen]byte, v V) error {
 	key := h.cacheKey(token)
 	h.mu.Lock()
 	f := h.flights[key]
@@ -88,7 +88,7 @@ func (h *hasher[V]) check(ctx context.Context, token *wireToken, hash [hashLen]b
 }
 
 // fly waits for a flight's turn and hashes. It is the flight's goroutine.
-func (h *hasher[V]) fly(ctx context.Context, f *flight, key cacheKey, token wireToken, hash [hashLen]byte, v V) {
+func (h *Hasher[V]) fly(ctx context.Context, f *flight, key cacheKey, token Token, hash [HashLen]byte, v V) {
 	defer close(f.done)
 	defer f.cancel()
 	f.err = h.inSlot(ctx, func() error {
@@ -117,7 +117,7 @@ func (h *hasher[V]) fly(ctx context.Context, f *flight, key cacheKey, token wire
 
 // land takes f off the list of flights, where another one may have taken its
 // place. The caller holds h.mu.
-func (h *hasher[V]) land(f *flight, key cacheKey) {
+func (h *Hasher[V]) land(f *flight, key cacheKey) {
 	if h.flights[key] == f {
 		delete(h.flights, key)
 	}

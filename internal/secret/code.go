@@ -1,4 +1,4 @@
-package capycoin
+package secret
 
 import (
 	"crypto/rand"
@@ -12,23 +12,23 @@ import (
 // which the first 16 bytes are its selector, among those of tokens. No bcrypt:
 // nobody can try 2^128 codes, whatever the hash costs.
 const (
-	codeHashLen = sha256.Size
+	CodeHashLen = sha256.Size
 	codeDomain  = "capycoin invite v1\x00"
 	codeRandom  = 16 // bytes
 )
 
 var codeEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// drawCode returns the code of a new invite.
-func drawCode() string {
+// DrawCode returns the code of a new invite.
+func DrawCode() string {
 	var random [codeRandom]byte
 	rand.Read(random[:]) // never fails: it ends the program first
 	return codeEncoding.EncodeToString(random[:])
 }
 
-// hashCode returns the hash of a code in either case, false if it is not in
+// HashCode returns the hash of a code in either case, false if it is not in
 // form.
-func hashCode(code string) (hash [codeHashLen]byte, ok bool) {
+func HashCode(code string) (hash [CodeHashLen]byte, ok bool) {
 	if len(code) != codeEncoding.EncodedLen(codeRandom) {
 		return hash, false
 	}

@@ -1,4 +1,4 @@
-package capycoin
+package secret
 
 import (
 	"context"
@@ -16,42 +16,42 @@ import (
 )
 
 const (
-	// minCost and maxCost are the bounds of what bcrypt costs here. A hash of
-	// another cost is none that a hasher made.
-	minCost = 4
-	maxCost = 14
-	// hashLen is the length of a token's hash, in bytes.
-	hashLen = 60
+	// MinCost and MaxCost are the bounds of what bcrypt costs here. A hash of
+	// another cost is none that a Hasher made.
+	MinCost = 4
+	MaxCost = 14
+	// HashLen is the length of a token's hash, in bytes.
+	HashLen = 60
 	// maxDraws is how often a token is drawn whose selector is taken. With 128
 	// random bits a second draw is never seen outside a test; a fourth would
 	// mean that the source of randomness is broken.
 	maxDraws = 4
 )
 
-// hasherOptions are what a hasher is told. They are not checked.
-type hasherOptions struct {
-	cost       int // of new tokens' hashes, minCost to maxCost
-	cacheSize  int // how many verified tokens are remembered
-	maxHashing int // how many tokens may be hashed at once
-	// serves is asked when a token's turn has come. If it returns an error the
+// Options are what a Hasher is told. They are not checked.
+type Options struct {
+	Cost       int // of new tokens' hashes, MinCost to MaxCost
+	CacheSize  int // how many verified tokens are remembered
+	MaxHashing int // how many tokens may be hashed at once
+	// Serves is asked when a token's turn has come. If it returns an error the
 	// token is not hashed, and that is the error.
-	serves func() error
-	// draw fills in a new token. nil: drawToken.
-	draw func(*wireToken)
+	Serves func() error
+	// Draw fills in a new token. nil: with random bytes.
+	Draw func(*Token)
 }
 
-// hasher hashes tokens, new ones and those that are presented, and remembers the
+// Hasher hashes tokens, new ones and those that are presented, and remembers the
 // latter. V is what it remembers of one. Its methods may be called from any
 // goroutine; it has nothing to close.
-type hasher[V any] struct {
+type Hasher[V any] struct {
 	cost   int
 	serves func() error
-	draw   func(*wireToken)
+	draw   func(*Token)
 
 	slots    *semaphore.Weighted // one for each bcrypt run allowed at once
 	newSlots *semaphore.Weighted // one for each of them that may be of a new token
 	cache    *lru.Cache[cacheKey, V]
-	keyed    [cacheKeyLen]byte // random, of this hasher alone
+	keyed    [cacheKeyLen]byte // random, of this Hasher alone
 
 	mu      sync.Mutex
 	flights map[cacheKey]*flight // guarded by mu: checks waited for or running
@@ -60,20 +60,21 @@ type hasher[V any] struct {
 	hashing                atomic.Int64
 }
 
-func newHasher[V any](o hasherOptions) (*hasher[V], error) {
-	cache, err := lru.New[cacheKey, V](o.cacheSize)
+// NewHasher returns a Hasher that remembers nothing yet.
+func NewHasher[V any](o Options) (*Hasher[V], error) {
+	cache, err := lru.New[cacheKey, V](o.CacheSize)
 	if err != nil {
 		return nil, fmt.Errorf("capycoin: cache of verified tokens: %w", err)
 	}
-	if o.draw == nil {
-		o.draw = drawToken
+	if o.Draw == nil {
+		o.Draw = drawToken
 	}
-	h := &hasher[V]{
-		cost:     o.cost,
-		serves:   o.serves,
-		draw:     o.draw,
-		slots:    semaphore.NewWeighted(int64(o.maxHashing)),
-		newSlots: semaphore.NewWeighted(int64(max(1, o.maxHashing/2))),
+	h := &Hasher[V]{
+		cost:     o.Cost,
+		serves:   o.Serves,
+		draw:     o.Draw,
+		slots:    semaphore.NewWeighted(int64(o.MaxHashing)),
+		newSlots: semaphore.NewWeighted(int64(max(1, o.MaxHashing/2))),
 		cache:    cache,
 		flights:  make(map[cacheKey]*flight),
 	}
@@ -81,17 +82,17 @@ func newHasher[V any](o hasherOptions) (*hasher[V], error) {
 	return h, nil
 }
 
-// hasherStats counts what a hasher did since it was made.
-type hasherStats struct {
+// Stats counts what a Hasher did since it was made.
+type Stats struct {
 	HashRuns    uint64 // bcrypt runs begun, of new and of presented tokens
 	Hashing     int    // bcrypt runs going on right now
 	CacheHits   uint64 // tokens looked up that were remembered
 	CacheMisses uint64 // tokens looked up that were not
 }
 
-// stats returns what was counted so far.
-func (h *hasher[V]) stats() hasherStats {
-	return hasherStats{
+// Stats returns what was counted so far.
+func (h *Hasher[V]) Stats() Stats {
+	return Stats{
 		HashRuns:    h.hashRuns.Load(),
 		Hashing:     int(h.hashing.Load()),
 		CacheHits:   h.hits.Load(),
@@ -99,16 +100,16 @@ func (h *hasher[V]) stats() hasherStats {
 	}
 }
 
-// issue draws a token, hashes it and gives both to keep, which tells whether the
+// Issue draws a token, hashes it and gives both to keep, which tells whether the
 // selector is taken: then it draws again. It returns the error of keep, or that ctx
-// ended before a turn to hash had come ([ErrBusy]), or the error of serves.
+// ended before a turn to hash had come ([ErrBusy]), or the error of Serves.
 //
 // A turn that came in time came in time: keep, and what follows, is not told of a
 // deadline that has passed since, so that the hash is not thrown away. Of a caller
 // who has left it is told, since that would be a token that nobody has.
-func (h *hasher[V]) issue(ctx context.Context, keep func(context.Context, *wireToken, [hashLen]byte) (taken bool, err error)) error {
+func (h *Hasher[V]) Issue(ctx context.Context, keep func(context.Context, *Token, [HashLen]byte) (taken bool, err error)) error {
 	for range maxDraws {
-		var token wireToken
+		var token Token
 		h.draw(&token)
 		hash, err := h.hash(ctx, &token)
 		if err != nil {
@@ -127,7 +128,7 @@ func (h *hasher[V]) issue(ctx context.Context, keep func(context.Context, *wireT
 // hash returns the bcrypt hash of a new token. Turns come in the order in which
 // they were asked for, so a flood of new tokens waits elsewhere until few of
 // them are in line before those that are presented.
-func (h *hasher[V]) hash(ctx context.Context, token *wireToken) (hash [hashLen]byte, err error) {
+func (h *Hasher[V]) hash(ctx context.Context, token *Token) (hash [HashLen]byte, err error) {
 	if err := h.newSlots.Acquire(ctx, 1); err != nil {
 		return hash, busyError(ctx)
 	}
@@ -148,9 +149,9 @@ func (h *hasher[V]) hash(ctx context.Context, token *wireToken) (hash [hashLen]b
 }
 
 // inSlot calls fn when its turn to hash has come. It returns ErrBusy if ctx
-// ends first, and the error of serves if there is one: so whatever waits here when
+// ends first, and the error of Serves if there is one: so whatever waits here when
 // a ledger is closed is gone at once.
-func (h *hasher[V]) inSlot(ctx context.Context, fn func() error) error {
+func (h *Hasher[V]) inSlot(ctx context.Context, fn func() error) error {
 	if err := h.slots.Acquire(ctx, 1); err != nil {
 		return busyError(ctx)
 	}
@@ -162,7 +163,7 @@ func (h *hasher[V]) inSlot(ctx context.Context, fn func() error) error {
 }
 
 // counted counts fn as a run of bcrypt.
-func (h *hasher[V]) counted(fn func() error) error {
+func (h *Hasher[V]) counted(fn func() error) error {
 	h.hashRuns.Add(1)
 	h.hashing.Add(1)
 	defer h.hashing.Add(-1)
@@ -170,11 +171,11 @@ func (h *hasher[V]) counted(fn func() error) error {
 }
 
 // compareHash returns nil if the token has the hash, ErrInvalidToken if not,
-// and ErrCorrupt if hash is none that a hasher made.
-func compareHash(hash [hashLen]byte, token *wireToken) error {
+// and [store.ErrCorrupt] if hash is none that a Hasher made.
+func compareHash(hash [HashLen]byte, token *Token) error {
 	// bcrypt takes what cost the hash names; at 31 it would run for more than a day.
 	cost, err := bcrypt.Cost(hash[:])
-	if err == nil && (cost < minCost || cost > maxCost) {
+	if err == nil && (cost < MinCost || cost > MaxCost) {
 		err = bcrypt.InvalidCostError(cost)
 	}
 	if err == nil {

@@ -1,4 +1,4 @@
-package capycoin
+package secret
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 )
 
 func TestCheckSharesOneHash(t *testing.T) {
-	w := newHashWorld(t, hasherOptions{})
+	w := newHashWorld(t, Options{})
 	made := w.issue()
 	release := w.holdSlots()
 	var callers sync.WaitGroup
@@ -30,10 +30,10 @@ func TestCheckSharesOneHash(t *testing.T) {
 // TestLateFlight begins a check that another one got ahead of, between the caller's
 // look into the cache and the flight's start: nothing is hashed.
 func TestLateFlight(t *testing.T) {
-	w := newHashWorld(t, hasherOptions{})
+	w := newHashWorld(t, Options{})
 	made := w.issue()
 	w.wantRight(made)
-	if err := w.h.check(t.Context(), &made.token, [hashLen]byte{}, "Ann"); err != nil {
+	if err := w.h.Check(t.Context(), &made.token, [HashLen]byte{}, "Ann"); err != nil {
 		t.Errorf("check: got error %v, want none", err)
 	}
 	w.wantRuns(2)
@@ -43,7 +43,7 @@ func TestLateFlight(t *testing.T) {
 // TestCallerLeaves has the caller who came first leave: the others get their answer
 // from the same hash.
 func TestCallerLeaves(t *testing.T) {
-	w := newHashWorld(t, hasherOptions{})
+	w := newHashWorld(t, Options{})
 	made := w.issue()
 	release := w.holdSlots()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -69,7 +69,7 @@ func TestCallerLeaves(t *testing.T) {
 // TestAllCallersLeave has nobody wait any more: the check is dropped and its place in
 // the line goes to others.
 func TestAllCallersLeave(t *testing.T) {
-	w := newHashWorld(t, hasherOptions{})
+	w := newHashWorld(t, Options{})
 	made := w.issue()
 	release := w.holdSlots()
 	for range 3 {
@@ -95,7 +95,7 @@ func TestAllCallersLeave(t *testing.T) {
 
 // TestCacheIsBounded has more tokens than are remembered: those that were used last.
 func TestCacheIsBounded(t *testing.T) {
-	w := newHashWorld(t, hasherOptions{cacheSize: 3})
+	w := newHashWorld(t, Options{CacheSize: 3})
 	made := make([]*hashedToken, 5)
 	for n := range made {
 		made[n] = w.issue()
@@ -107,10 +107,10 @@ func TestCacheIsBounded(t *testing.T) {
 	for n := range made {
 		w.wantRemembered(made[n], n >= 2)
 	}
-	w.h.forget(&made[4].token)
+	w.h.Forget(&made[4].token)
 	w.wantRemembered(made[4], false)
 	w.wantRemembered(made[3], true)
-	if got := w.h.stats(); got.CacheHits != 4 || got.CacheMisses != 3 {
+	if got := w.h.Stats(); got.CacheHits != 4 || got.CacheMisses != 3 {
 		t.Errorf("stats: got %+v, want 4 hits and 3 misses", got)
 	}
 }
@@ -118,10 +118,10 @@ func TestCacheIsBounded(t *testing.T) {
 // TestCacheHoldsNoToken: hashers remember a token under different keys, none of which
 // is made of the token alone.
 func TestCacheHoldsNoToken(t *testing.T) {
-	a, b := newHashWorld(t, hasherOptions{}), newHashWorld(t, hasherOptions{})
+	a, b := newHashWorld(t, Options{}), newHashWorld(t, Options{})
 	made := a.issue()
 	other := *made
-	other.token[wireTokenLen-1] ^= 1
+	other.token[tokenLen-1] ^= 1
 	if a.h.cacheKey(&made.token) != a.h.cacheKey(&made.token) || a.h.cacheKey(&made.token) == a.h.cacheKey(&other.token) {
 		t.Error("a token has no key of its own")
 	}
