@@ -209,14 +209,18 @@ func TestForgedEnds(t *testing.T) {
 		}, "record 16 takes coins from the fee account"},
 		"a stipend before the last is paid": {func(t *testing.T, r []record.Record) []record.Record {
 			again := r[15]
-			again.Position, again.Time, again.Body.(*record.Stipend).Day, again.Body.(*record.Stipend).Before = 17, again.Time+record.MicrosPerDay, again.Body.(*record.Stipend).Day+1, 16
+			s := *again.Body.(*record.Stipend)
+			s.Day, s.Before = s.Day+1, 16
+			again.Position, again.Time, again.Body = 17, again.Time+record.MicrosPerDay, &s
 			return append(r[:16], again)
 		}, "record 17 begins a stipend that can't be"},
 		"a token of the fee account": {func(t *testing.T, r []record.Record) []record.Record {
 			tok := r[7]
 			tok.Position, tok.Time = 18, r[16].Time
-			tok.Body.(*record.Token).Position, tok.Body.(*record.Token).Time, tok.Body.(*record.Token).Account, tok.Body.(*record.Token).Expires = 18, tok.Time, record.FeeAccount, tok.Time+1
-			tok.Body.(*record.Token).Selector[0]++
+			body := *tok.Body.(*record.Token)
+			body.Position, body.Time, body.Account, body.Expires = 18, tok.Time, record.FeeAccount, tok.Time+1
+			body.Selector[0]++
+			tok.Body = &body
 			return append(r, tok)
 		}, "the fee account is given a token"},
 		"a fee account at the end": {func(t *testing.T, r []record.Record) []record.Record { return r[:11] }, "opened without a first fee policy"},

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/secret"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/internal/witness"
@@ -147,7 +148,7 @@ var (
 var (
 	// ErrInvalidToken: the token is malformed, unknown, wrong, expired or
 	// revoked. Which of these is not told.
-	ErrInvalidToken = errors.New("capycoin: invalid token")
+	ErrInvalidToken = secret.ErrInvalidToken
 	// ErrTokenNotFound: the account has no such live token.
 	ErrTokenNotFound = errors.New("capycoin: no such token")
 	// ErrTooManyTokens: the account has [MaxTokens] live ones.
@@ -169,7 +170,7 @@ var (
 	ErrInviteNotFound = errors.New("capycoin: no such invite")
 	// ErrBusy: too many tokens are being hashed, and the context ended before
 	// this one's turn. Nothing was applied. It wraps the context's error.
-	ErrBusy = errors.New("capycoin: busy")
+	ErrBusy = secret.ErrBusy
 )
 
 // Returned by Import.

@@ -115,8 +115,9 @@ var arrows = map[string][]string{
 	"internal/accounts": {"store", "internal/wire", "internal/chain"},
 	"internal/example":  {"internal/record", "internal/chain", "internal/sign"},
 	"internal/pages":    {"store"},
+	"internal/secret":   {"store"},
 
-	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal", "internal/boltfile", "internal/salvage", "internal/witness"},
+	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal", "internal/boltfile", "internal/salvage", "internal/witness", "internal/secret"},
 	"storetest": {""},
 
 	"httpapi":                 {""},

@@ -2,31 +2,17 @@ package capycoin
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/secret"
 	"github.com/capycoin/capycoin/internal/wire"
 )
-
-// An invite's code is 128 random bits, as 26 digits of base32. What the ledger
-// keeps of it is SHA-256("capycoin invite v1\x00" ‖ code in upper case), of
-// which the first 16 bytes are its selector, among those of tokens. No bcrypt:
-// nobody can try 2^128 codes, whatever the hash costs.
-const (
-	inviteDomain = "capycoin invite v1\x00"
-	inviteRandom = 16 // bytes
-)
-
-var inviteEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 const (
 	// DefaultInviteLife is how long an invite lives if nothing else is asked
@@ -82,20 +68,6 @@ type InvitePage struct {
 	Next    string // the cursor of the next page; empty on the last one
 }
 
-// inviteHash returns the hash of a code in either case, false if it is not in
-// form.
-func inviteHash(code string) (hash [record.InviteHashLen]byte, ok bool) {
-	if len(code) != inviteEncoding.EncodedLen(inviteRandom) {
-		return hash, false
-	}
-	for i := range len(code) {
-		if c := code[i]; (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '2' || c > '7') {
-			return hash, false
-		}
-	}
-	return sha256.Sum256([]byte(inviteDomain + strings.ToUpper(code))), true
-}
-
 // Invite makes an invite, with which one account can be opened by
 // [TokenIssuer.OpenInvited]. It checks the label ([ErrBadLabel]) and the expiry
 // ([ErrBadExpiry]).
@@ -109,11 +81,9 @@ func (i *TokenIssuer) Invite(ctx context.Context, r InviteRequest) (IssuedInvite
 	if r.Expires.IsZero() {
 		r.Expires = i.led.Time().Add(DefaultInviteLife)
 	}
-	var random [inviteRandom]byte
-	rand.Read(random[:]) // never fails: it ends the program first
-	code := inviteEncoding.EncodeToString(random[:])
+	code := secret.DrawCode()
 	rec := record.Invite{Label: r.Label, Expires: r.Expires.UnixMicro()}
-	rec.Hash, _ = inviteHash(code)
+	rec.Hash, _ = secret.HashCode(code)
 	if err := i.led.makeInvite(ctx, &rec); err != nil {
 		return IssuedInvite{}, err
 	}
@@ -141,7 +111,7 @@ func (i *TokenIssuer) OpenKeyedInvited(ctx context.Context, code string, key Pub
 }
 
 func (i *TokenIssuer) openInvited(ctx context.Context, code string, key PublicKey) (Account, IssuedToken, error) {
-	hash, ok := inviteHash(code)
+	hash, ok := secret.HashCode(code)
 	if !ok {
 		return Account{}, IssuedToken{}, ErrInvalidInvite
 	}

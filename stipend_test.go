@@ -256,26 +256,6 @@ func TestStipendNothing(t *testing.T) {
 	}
 }
 
-// endingContext is a context that ends when something is so at the time at which it is
-// asked whether it has: what it was given to can't be through by then.
-type endingContext struct {
-	context.Context
-	cancel context.CancelFunc
-	so     func() bool
-}
-
-func endsOnce(ctx context.Context, so func() bool) context.Context {
-	ctx, cancel := context.WithCancel(ctx)
-	return endingContext{ctx, cancel, so}
-}
-
-func (c endingContext) Err() error {
-	if c.so() {
-		c.cancel()
-	}
-	return c.Context.Err()
-}
-
 // TestStipendResumes breaks a stipend off between its batches, opens the ledger again,
 // lets days pass, and finishes it before the next one begins. Two do so at once.
 func TestStipendResumes(t *testing.T) {
@@ -291,7 +271,7 @@ func TestStipendResumes(t *testing.T) {
 			break
 		}
 		// The context ends between two batches, as soon as one has been paid.
-		broken := endsOnce(ctx, func() bool { s, _ := w.led.LastStipend(ctx); return s.Paid > before.Paid })
+		broken := endingWhen(func() bool { s, _ := w.led.LastStipend(ctx); return s.Paid > before.Paid }, context.Canceled)
 		s, err := w.led.PayStipend(broken, capycoin.StipendRules{})
 		if !errors.Is(err, context.Canceled) || s.Paid <= before.Paid || s.Done() {
 			t.Fatalf("try %d: paid is %+v, %v", n, s, err)

@@ -2,21 +2,17 @@ package capycoin
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/secret"
 )
 
 const (
@@ -32,16 +28,10 @@ const (
 )
 
 const (
-	minBcryptCost     = 4
-	maxBcryptCost     = 14
 	minTokenLife      = time.Second
 	defaultTokenCache = 65_536
 	maxTokenCache     = 10_000_000
 	maxHashingLimit   = 1_024
-	// maxDraws is how often a token is drawn whose selector is taken. With 128
-	// random bits a second draw is never seen outside a test; a fourth would
-	// mean that the source of randomness is broken.
-	maxDraws = 4
 )
 
 // TokenOptions are the settings of [NewTokenIssuer]. A nil *TokenOptions is
@@ -142,22 +132,10 @@ type TokenStats struct {
 // called from any goroutine. It has nothing to close: it ends with the Ledger,
 // though a hash begun by then runs to its end, some 50 ms at the default cost.
 type TokenIssuer struct {
-	led  *Ledger
-	seed uuid.UUID
-	cost int
-	life time.Duration
-
-	slots    *semaphore.Weighted // one for each bcrypt run allowed at once
-	newSlots *semaphore.Weighted // one for each of them that may be of a new token
-	cache    *lru.Cache[verifiedKey, *verifiedToken]
-	cacheKey [cacheKeyLen]byte // random, of this TokenIssuer alone
-	draw     func(*wireToken)  // fills in a new token; replaced in tests
-
-	mu      sync.Mutex
-	flights map[verifiedKey]*flight // guarded by mu: checks waited for or running
-
-	hashRuns, hits, misses atomic.Uint64
-	hashing                atomic.Int64
+	led    *Ledger
+	seed   uuid.UUID
+	life   time.Duration
+	hasher *secret.Hasher[*verifiedToken]
 }
 
 // NewTokenIssuer returns a TokenIssuer for the accounts of led. It returns an
@@ -177,23 +155,16 @@ func NewTokenIssuer(led *Ledger, opts *TokenOptions) (*TokenIssuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	cache, err := lru.New[verifiedKey, *verifiedToken](o.CacheSize)
+	hasher, err := secret.NewHasher[*verifiedToken](secret.Options{
+		Cost:       o.BcryptCost,
+		CacheSize:  o.CacheSize,
+		MaxHashing: o.MaxHashing,
+		Serves:     led.Err,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("capycoin: cache of verified tokens: %w", err)
+		return nil, err
 	}
-	i := &TokenIssuer{
-		led:      led,
-		seed:     supply.SeedAccount,
-		cost:     o.BcryptCost,
-		life:     o.Life,
-		slots:    semaphore.NewWeighted(int64(o.MaxHashing)),
-		newSlots: semaphore.NewWeighted(int64(max(1, o.MaxHashing/2))),
-		cache:    cache,
-		draw:     func(t *wireToken) { rand.Read(t[:]) }, // never fails: it ends the program first
-		flights:  make(map[verifiedKey]*flight),
-	}
-	rand.Read(i.cacheKey[:])
-	return i, nil
+	return &TokenIssuer{led: led, seed: supply.SeedAccount, life: o.Life, hasher: hasher}, nil
 }
 
 // withDefaults returns a copy of o with its zero values filled in.
@@ -211,7 +182,7 @@ func (o TokenOptions) withDefaults() (TokenOptions, error) {
 		o.MaxHashing = min(max(1, runtime.GOMAXPROCS(0)-1), maxHashingLimit)
 	}
 	switch {
-	case o.BcryptCost < minBcryptCost || o.BcryptCost > maxBcryptCost:
+	case o.BcryptCost < secret.MinCost || o.BcryptCost > secret.MaxCost:
 		return o, &OptionError{Field: "BcryptCost", Value: o.BcryptCost, Allowed: "4 to 14"}
 	case o.Life < minTokenLife || o.Life > DefaultTokenLife:
 		return o, &OptionError{Field: "Life", Value: o.Life, Allowed: "one second to 30 days"}
@@ -291,39 +262,91 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 	})
 }
 
-// issue draws and hashes a token and has commit write its record; it draws
-// again if the selector turns out to be taken.
+// issue has a token drawn and hashed, and commit write its record; again if the
+// selector turns out to be taken.
 func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(context.Context, record.Token) (record.Token, error)) (IssuedToken, error) {
-	for range maxDraws {
-		var token wireToken
-		i.draw(&token)
-		hash, err := i.hash(ctx, &token)
-		if err != nil {
-			return IssuedToken{}, err
-		}
-		rec := record.Token{Selector: token.selector(), Tag: token.tag(), Hash: hash, Label: r.Label}
+	var issued IssuedToken
+	err := i.hasher.Issue(ctx, func(ctx context.Context, token *secret.Token, hash [secret.HashLen]byte) (taken bool, err error) {
+		rec := record.Token{Selector: token.Selector(), Tag: token.Tag(), Hash: hash, Label: r.Label}
 		// A full life begins after the wait for the hash, not before it.
 		if r.Expires.IsZero() {
 			rec.Expires = i.led.Time().Add(i.life).UnixMicro()
 		} else {
 			rec.Expires = r.Expires.UnixMicro()
 		}
-		// Its turn came in time, so a deadline that has passed since does not
-		// throw the hash away. For a caller who has left it would be a token
-		// that nobody has.
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			ctx = context.WithoutCancel(ctx)
-		}
 		rec, err = commit(ctx, rec)
 		if errors.Is(err, errSelectorTaken) {
-			continue
+			return true, nil
 		}
 		if err != nil {
-			return IssuedToken{}, err
+			return false, err
 		}
-		return IssuedToken{Token: tokenOf(rec), Secret: token.secret()}, nil
+		issued = IssuedToken{Token: tokenOf(rec), Secret: token.Text()}
+		return false, nil
+	})
+	return issued, err
+}
+
+// verifiedToken is a token that bcrypt found right. Whether it is still live
+// is asked at every use.
+type verifiedToken struct {
+	token    Token
+	selector [record.SelectorLen]byte
+	position uint64 // of its record: another token under the selector has another
+	expires  int64  // microseconds since 1970
+}
+
+// Verify returns the token that secret is: 256 hexadecimal digits of either
+// case. It returns [ErrInvalidToken] if secret is malformed, unknown, wrong,
+// expired by the time of the ledger, or revoked.
+//
+// A token seen for the first time is hashed, outside the writer; concurrent
+// calls for it share one run. Later calls find it in memory, and check its
+// expiry and that it was not revoked all the same. A secret that is not a live
+// token's is never hashed. If ctx ends before the hash is done the error is
+// [ErrBusy]. Other errors are those of [Ledger.Account].
+func (i *TokenIssuer) Verify(ctx context.Context, secret string) (Token, error) {
+	return i.verify(ctx, secret)
+}
+
+func (i *TokenIssuer) verify(ctx context.Context, text string) (Token, error) {
+	token, ok := secret.ParseToken(text)
+	if !ok {
+		return Token{}, ErrInvalidToken
 	}
-	return IssuedToken{}, fmt.Errorf("capycoin: no unused token in %d draws: the system's random numbers repeat", maxDraws)
+	if v, ok := i.hasher.Remembered(&token); ok {
+		return i.admit(ctx, &token, v)
+	}
+	rec, ok, err := i.led.tokenBySelector(ctx, token.Selector())
+	if err != nil {
+		return Token{}, err
+	}
+	if !ok || !token.HasTag(rec.Tag) || rec.Expires <= i.led.Time().UnixMicro() {
+		return Token{}, ErrInvalidToken
+	}
+	v := &verifiedToken{token: tokenOf(rec), selector: rec.Selector, position: rec.Position, expires: rec.Expires}
+	if err := i.hasher.Check(ctx, &token, rec.Hash, v); err != nil {
+		return Token{}, err
+	}
+	// It may have expired or been revoked while it was hashed.
+	return i.admit(ctx, &token, v)
+}
+
+// admit returns the token if it is live now, and forgets it if it is not.
+func (i *TokenIssuer) admit(ctx context.Context, token *secret.Token, v *verifiedToken) (Token, error) {
+	if v.expires <= i.led.Time().UnixMicro() {
+		i.hasher.Forget(token)
+		return Token{}, ErrInvalidToken
+	}
+	alive, err := i.led.tokenAlive(ctx, v.selector, v.position)
+	if err != nil {
+		return Token{}, err
+	}
+	if !alive {
+		i.hasher.Forget(token)
+		return Token{}, ErrInvalidToken
+	}
+	return v.token, nil
 }
 
 // List returns the live tokens of an account, oldest first. The seed account
@@ -350,14 +373,7 @@ func (i *TokenIssuer) Revoke(ctx context.Context, account, id uuid.UUID) error {
 }
 
 // Stats returns what was counted so far.
-func (i *TokenIssuer) Stats() TokenStats {
-	return TokenStats{
-		HashRuns:    i.hashRuns.Load(),
-		Hashing:     int(i.hashing.Load()),
-		CacheHits:   i.hits.Load(),
-		CacheMisses: i.misses.Load(),
-	}
-}
+func (i *TokenIssuer) Stats() TokenStats { return TokenStats(i.hasher.Stats()) }
 
 // tokenOf returns what can be told of a token.
 func tokenOf(rec record.Token) Token {

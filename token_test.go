@@ -1,7 +1,8 @@
-package capycoin
+package capycoin_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"sync"
@@ -10,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin"
 )
 
 func TestTokenOfNewAccount(t *testing.T) {
@@ -26,7 +27,7 @@ func TestTokenOfNewAccount(t *testing.T) {
 		t.Errorf("Secret: got %q, want 256 upper-case hexadecimal digits", tok.Secret)
 	}
 	now := w.clock.Now()
-	want := Token{ID: tok.ID, Account: acct.ID, Created: now, Expires: now.Add(30 * 24 * time.Hour)}
+	want := capycoin.Token{ID: tok.ID, Account: acct.ID, Created: now, Expires: now.Add(30 * 24 * time.Hour)}
 	if tok.Token != want {
 		t.Errorf("token: got %+v, want %+v", tok.Token, want)
 	}
@@ -47,43 +48,43 @@ func TestTokenOptions(t *testing.T) {
 	w := newTokenWorld(t)
 	for _, tt := range []struct {
 		name  string
-		opts  TokenOptions
+		opts  capycoin.TokenOptions
 		field string // empty: allowed
 	}{
-		{"zero", TokenOptions{}, ""},
-		{"lowest", TokenOptions{BcryptCost: 4, Life: time.Second, CacheSize: 1, MaxHashing: 1}, ""},
-		{"highest", TokenOptions{BcryptCost: 14, Life: 30 * 24 * time.Hour, MaxHashing: 1_024}, ""},
-		{"cost low", TokenOptions{BcryptCost: 3}, "BcryptCost"},
-		{"cost high", TokenOptions{BcryptCost: 15}, "BcryptCost"},
-		{"cost negative", TokenOptions{BcryptCost: -1}, "BcryptCost"},
-		{"life short", TokenOptions{Life: time.Second - 1}, "Life"},
-		{"life long", TokenOptions{Life: 30*24*time.Hour + 1}, "Life"},
-		{"life negative", TokenOptions{Life: -time.Hour}, "Life"},
-		{"cache negative", TokenOptions{CacheSize: -1}, "CacheSize"},
-		{"cache large", TokenOptions{CacheSize: 10_000_001}, "CacheSize"},
-		{"hashing negative", TokenOptions{MaxHashing: -1}, "MaxHashing"},
-		{"hashing large", TokenOptions{MaxHashing: 1_025}, "MaxHashing"},
+		{"zero", capycoin.TokenOptions{}, ""},
+		{"lowest", capycoin.TokenOptions{BcryptCost: 4, Life: time.Second, CacheSize: 1, MaxHashing: 1}, ""},
+		{"highest", capycoin.TokenOptions{BcryptCost: 14, Life: 30 * 24 * time.Hour, MaxHashing: 1_024}, ""},
+		{"cost low", capycoin.TokenOptions{BcryptCost: 3}, "BcryptCost"},
+		{"cost high", capycoin.TokenOptions{BcryptCost: 15}, "BcryptCost"},
+		{"cost negative", capycoin.TokenOptions{BcryptCost: -1}, "BcryptCost"},
+		{"life short", capycoin.TokenOptions{Life: time.Second - 1}, "Life"},
+		{"life long", capycoin.TokenOptions{Life: 30*24*time.Hour + 1}, "Life"},
+		{"life negative", capycoin.TokenOptions{Life: -time.Hour}, "Life"},
+		{"cache negative", capycoin.TokenOptions{CacheSize: -1}, "CacheSize"},
+		{"cache large", capycoin.TokenOptions{CacheSize: 10_000_001}, "CacheSize"},
+		{"hashing negative", capycoin.TokenOptions{MaxHashing: -1}, "MaxHashing"},
+		{"hashing large", capycoin.TokenOptions{MaxHashing: 1_025}, "MaxHashing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			iss, err := NewTokenIssuer(w.led, &tt.opts)
+			iss, err := capycoin.NewTokenIssuer(w.led, &tt.opts)
 			if tt.field == "" {
 				if err != nil || iss == nil {
 					t.Fatalf("got %v, error %v; want an issuer", iss, err)
 				}
 				return
 			}
-			var oe *OptionError
-			if !errors.As(err, &oe) || !errors.Is(err, ErrBadOption) || oe.Field != tt.field || iss != nil {
+			var oe *capycoin.OptionError
+			if !errors.As(err, &oe) || !errors.Is(err, capycoin.ErrBadOption) || oe.Field != tt.field || iss != nil {
 				t.Fatalf("got error %v; want an OptionError of %s", err, tt.field)
 			}
 		})
 	}
-	if iss, err := NewTokenIssuer(w.led, nil); err != nil || iss == nil {
+	if iss, err := capycoin.NewTokenIssuer(w.led, nil); err != nil || iss == nil {
 		t.Errorf("without options: got %v, error %v; want an issuer", iss, err)
 	}
 	w.close()
-	if _, err := NewTokenIssuer(w.led, nil); !errors.Is(err, ErrClosed) {
-		t.Errorf("closed ledger: got error %v, want %v", err, ErrClosed)
+	if _, err := capycoin.NewTokenIssuer(w.led, nil); !errors.Is(err, capycoin.ErrClosed) {
+		t.Errorf("closed ledger: got error %v, want %v", err, capycoin.ErrClosed)
 	}
 }
 
@@ -99,16 +100,16 @@ func TestTokenLabels(t *testing.T) {
 		{" the phone, upstairs ", nil},
 		{strings.Repeat("ü", 64), nil},
 		{strings.Repeat("🦫", 64), nil},
-		{strings.Repeat("x", 65), ErrBadLabel},
-		{strings.Repeat("ü", 65), ErrBadLabel},
-		{"a\x00b", ErrBadLabel},
-		{"a\nb", ErrBadLabel},
-		{"\x7f", ErrBadLabel},
-		{"\u0085", ErrBadLabel},
-		{"a\xffb", ErrBadLabel},
-		{"\xed\xa0\x80", ErrBadLabel}, // a surrogate is no UTF-8
+		{strings.Repeat("x", 65), capycoin.ErrBadLabel},
+		{strings.Repeat("ü", 65), capycoin.ErrBadLabel},
+		{"a\x00b", capycoin.ErrBadLabel},
+		{"a\nb", capycoin.ErrBadLabel},
+		{"\x7f", capycoin.ErrBadLabel},
+		{"\u0085", capycoin.ErrBadLabel},
+		{"a\xffb", capycoin.ErrBadLabel},
+		{"\xed\xa0\x80", capycoin.ErrBadLabel}, // a surrogate is no UTF-8
 	} {
-		tok, err := w.iss.Issue(context.Background(), acct.ID, TokenRequest{Label: tt.label})
+		tok, err := w.iss.Issue(context.Background(), acct.ID, capycoin.TokenRequest{Label: tt.label})
 		if !errors.Is(err, tt.want) {
 			t.Errorf("label %q: got error %v, want %v", tt.label, err, tt.want)
 			continue
@@ -124,7 +125,7 @@ func TestTokenLabels(t *testing.T) {
 
 func TestTokenExpiryAsked(t *testing.T) {
 	w := newTokenWorld(t)
-	w.iss = w.issuer(&TokenOptions{BcryptCost: 4, Life: time.Hour})
+	w.iss = w.issuer(&capycoin.TokenOptions{BcryptCost: 4, Life: time.Hour})
 	acct, tok := w.account()
 	now := w.clock.Now()
 	if want := now.Add(time.Hour); !tok.Expires.Equal(want) {
@@ -149,10 +150,10 @@ func TestTokenExpiryAsked(t *testing.T) {
 		{"beyond int64", time.Unix(1<<60, 0), time.Time{}},
 		{"1970", time.Unix(0, 0), time.Time{}},
 	} {
-		tok, err := w.iss.Issue(context.Background(), acct.ID, TokenRequest{Expires: tt.asked})
+		tok, err := w.iss.Issue(context.Background(), acct.ID, capycoin.TokenRequest{Expires: tt.asked})
 		if tt.stored.IsZero() {
-			if !errors.Is(err, ErrBadExpiry) {
-				t.Errorf("%s: got expiry %v, error %v; want %v", tt.name, tok.Expires, err, ErrBadExpiry)
+			if !errors.Is(err, capycoin.ErrBadExpiry) {
+				t.Errorf("%s: got expiry %v, error %v; want %v", tt.name, tok.Expires, err, capycoin.ErrBadExpiry)
 			}
 			continue
 		}
@@ -167,11 +168,11 @@ func TestTokenExpiryAsked(t *testing.T) {
 func TestTokenIssueChecks(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, _ := w.account()
-	for range MaxTokens - 1 {
-		w.issue(acct.ID, TokenRequest{})
+	for range capycoin.MaxTokens - 1 {
+		w.issue(acct.ID, capycoin.TokenRequest{})
 	}
 	var (
-		seed    = DefaultSeedAccount()
+		seed    = capycoin.DefaultSeedAccount()
 		unknown = uuid.MustParse("7f4b9b5e-0c7b-4f5a-9d0a-3f1d6f2b8c11")
 		label   = "\n"
 		past    = w.clock.Now()
@@ -181,21 +182,21 @@ func TestTokenIssueChecks(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		account uuid.UUID
-		request TokenRequest
+		request capycoin.TokenRequest
 		want    error
 	}{
-		{"label, expiry", acct.ID, TokenRequest{Label: label, Expires: past}, ErrBadLabel},
-		{"label, seed", seed, TokenRequest{Label: label}, ErrBadLabel},
-		{"expiry, seed", seed, TokenRequest{Expires: past}, ErrBadExpiry},
-		{"expiry, unknown", unknown, TokenRequest{Expires: past}, ErrBadExpiry},
-		{"expiry, too many", acct.ID, TokenRequest{Expires: past}, ErrBadExpiry},
-		{"seed", seed, TokenRequest{}, ErrSeedToken},
-		{"unknown", unknown, TokenRequest{}, ErrAccountNotFound},
-		{"nil account", uuid.Nil, TokenRequest{}, ErrAccountNotFound},
-		{"too many", acct.ID, TokenRequest{}, ErrTooManyTokens},
+		{"label, expiry", acct.ID, capycoin.TokenRequest{Label: label, Expires: past}, capycoin.ErrBadLabel},
+		{"label, seed", seed, capycoin.TokenRequest{Label: label}, capycoin.ErrBadLabel},
+		{"expiry, seed", seed, capycoin.TokenRequest{Expires: past}, capycoin.ErrBadExpiry},
+		{"expiry, unknown", unknown, capycoin.TokenRequest{Expires: past}, capycoin.ErrBadExpiry},
+		{"expiry, too many", acct.ID, capycoin.TokenRequest{Expires: past}, capycoin.ErrBadExpiry},
+		{"seed", seed, capycoin.TokenRequest{}, capycoin.ErrSeedToken},
+		{"unknown", unknown, capycoin.TokenRequest{}, capycoin.ErrAccountNotFound},
+		{"nil account", uuid.Nil, capycoin.TokenRequest{}, capycoin.ErrAccountNotFound},
+		{"too many", acct.ID, capycoin.TokenRequest{}, capycoin.ErrTooManyTokens},
 	} {
 		tok, err := w.iss.Issue(context.Background(), tt.account, tt.request)
-		if !errors.Is(err, tt.want) || tok != (IssuedToken{}) {
+		if !errors.Is(err, tt.want) || tok != (capycoin.IssuedToken{}) {
 			t.Errorf("%s: got %v, error %v; want no token, error %v", tt.name, tok, err, tt.want)
 		}
 	}
@@ -205,24 +206,6 @@ func TestTokenIssueChecks(t *testing.T) {
 	if got := w.led.Stats().Position; got != position {
 		t.Errorf("position: got %d, want %d as before", got, position)
 	}
-	// The writer judges by itself what the issuer asked first.
-	rec := record.Token{Expires: past.Add(time.Hour).UnixMicro()}
-	for _, tt := range []struct {
-		account uuid.UUID
-		expires time.Time
-		want    error
-	}{
-		{seed, past.Add(time.Hour), ErrSeedToken},
-		{unknown, past.Add(time.Hour), ErrAccountNotFound},
-		{acct.ID, past.Add(time.Hour), ErrTooManyTokens},
-		{w.openBare(), past, ErrBadExpiry},
-	} {
-		rec.Account, rec.Expires = tt.account, tt.expires.UnixMicro()
-		copy(rec.Hash[:], "$2a$04$"+strings.Repeat(".", 53))
-		if _, err := w.led.issueToken(context.Background(), rec); !errors.Is(err, tt.want) {
-			t.Errorf("issueToken: got error %v, want %v", err, tt.want)
-		}
-	}
 }
 
 func TestTokenListAndRevoke(t *testing.T) {
@@ -230,14 +213,14 @@ func TestTokenListAndRevoke(t *testing.T) {
 	a, first := w.account()
 	b, other := w.account()
 	w.clock.advance(time.Second)
-	second := w.issue(a.ID, TokenRequest{Label: "second"})
-	third := w.issue(a.ID, TokenRequest{Label: "third", Expires: w.clock.Now().Add(time.Minute)})
+	second := w.issue(a.ID, capycoin.TokenRequest{Label: "second"})
+	third := w.issue(a.ID, capycoin.TokenRequest{Label: "third", Expires: w.clock.Now().Add(time.Minute)})
 	w.wantList(a.ID, first.Token, second.Token, third.Token)
-	w.wantList(DefaultSeedAccount())
+	w.wantList(capycoin.DefaultSeedAccount())
 
 	unknown := uuid.MustParse("7f4b9b5e-0c7b-4f5a-9d0a-3f1d6f2b8c11")
-	if got, err := w.iss.List(context.Background(), unknown); !errors.Is(err, ErrAccountNotFound) {
-		t.Errorf("List of an unknown account: got %v, error %v; want %v", got, err, ErrAccountNotFound)
+	if got, err := w.iss.List(context.Background(), unknown); !errors.Is(err, capycoin.ErrAccountNotFound) {
+		t.Errorf("List of an unknown account: got %v, error %v; want %v", got, err, capycoin.ErrAccountNotFound)
 	}
 	notIt := second.ID
 	notIt[7] ^= 1
@@ -247,26 +230,26 @@ func TestTokenListAndRevoke(t *testing.T) {
 	}{
 		{"another's", a.ID, other.ID},
 		{"unknown account", unknown, first.ID},
-		{"the seed account", DefaultSeedAccount(), first.ID},
+		{"the seed account", capycoin.DefaultSeedAccount(), first.ID},
 		{"nil", a.ID, uuid.Nil},
 		{"random", a.ID, unknown},
 		{"half a match", a.ID, notIt},
 	} {
-		if err := w.iss.Revoke(context.Background(), tt.account, tt.id); !errors.Is(err, ErrTokenNotFound) {
-			t.Errorf("Revoke of %s: got error %v, want %v", tt.name, err, ErrTokenNotFound)
+		if err := w.iss.Revoke(context.Background(), tt.account, tt.id); !errors.Is(err, capycoin.ErrTokenNotFound) {
+			t.Errorf("Revoke of %s: got error %v, want %v", tt.name, err, capycoin.ErrTokenNotFound)
 		}
 	}
 	w.wantList(a.ID, first.Token, second.Token, third.Token)
 
 	w.revoke(a.ID, second.ID)
 	w.wantList(a.ID, first.Token, third.Token)
-	if err := w.iss.Revoke(context.Background(), a.ID, second.ID); !errors.Is(err, ErrTokenNotFound) {
-		t.Errorf("Revoke again: got error %v, want %v", err, ErrTokenNotFound)
+	if err := w.iss.Revoke(context.Background(), a.ID, second.ID); !errors.Is(err, capycoin.ErrTokenNotFound) {
+		t.Errorf("Revoke again: got error %v, want %v", err, capycoin.ErrTokenNotFound)
 	}
 	w.clock.advance(time.Minute)
 	w.wantList(a.ID, first.Token)
-	if err := w.iss.Revoke(context.Background(), a.ID, third.ID); !errors.Is(err, ErrTokenNotFound) {
-		t.Errorf("Revoke of an expired token: got error %v, want %v", err, ErrTokenNotFound)
+	if err := w.iss.Revoke(context.Background(), a.ID, third.ID); !errors.Is(err, capycoin.ErrTokenNotFound) {
+		t.Errorf("Revoke of an expired token: got error %v, want %v", err, capycoin.ErrTokenNotFound)
 	}
 	w.wantList(b.ID, other.Token)
 	w.wantInvalid(w.iss, second.Secret)
@@ -278,27 +261,27 @@ func TestTokenListAndRevoke(t *testing.T) {
 func TestTokenLimitFreedByExpiryAndRevoking(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, first := w.account()
-	short := w.issue(acct.ID, TokenRequest{Expires: w.clock.Now().Add(time.Minute)})
-	for range MaxTokens - 2 {
-		w.issue(acct.ID, TokenRequest{})
+	short := w.issue(acct.ID, capycoin.TokenRequest{Expires: w.clock.Now().Add(time.Minute)})
+	for range capycoin.MaxTokens - 2 {
+		w.issue(acct.ID, capycoin.TokenRequest{})
 	}
 	wantFull := func() {
 		t.Helper()
-		if tok, err := w.iss.Issue(context.Background(), acct.ID, TokenRequest{}); !errors.Is(err, ErrTooManyTokens) {
-			t.Fatalf("an eleventh token: got %v, error %v; want %v", tok, err, ErrTooManyTokens)
+		if tok, err := w.iss.Issue(context.Background(), acct.ID, capycoin.TokenRequest{}); !errors.Is(err, capycoin.ErrTooManyTokens) {
+			t.Fatalf("an eleventh token: got %v, error %v; want %v", tok, err, capycoin.ErrTooManyTokens)
 		}
 	}
 	wantFull()
 	w.clock.set(short.Expires.Add(-time.Microsecond))
 	wantFull()
 	w.clock.set(short.Expires)
-	w.issue(acct.ID, TokenRequest{})
+	w.issue(acct.ID, capycoin.TokenRequest{})
 	wantFull()
 	w.revoke(acct.ID, first.ID)
-	w.issue(acct.ID, TokenRequest{})
+	w.issue(acct.ID, capycoin.TokenRequest{})
 	wantFull()
-	if got, err := w.iss.List(context.Background(), acct.ID); err != nil || len(got) != MaxTokens {
-		t.Fatalf("List: got %d tokens, error %v; want %d", len(got), err, MaxTokens)
+	if got, err := w.iss.List(context.Background(), acct.ID); err != nil || len(got) != capycoin.MaxTokens {
+		t.Fatalf("List: got %d tokens, error %v; want %d", len(got), err, capycoin.MaxTokens)
 	}
 	w.reopen()
 	wantFull()
@@ -311,10 +294,10 @@ func TestTokenLimitAtOnce(t *testing.T) {
 	acct, _ := w.account()
 	var (
 		wg   sync.WaitGroup
-		errs = make([]error, 3*MaxTokens)
+		errs = make([]error, 3*capycoin.MaxTokens)
 	)
 	for n := range errs {
-		wg.Go(func() { _, errs[n] = w.iss.Issue(context.Background(), acct.ID, TokenRequest{}) })
+		wg.Go(func() { _, errs[n] = w.iss.Issue(context.Background(), acct.ID, capycoin.TokenRequest{}) })
 	}
 	wg.Wait()
 	var issued int
@@ -322,23 +305,23 @@ func TestTokenLimitAtOnce(t *testing.T) {
 		switch {
 		case err == nil:
 			issued++
-		case !errors.Is(err, ErrTooManyTokens):
-			t.Errorf("got error %v, want %v", err, ErrTooManyTokens)
+		case !errors.Is(err, capycoin.ErrTooManyTokens):
+			t.Errorf("got error %v, want %v", err, capycoin.ErrTooManyTokens)
 		}
 	}
-	if issued != MaxTokens-1 {
-		t.Errorf("issued: got %d, want %d", issued, MaxTokens-1)
+	if issued != capycoin.MaxTokens-1 {
+		t.Errorf("issued: got %d, want %d", issued, capycoin.MaxTokens-1)
 	}
-	if got, err := w.iss.List(context.Background(), acct.ID); err != nil || len(got) != MaxTokens {
-		t.Errorf("List: got %d tokens, error %v; want %d", len(got), err, MaxTokens)
+	if got, err := w.iss.List(context.Background(), acct.ID); err != nil || len(got) != capycoin.MaxTokens {
+		t.Errorf("List: got %d tokens, error %v; want %d", len(got), err, capycoin.MaxTokens)
 	}
 }
 
 func TestTokensAfterReopening(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, first := w.account()
-	second := w.issue(acct.ID, TokenRequest{Label: "kept"})
-	third := w.issue(acct.ID, TokenRequest{Label: "expires", Expires: w.clock.Now().Add(time.Hour)})
+	second := w.issue(acct.ID, capycoin.TokenRequest{Label: "kept"})
+	third := w.issue(acct.ID, capycoin.TokenRequest{Label: "expires", Expires: w.clock.Now().Add(time.Hour)})
 	w.wantValid(w.iss, first.Secret, first.Token)
 	w.revoke(acct.ID, first.ID)
 	for range 3 {
@@ -363,24 +346,25 @@ func TestTokensAfterReopening(t *testing.T) {
 func TestTokenSelectorTaken(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, first := w.account()
-	taken, _ := parseSecret(first.Secret)
-	random := w.iss.draw
-	draws := 0
-	w.iss.draw = func(token *wireToken) {
-		random(token)
-		if draws++; draws == 1 {
-			copy(token[:record.SelectorLen], taken[:])
-		}
+	taken, err := hex.DecodeString(first.Secret)
+	if err != nil {
+		t.Fatal(err)
 	}
-	second := w.issue(acct.ID, TokenRequest{})
+	draws := 0
+	w.random.onDraw(func(token []byte) {
+		if draws++; draws == 1 {
+			copy(token[:16], taken)
+		}
+	})
+	second := w.issue(acct.ID, capycoin.TokenRequest{})
 	if draws != 2 {
 		t.Errorf("draws: got %d, want 2", draws)
 	}
 	w.wantValid(w.iss, first.Secret, first.Token)
 	w.wantValid(w.iss, second.Secret, second.Token)
 
-	w.iss.draw = func(token *wireToken) { *token = taken }
-	if tok, err := w.iss.Issue(context.Background(), acct.ID, TokenRequest{}); err == nil {
+	w.random.onDraw(func(token []byte) { copy(token, taken) })
+	if tok, err := w.iss.Issue(context.Background(), acct.ID, capycoin.TokenRequest{}); err == nil {
 		t.Errorf("a source that repeats itself: got %v, want an error", tok)
 	}
 	w.wantList(acct.ID, first.Token, second.Token)

@@ -1,8 +1,10 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
 	"context"
+	crand "crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,8 +16,9 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/record"
-	"github.com/capycoin/capycoin/store"
+	"github.com/capycoin/capycoin/storetest"
 )
 
 func TestVerifyMalformed(t *testing.T) {
@@ -55,7 +58,7 @@ func TestVerifyEveryByteCounts(t *testing.T) {
 	_, tok := w.account()
 	fresh := w.issuer(nil)
 	w.wantValid(w.iss, tok.Secret, tok.Token)
-	for at := range wireTokenLen {
+	for at := range 128 {
 		wrong := flip(t, tok.Secret, at)
 		w.wantInvalid(w.iss, wrong)
 		w.wantInvalid(fresh, wrong)
@@ -67,45 +70,10 @@ func TestVerifyEveryByteCounts(t *testing.T) {
 	w.wantValid(fresh, tok.Secret, tok.Token)
 }
 
-// TestVerifyHashReadsWholeToken has records whose selector and tag are those
-// of the token presented but whose hash is that of one that differs in one
-// byte, behind the 72 that bcrypt reads and in front: only the hash tells.
-func TestVerifyHashReadsWholeToken(t *testing.T) {
-	w := newTokenWorld(t)
-	acct, _ := w.account()
-	for _, at := range []int{16, 71, 72, 100, 127} {
-		var owned, wrong wireToken
-		w.iss.draw(&owned)
-		wrong = owned
-		wrong[at] ^= 1
-		hash, err := w.iss.hash(context.Background(), &owned)
-		if err != nil {
-			t.Fatalf("hash: %v", err)
-		}
-		rec, err := w.led.issueToken(context.Background(), record.Token{
-			Account: acct.ID, Selector: wrong.selector(), Tag: wrong.tag(), Hash: hash,
-			Expires: w.clock.Now().Add(time.Hour).UnixMicro(),
-		})
-		if err != nil {
-			t.Fatalf("issueToken: %v", err)
-		}
-		before := w.iss.Stats().HashRuns
-		for n := range 3 {
-			w.wantInvalid(w.iss, wrong.secret())
-			if got, want := w.iss.Stats().HashRuns-before, uint64(n+1); got != want {
-				t.Errorf("byte %d: got %d hash runs, want %d: a failed check is not remembered", at, got, want)
-			}
-		}
-		if err := compareHash(rec.Hash, &owned); err != nil {
-			t.Errorf("byte %d: the token that was hashed: got error %v, want none", at, err)
-		}
-	}
-}
-
 func TestVerifyExpiryIsExact(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, _ := w.account()
-	tok := w.issue(acct.ID, TokenRequest{Expires: w.clock.Now().Add(time.Minute)})
+	tok := w.issue(acct.ID, capycoin.TokenRequest{Expires: w.clock.Now().Add(time.Minute)})
 	w.wantValid(w.iss, tok.Secret, tok.Token) // cached from here on
 	runs := w.iss.Stats().HashRuns
 
@@ -116,7 +84,7 @@ func TestVerifyExpiryIsExact(t *testing.T) {
 		t.Fatalf("stats: got %+v; want no further hash than %d, and a hit", got, runs)
 	}
 	w.clock.set(tok.Expires)
-	cold := w.issuer(nil)
+	before, cold := w.iss.Stats(), w.issuer(nil)
 	for range 2 {
 		w.wantInvalid(w.iss, tok.Secret)
 		w.wantInvalid(cold, tok.Secret)
@@ -124,9 +92,7 @@ func TestVerifyExpiryIsExact(t *testing.T) {
 	if got := cold.Stats().HashRuns; got != 0 {
 		t.Errorf("hash runs of an expired token: got %d, want 0", got)
 	}
-	if n := w.iss.cache.Len(); n != 0 {
-		t.Errorf("cache: got %d entries, want the expired one gone", n)
-	}
+	w.wantForgotten(before)
 }
 
 // TestVerifyClockStepsBack has the clock step back over an expiry that a
@@ -134,7 +100,7 @@ func TestVerifyExpiryIsExact(t *testing.T) {
 func TestVerifyClockStepsBack(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, _ := w.account()
-	tok := w.issue(acct.ID, TokenRequest{Expires: w.clock.Now().Add(time.Minute)})
+	tok := w.issue(acct.ID, capycoin.TokenRequest{Expires: w.clock.Now().Add(time.Minute)})
 	w.wantValid(w.iss, tok.Secret, tok.Token)
 	w.clock.set(tok.Expires)
 	w.openBare()
@@ -150,14 +116,13 @@ func TestVerifyRevokedWhileCached(t *testing.T) {
 	w.wantValid(w.iss, tok.Secret, tok.Token)
 	w.wantValid(other, tok.Secret, tok.Token)
 	w.revoke(acct.ID, tok.ID)
+	before := w.iss.Stats()
 	for range 2 {
 		w.wantInvalid(w.iss, tok.Secret)
 		w.wantInvalid(other, tok.Secret)
 		w.wantInvalid(w.issuer(nil), tok.Secret)
 	}
-	if n := w.iss.cache.Len(); n != 0 {
-		t.Errorf("cache: got %d entries, want the revoked one gone", n)
-	}
+	w.wantForgotten(before)
 }
 
 // TestVerifyRevokedAtOnce verifies all the time while a token is revoked: what
@@ -186,7 +151,7 @@ func TestVerifyRevokedAtOnce(t *testing.T) {
 				late := revoked.Load()
 				_, err := iss.Verify(context.Background(), tok.Secret)
 				switch {
-				case err == ErrInvalidToken:
+				case err == capycoin.ErrInvalidToken:
 					refused.Add(1)
 				case err != nil:
 					t.Errorf("Verify: %v", err)
@@ -211,52 +176,84 @@ func TestVerifyRevokedAtOnce(t *testing.T) {
 	}
 }
 
-// TestVerifyRevokedWhileHashed revokes a token and lets another expire while
-// their checks wait for their turn.
+// TestVerifyRevokedWhileHashed revokes a token and lets another expire when they
+// have been hashed and the issuer has not looked at the clock again.
 func TestVerifyRevokedWhileHashed(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, revoked := w.account()
-	expired := w.issue(acct.ID, TokenRequest{Expires: w.clock.Now().Add(time.Minute)})
-	release := w.holdSlots()
-	a := w.verifyLater(context.Background(), revoked.Secret)
-	b := w.verifyLater(context.Background(), expired.Secret)
-	w.waitCallers(2)
-	w.revoke(acct.ID, revoked.ID)
-	w.clock.set(expired.Expires)
-	release()
-	for _, ch := range []chan error{a, b} {
-		if err := <-ch; err != ErrInvalidToken {
-			t.Errorf("got error %v, want %v", err, ErrInvalidToken)
+	expired := w.issue(acct.ID, capycoin.TokenRequest{Expires: w.clock.Now().Add(time.Minute)})
+	for _, tt := range []struct {
+		secret string
+		end    func()
+	}{
+		{revoked.Secret, func() { w.revoke(acct.ID, revoked.ID) }},
+		{expired.Secret, func() { w.clock.set(expired.Expires) }},
+	} {
+		before, ended := w.iss.Stats().HashRuns, false
+		w.clock.onLook(func() {
+			if got := w.iss.Stats(); got.HashRuns > before && got.Hashing == 0 {
+				w.clock.onLook(nil)
+				tt.end()
+				ended = true
+			}
+		})
+		w.wantInvalid(w.iss, tt.secret)
+		if got := w.iss.Stats().HashRuns; !ended || got != before+1 {
+			t.Errorf("it has ended: %v; got %d hash runs, want 1", ended, got-before)
+		}
+		w.wantInvalid(w.iss, tt.secret)
+	}
+}
+
+// TestVerifyComparesHash has a record whose selector and tag are those of the token
+// presented but whose hash is that of another one.
+func TestVerifyComparesHash(t *testing.T) {
+	memory := storetest.NewMemory()
+	w := newTokenWorldIn(t, memory)
+	_, first := w.account()
+	_, second := w.account()
+	wrong, good := w.record(first.Token), w.record(second.Token)
+	right := record.Append(nil, &wrong)
+	forged := *wrong.Body.(*record.Token)
+	forged.Hash, wrong.Body = good.Body.(*record.Token).Hash, &forged
+	memory.SetRecord(wrong.Position, record.Append(nil, &wrong))
+	before := w.iss.Stats().HashRuns
+	for n := range 3 {
+		w.wantInvalid(w.iss, first.Secret)
+		if got, want := w.iss.Stats().HashRuns-before, uint64(n+1); got != want {
+			t.Errorf("got %d hash runs, want %d: a failed check is not remembered", got, want)
 		}
 	}
-	w.wantInvalid(w.iss, revoked.Secret)
-	w.wantInvalid(w.iss, expired.Secret)
+	w.wantValid(w.iss, second.Secret, second.Token)
+	memory.SetRecord(wrong.Position, right)
+	w.wantValid(w.iss, first.Secret, first.Token)
 }
 
 func TestVerifyWrongTokensCostNoHash(t *testing.T) {
 	w := newTokenWorld(t)
+	// There is room for one token: a wrong one would take the place of the good one.
+	w.iss = w.issuer(&capycoin.TokenOptions{BcryptCost: 4, CacheSize: 1})
 	_, tok := w.account()
 	w.wantValid(w.iss, tok.Secret, tok.Token)
-	before := w.iss.Stats().HashRuns
+	before := w.iss.Stats()
 	for range 200 {
-		var token wireToken
-		w.iss.draw(&token)
-		w.wantInvalid(w.iss, token.secret()) // unknown
-		own, _ := parseSecret(tok.Secret)
-		copy(token[:record.SelectorLen], own[:])
-		w.wantInvalid(w.iss, token.secret()) // wrong
+		var token [128]byte
+		crand.Read(token[:])
+		random := strings.ToUpper(hex.EncodeToString(token[:]))
+		w.wantInvalid(w.iss, random)                          // unknown
+		w.wantInvalid(w.iss, tok.Secret[:2*16]+random[2*16:]) // wrong
 	}
 	got := w.iss.Stats()
-	if got.HashRuns != before {
-		t.Errorf("hash runs: got %d, want %d as before", got.HashRuns, before)
+	if got.HashRuns != before.HashRuns {
+		t.Errorf("hash runs: got %d, want %d as before", got.HashRuns, before.HashRuns)
 	}
 	if got.CacheMisses < 400 {
 		t.Errorf("cache misses: got %d, want at least 400", got.CacheMisses)
 	}
-	if n := w.iss.cache.Len(); n != 1 {
-		t.Errorf("cache: got %d entries, want the good one alone", n)
-	}
 	w.wantValid(w.iss, tok.Secret, tok.Token)
+	if after := w.iss.Stats(); after.CacheHits != before.CacheHits+1 || after.HashRuns != before.HashRuns {
+		t.Errorf("stats: got %+v, want the good one remembered alone", after)
+	}
 }
 
 func TestClosedIssuer(t *testing.T) {
@@ -267,13 +264,13 @@ func TestClosedIssuer(t *testing.T) {
 	ctx := context.Background()
 	for name, call := range map[string]func() error{
 		"Verify, cached": func() error { _, err := w.iss.Verify(ctx, tok.Secret); return err },
-		"Issue":          func() error { _, err := w.iss.Issue(ctx, acct.ID, TokenRequest{}); return err },
+		"Issue":          func() error { _, err := w.iss.Issue(ctx, acct.ID, capycoin.TokenRequest{}); return err },
 		"OpenAccount":    func() error { _, _, err := w.iss.OpenAccount(ctx); return err },
 		"List":           func() error { _, err := w.iss.List(ctx, acct.ID); return err },
 		"Revoke":         func() error { return w.iss.Revoke(ctx, acct.ID, tok.ID) },
 	} {
-		if err := call(); !errors.Is(err, ErrClosed) {
-			t.Errorf("%s: got error %v, want %v", name, err, ErrClosed)
+		if err := call(); !errors.Is(err, capycoin.ErrClosed) {
+			t.Errorf("%s: got error %v, want %v", name, err, capycoin.ErrClosed)
 		}
 	}
 }
@@ -282,79 +279,29 @@ func TestClosedIssuer(t *testing.T) {
 func TestVerifyOtherCost(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, low := w.account()
-	high := w.issuer(&TokenOptions{BcryptCost: 6, Life: time.Hour})
-	tok, err := high.Issue(context.Background(), acct.ID, TokenRequest{})
+	high := w.issuer(&capycoin.TokenOptions{BcryptCost: 6, Life: time.Hour})
+	tok, err := high.Issue(context.Background(), acct.ID, capycoin.TokenRequest{})
 	if err != nil {
 		t.Fatalf("Issue: %v", err)
 	}
-	for want, tok := range map[int]IssuedToken{4: low, 6: tok} {
-		token, _ := parseSecret(tok.Secret)
-		rec, ok, err := w.led.tokenBySelector(context.Background(), token.selector())
-		if err != nil || !ok {
-			t.Fatalf("tokenBySelector: got %v, error %v; want a record", ok, err)
-		}
-		if got, err := bcrypt.Cost(rec.Hash[:]); err != nil || got != want {
+	for want, tok := range map[int]capycoin.IssuedToken{4: low, 6: tok} {
+		rec := w.record(tok.Token)
+		if got, err := bcrypt.Cost(rec.Body.(*record.Token).Hash[:]); err != nil || got != want {
 			t.Errorf("cost: got %d, error %v; want %d", got, err, want)
 		}
 		w.wantValid(w.issuer(nil), tok.Secret, tok.Token)
-		w.wantValid(w.issuer(&TokenOptions{BcryptCost: 5}), tok.Secret, tok.Token)
-	}
-}
-
-func TestCompareHashDamaged(t *testing.T) {
-	good, err := bcrypt.GenerateFromPassword((&wireToken{}).bcryptInput(), 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		name string
-		edit func(hash []byte)
-		want error
-	}{
-		{"whole", func([]byte) {}, nil},
-		{"last digit", func(h []byte) { h[59] ^= 1 }, ErrInvalidToken},
-		{"zeroed", func(h []byte) { clear(h) }, store.ErrCorrupt},
-		{"version", func(h []byte) { h[1] = '9' }, store.ErrCorrupt},
-		{"cost 31", func(h []byte) { copy(h[4:], "31") }, store.ErrCorrupt},
-		{"cost 15", func(h []byte) { copy(h[4:], "15") }, store.ErrCorrupt},
-		{"cost 3", func(h []byte) { copy(h[4:], "03") }, store.ErrCorrupt},
-		{"cost no number", func(h []byte) { copy(h[4:], "xx") }, store.ErrCorrupt},
-		{"salt", func(h []byte) { h[10] = '*' }, store.ErrCorrupt},
-	} {
-		hash := [60]byte(good)
-		tt.edit(hash[:])
-		if err := compareHash(hash, &wireToken{}); !errors.Is(err, tt.want) {
-			t.Errorf("%s: got error %v, want %v", tt.name, err, tt.want)
-		}
-	}
-}
-
-// TestTokenDerivations pins what is kept of a token: changing it would lock
-// everybody out.
-func TestTokenDerivations(t *testing.T) {
-	var token wireToken
-	for n := range token {
-		token[n] = byte(n)
-	}
-	if got, want := fmt.Sprintf("%x", token.selector()), "000102030405060708090a0b0c0d0e0f"; got != want {
-		t.Errorf("selector: got %s, want %s", got, want)
-	}
-	if got, want := fmt.Sprintf("%x", token.tag()), "9e3267a8e9affa74"; got != want {
-		t.Errorf("tag: got %s, want %s", got, want)
-	}
-	if got, want := string(token.bcryptInput()), "032c731089b1c37c79c4958b749558c5b0b9d7f053a1f4ffd44f9f979ea6c7c0"; got != want {
-		t.Errorf("input of bcrypt: got %s, want %s", got, want)
+		w.wantValid(w.issuer(&capycoin.TokenOptions{BcryptCost: 5}), tok.Secret, tok.Token)
 	}
 }
 
 func TestSecretIsNotPrinted(t *testing.T) {
 	w := newTokenWorld(t)
 	acct, _ := w.account()
-	tok := w.issue(acct.ID, TokenRequest{Label: "phone"})
+	tok := w.issue(acct.ID, capycoin.TokenRequest{Label: "phone"})
 	var out []string
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T"} {
 		out = append(out, fmt.Sprintf(format, tok), fmt.Sprintf(format, &tok),
-			fmt.Sprintf(format, []IssuedToken{tok}), fmt.Sprintf(format, struct{ T IssuedToken }{tok}))
+			fmt.Sprintf(format, []capycoin.IssuedToken{tok}), fmt.Sprintf(format, struct{ T capycoin.IssuedToken }{tok}))
 	}
 	out = append(out, tok.String(), tok.GoString(), fmt.Sprint(tok), fmt.Errorf("failed: %v", tok).Error())
 	var log bytes.Buffer
@@ -411,8 +358,8 @@ func BenchmarkVerify(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := w.iss.Verify(ctx, secret); err != ErrInvalidToken {
-					b.Fatalf("got error %v, want %v", err, ErrInvalidToken)
+				if _, err := w.iss.Verify(ctx, secret); err != capycoin.ErrInvalidToken {
+					b.Fatalf("got error %v, want %v", err, capycoin.ErrInvalidToken)
 				}
 			}
 		})

@@ -1,24 +1,40 @@
-package capycoin
+package capycoin_test
 
 import (
 	"context"
+	crand "crypto/rand"
+	"encoding/hex"
 	"errors"
+	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/storetest"
 )
 
 // tokenClock is a clock that a test sets.
 type tokenClock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time
+	look func() // called whenever somebody looks at it
 }
 
 func (c *tokenClock) Now() time.Time {
+	c.mu.Lock()
+	look := c.look
+	c.mu.Unlock()
+	if look != nil {
+		look()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
@@ -30,29 +46,91 @@ func (c *tokenClock) set(t time.Time) {
 	c.now = t
 }
 
+// onLook has a function called before each look at the clock.
+func (c *tokenClock) onLook(look func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.look = look
+}
+
 func (c *tokenClock) advance(d time.Duration) { c.set(c.Now().Add(d)) }
+
+// randomness stands in for the system's source of randomness, which goes on giving the
+// bytes. It knows by their number what they are for.
+type randomness struct {
+	source io.Reader
+	draw   atomic.Pointer[func(token []byte)]
+	salts  atomic.Pointer[chan struct{}]
+}
+
+// watchRandom puts a randomness in place until the test ends.
+func watchRandom(t testing.TB) *randomness {
+	r := &randomness{source: crand.Reader}
+	crand.Reader = r
+	t.Cleanup(func() { crand.Reader = r.source })
+	return r
+}
+
+func (r *randomness) Read(b []byte) (int, error) {
+	n, err := r.source.Read(b)
+	switch len(b) {
+	case 128:
+		if draw := r.draw.Load(); draw != nil {
+			(*draw)(b)
+		}
+	case 16:
+		if salts := r.salts.Load(); salts != nil {
+			<-*salts
+		}
+	}
+	return n, err
+}
+
+// onDraw has a function called with each new token, which it may change.
+func (r *randomness) onDraw(draw func(token []byte)) { r.draw.Store(&draw) }
+
+// holdSalts has bcrypt wait for the salts of new tokens' hashes until release is
+// called.
+func (r *randomness) holdSalts() (release func()) {
+	salts := make(chan struct{})
+	r.salts.Store(&salts)
+	return func() {
+		r.salts.Store(nil)
+		close(salts)
+	}
+}
 
 // tokenWorld is a ledger with a TokenIssuer, on a clock of its own.
 type tokenWorld struct {
-	t     testing.TB
-	path  string
-	clock *tokenClock
-	led   *Ledger
-	iss   *TokenIssuer
+	t      testing.TB
+	path   string
+	memory *storetest.Memory // it is in there, if not nil, and not at the path
+	clock  *tokenClock
+	random *randomness
+	led    *capycoin.Ledger
+	iss    *capycoin.TokenIssuer
 }
 
 // newTokenWorld makes a ledger that is audited when the test ends, unless the
 // test closed it itself.
 func newTokenWorld(t testing.TB) *tokenWorld {
 	t.Helper()
+	return newTokenWorldIn(t, nil)
+}
+
+// newTokenWorldIn is newTokenWorld in a store that the test looks into.
+func newTokenWorldIn(t testing.TB, memory *storetest.Memory) *tokenWorld {
+	t.Helper()
 	w := &tokenWorld{
-		t:     t,
-		path:  filepath.Join(t.TempDir(), "coins.db"),
-		clock: &tokenClock{now: time.Date(2026, 3, 4, 5, 6, 7, 89_012_000, time.UTC)},
+		t:      t,
+		path:   filepath.Join(t.TempDir(), "coins.db"),
+		memory: memory,
+		clock:  &tokenClock{now: time.Date(2026, 3, 4, 5, 6, 7, 89_012_000, time.UTC)},
+		random: watchRandom(t),
 	}
 	w.open()
 	t.Cleanup(func() {
-		if errors.Is(w.led.Err(), ErrClosed) {
+		if errors.Is(w.led.Err(), capycoin.ErrClosed) {
 			return
 		}
 		w.close()
@@ -62,11 +140,15 @@ func newTokenWorld(t testing.TB) *tokenWorld {
 
 func (w *tokenWorld) open() {
 	w.t.Helper()
-	led, err := Open(w.path, &Options{Clock: w.clock.Now})
+	var err error
+	if opts := (&capycoin.Options{Clock: w.clock.Now}); w.memory != nil {
+		w.led, err = capycoin.OpenStore(context.Background(), w.memory, w.memory, opts)
+	} else {
+		w.led, err = capycoin.Open(w.path, opts)
+	}
 	if err != nil {
 		w.t.Fatalf("Open: %v", err)
 	}
-	w.led = led
 	w.iss = w.issuer(nil)
 }
 
@@ -92,19 +174,19 @@ func (w *tokenWorld) reopen() {
 
 // issuer returns another TokenIssuer, with an empty cache, at the lowest cost
 // unless opts say otherwise.
-func (w *tokenWorld) issuer(opts *TokenOptions) *TokenIssuer {
+func (w *tokenWorld) issuer(opts *capycoin.TokenOptions) *capycoin.TokenIssuer {
 	w.t.Helper()
 	if opts == nil {
-		opts = &TokenOptions{BcryptCost: 4, MaxHashing: 2}
+		opts = &capycoin.TokenOptions{BcryptCost: 4, MaxHashing: 2}
 	}
-	iss, err := NewTokenIssuer(w.led, opts)
+	iss, err := capycoin.NewTokenIssuer(w.led, opts)
 	if err != nil {
 		w.t.Fatalf("NewTokenIssuer: %v", err)
 	}
 	return iss
 }
 
-func (w *tokenWorld) account() (Account, IssuedToken) {
+func (w *tokenWorld) account() (capycoin.Account, capycoin.IssuedToken) {
 	w.t.Helper()
 	acct, tok, err := w.iss.OpenAccount(context.Background())
 	if err != nil {
@@ -113,7 +195,7 @@ func (w *tokenWorld) account() (Account, IssuedToken) {
 	return acct, tok
 }
 
-func (w *tokenWorld) issue(account uuid.UUID, r TokenRequest) IssuedToken {
+func (w *tokenWorld) issue(account uuid.UUID, r capycoin.TokenRequest) capycoin.IssuedToken {
 	w.t.Helper()
 	tok, err := w.iss.Issue(context.Background(), account, r)
 	if err != nil {
@@ -130,7 +212,7 @@ func (w *tokenWorld) revoke(account, id uuid.UUID) {
 }
 
 // wantValid fails the test unless iss takes secret for want.
-func (w *tokenWorld) wantValid(iss *TokenIssuer, secret string, want Token) {
+func (w *tokenWorld) wantValid(iss *capycoin.TokenIssuer, secret string, want capycoin.Token) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -142,17 +224,17 @@ func (w *tokenWorld) wantValid(iss *TokenIssuer, secret string, want Token) {
 
 // wantInvalid fails the test unless iss refuses secret, and without a word
 // about why.
-func (w *tokenWorld) wantInvalid(iss *TokenIssuer, secret string) {
+func (w *tokenWorld) wantInvalid(iss *capycoin.TokenIssuer, secret string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	got, err := iss.Verify(ctx, secret)
-	if err != ErrInvalidToken || got != (Token{}) {
-		w.t.Fatalf("Verify: got %+v, error %v; want no token, error %v", got, err, ErrInvalidToken)
+	if err != capycoin.ErrInvalidToken || got != (capycoin.Token{}) {
+		w.t.Fatalf("Verify: got %+v, error %v; want no token, error %v", got, err, capycoin.ErrInvalidToken)
 	}
 }
 
-func (w *tokenWorld) wantList(account uuid.UUID, want ...Token) {
+func (w *tokenWorld) wantList(account uuid.UUID, want ...capycoin.Token) {
 	w.t.Helper()
 	got, err := w.iss.List(context.Background(), account)
 	if err != nil || !slices.Equal(got, want) {
@@ -163,12 +245,43 @@ func (w *tokenWorld) wantList(account uuid.UUID, want ...Token) {
 // flip returns secret with a bit of the token's byte at changed.
 func flip(t testing.TB, secret string, at int) string {
 	t.Helper()
-	token, ok := parseSecret(secret)
-	if !ok {
-		t.Fatalf("parseSecret: not a secret")
+	token, err := hex.DecodeString(secret)
+	if err != nil {
+		t.Fatal(err)
 	}
 	token[at] ^= 0x10
-	return token.secret()
+	return strings.ToUpper(hex.EncodeToString(token))
+}
+
+// record returns the record of a token, from the journal.
+func (w *tokenWorld) record(tok capycoin.Token) (r record.Record) {
+	w.t.Helper()
+	_, position, ok := record.PositionOf(tok.ID)
+	if !ok {
+		w.t.Fatalf("%s is no id of a record", tok.ID)
+	}
+	page, err := w.led.JournalPage(context.Background(), position-1)
+	if err != nil || len(page.Records) == 0 {
+		w.t.Fatalf("JournalPage: got %d records, error %v", len(page.Records), err)
+	}
+	if err := record.Decode(&r, position, page.Records[0].Data); err != nil {
+		w.t.Fatalf("Decode: %v", err)
+	}
+	if r.Kind != record.KindToken {
+		w.t.Fatalf("record %d: got kind %d, want a token", position, r.Kind)
+	}
+	return r
+}
+
+// wantForgotten fails the test unless one of two tokens presented since was
+// remembered, and not the next: it was the same, and has ended.
+func (w *tokenWorld) wantForgotten(before capycoin.TokenStats) {
+	w.t.Helper()
+	before.CacheHits++
+	before.CacheMisses++
+	if got := w.iss.Stats(); got != before {
+		w.t.Errorf("stats: got %+v, want %+v: what has ended is forgotten", got, before)
+	}
 }
 
 // openBare opens an account without a token.
@@ -181,13 +294,21 @@ func (w *tokenWorld) openBare() uuid.UUID {
 	return acct.ID
 }
 
-// holdSlots takes every turn to hash, until release is called.
-func (w *tokenWorld) holdSlots() (release func()) {
+// holdHashing takes the one turn to hash that the issuer has, for opening an account,
+// until release is called, which returns what became of it.
+func (w *tokenWorld) holdHashing() (release func() error) {
 	w.t.Helper()
-	if err := w.iss.slots.Acquire(context.Background(), 2); err != nil {
-		w.t.Fatalf("Acquire: %v", err)
-	}
-	return func() { w.iss.slots.Release(2) }
+	goOn := w.random.holdSalts()
+	opened := make(chan error, 1)
+	before := w.iss.Stats().HashRuns
+	go func() {
+		_, _, err := w.iss.OpenAccount(context.Background())
+		opened <- err
+	}()
+	release = sync.OnceValue(func() error { goOn(); return <-opened })
+	w.t.Cleanup(func() { release() })
+	eventually(w.t, "an account's token is hashed", func() bool { return w.iss.Stats().HashRuns > before })
+	return release
 }
 
 // endingContext is a context that has ended, with err, once something is so when it is
@@ -227,31 +348,4 @@ func (w *tokenWorld) verifyLater(ctx context.Context, secret string) chan error 
 		ch <- err
 	}()
 	return ch
-}
-
-// waitCallers waits until n callers wait for a hash.
-func (w *tokenWorld) waitCallers(n int) {
-	w.t.Helper()
-	count := func() (callers int) {
-		w.iss.mu.Lock()
-		defer w.iss.mu.Unlock()
-		for _, f := range w.iss.flights {
-			callers += f.callers
-		}
-		return callers
-	}
-	for deadline := time.Now().Add(10 * time.Second); count() != n; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("callers that wait for a hash: got %d, want %d", count(), n)
-		}
-	}
-}
-
-func (w *tokenWorld) wantNoFlights() {
-	w.t.Helper()
-	w.iss.mu.Lock()
-	defer w.iss.mu.Unlock()
-	if n := len(w.iss.flights); n != 0 {
-		w.t.Errorf("checks under way: got %d, want none", n)
-	}
 }

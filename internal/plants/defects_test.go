@@ -48,27 +48,27 @@ var defects = []plant{{
 	pkg: ".", test: "TestCrashCopies", says: `repeating k0: got`,
 }, {
 	name: "token-cut-at-72", shows: "defect 5",
-	file: "token_verify.go", edits: []edit{{
+	file: "internal/secret/token.go", edits: []edit{{
 		`	sum := t.digest(hashDomain)
 	return hex.AppendEncode(nil, sum[:])
 `, `	return hex.AppendEncode(nil, t[:])[:72]
 `}},
-	pkg: ".", test: "TestVerifyHashReadsWholeToken", says: `error <nil>; want no token`,
+	pkg: "./internal/secret", test: "TestVerifyHashReadsWholeToken", says: `error <nil>; want no token`,
 }, {
 	name: "expiry-checked-once", shows: "defect 5",
-	file: "token_verify.go", edits: []edit{{`if v.expires <= i.led.Time().UnixMicro() {`, `if false {`}},
+	file: "token.go", edits: []edit{{`if v.expires <= i.led.Time().UnixMicro() {`, `if false {`}},
 	pkg: ".", test: "TestVerifyExpiryIsExact", says: `error <nil>; want no token`,
 }, {
 	name: "revoked-alive-in-cache", shows: "defect 5",
-	file: "token_verify.go", edits: []edit{{`if !alive {`, `if false && !alive {`}},
+	file: "token.go", edits: []edit{{`if !alive {`, `if false && !alive {`}},
 	pkg: ".", test: "TestVerifyRevokedWhileCached", says: `error <nil>; want no token`,
 }, {
 	name: "hash-for-a-guess", shows: "defect 6",
-	file: "token_verify.go", edits: []edit{{`ConstantTimeCompare(tag[:], rec.Tag[:]) != 1`, `ConstantTimeCompare(tag[:], rec.Tag[:]) > 1`}},
+	file: "internal/secret/token.go", edits: []edit{{`ConstantTimeCompare(own[:], tag[:]) == 1`, `ConstantTimeCompare(own[:], tag[:]) < 2`}},
 	pkg: ".", test: "TestVerifyWrongTokensCostNoHash", says: `hash runs: got \d+`,
 }, {
 	name: "hashes-without-bound", shows: "defect 6",
-	file: "token.go", edits: []edit{{`semaphore.NewWeighted(int64(o.MaxHashing))`, `semaphore.NewWeighted(1 << 20)`}},
+	file: "internal/secret/hasher.go", edits: []edit{{`semaphore.NewWeighted(int64(o.MaxHashing))`, `semaphore.NewWeighted(1 << 20)`}},
 	pkg: ".", test: "TestVerifyManyTokensUnderLimit", says: `hashing at once: got \d+, want at most 2`,
 }, {
 	name: "another-account-readable", shows: "defect 7",
