@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -42,23 +43,23 @@ func TestAuditFindsInvites(t *testing.T) {
 	}{
 		"used twice": {func(t *testing.T, w *auditWorld) {
 			end(t, w, after(w), func(e *record.InviteEnd) { e.Invite = w.used.Position })
-		}, FaultInvite, after, "no invite or had ended before"},
+		}, capycoin.FaultInvite, after, "no invite or had ended before"},
 		"used, that nobody made": {func(t *testing.T, w *auditWorld) {
 			end(t, w, used(w), func(e *record.InviteEnd) { e.Invite = w.live.Position })
-		}, FaultInvite, used, "no invite or had ended before"},
+		}, capycoin.FaultInvite, used, "no invite or had ended before"},
 		"used when it had expired": {func(t *testing.T, w *auditWorld) {
 			w.record(t, w.used.Position, func(r *record.Record) { r.Body.(*record.Invite).Expires = r.Time + 1 })
-		}, FaultInvite, used, "had expired"},
+		}, capycoin.FaultInvite, used, "had expired"},
 		"of an account opened before": {func(t *testing.T, w *auditWorld) {
 			end(t, w, used(w), func(e *record.InviteEnd) { e.Account = w.a })
-		}, FaultInvite, used, "opened right before"},
+		}, capycoin.FaultInvite, used, "opened right before"},
 		"of an account that only got a token": {func(t *testing.T, w *auditWorld) {
 			w.record(t, used(w)-1, func(r *record.Record) { r.Body.(*record.Token).Account = w.a })
 			end(t, w, used(w), func(e *record.InviteEnd) { e.Account = w.a })
-		}, FaultInvite, used, "opened right before"},
+		}, capycoin.FaultInvite, used, "opened right before"},
 		"of an account whose token is another's": {func(t *testing.T, w *auditWorld) {
 			w.record(t, used(w)-1, func(r *record.Record) { r.Body.(*record.Token).Account = w.a })
-		}, FaultInvite, used, "opened right before"},
+		}, capycoin.FaultInvite, used, "opened right before"},
 		"of an account with two tokens": {func(t *testing.T, w *auditWorld) {
 			var tok record.Token
 			w.record(t, used(w)-1, func(r *record.Record) { tok = *r.Body.(*record.Token) })
@@ -67,26 +68,26 @@ func TestAuditFindsInvites(t *testing.T) {
 				r.Body.(*record.Token).Selector[0]++
 			})
 			end(t, w, after(w), func(e *record.InviteEnd) { e.Account = w.c })
-		}, FaultInvite, after, "opened right before"},
+		}, capycoin.FaultInvite, after, "opened right before"},
 		"of an account opened by another": {func(t *testing.T, w *auditWorld) {
 			end(t, w, after(w), func(e *record.InviteEnd) { e.Account = w.c })
-		}, FaultInvite, after, "opened right before"},
+		}, capycoin.FaultInvite, after, "opened right before"},
 		"of an account that is not there": {func(t *testing.T, w *auditWorld) {
 			end(t, w, used(w), func(e *record.InviteEnd) { e.Account = uuid.New() })
-		}, FaultAccount, used, "never opened"},
+		}, capycoin.FaultAccount, used, "never opened"},
 		"two of one code": {func(t *testing.T, w *auditWorld) {
 			w.record(t, w.invite.Position, func(r *record.Record) { r.Body.(*record.Invite).Hash = w.revoked.Hash })
-		}, FaultInvite, live, "is that of record"},
-		"without a row": {func(t *testing.T, w *auditWorld) { row(t, w, &w.invite, nil) }, FaultInvite, live, "leads nowhere"},
+		}, capycoin.FaultInvite, live, "is that of record"},
+		"without a row": {func(t *testing.T, w *auditWorld) { row(t, w, &w.invite, nil) }, capycoin.FaultInvite, live, "leads nowhere"},
 		"a row that lives longer": {func(t *testing.T, w *auditWorld) {
 			row(t, w, &w.invite, &accounts.TokenRow{Position: w.invite.Position, Expires: w.invite.Expires + 1, Invite: true})
-		}, FaultInvite, live, "not that invite"},
+		}, capycoin.FaultInvite, live, "not that invite"},
 		"a row of a token": {func(t *testing.T, w *auditWorld) {
 			row(t, w, &w.invite, &accounts.TokenRow{Position: w.invite.Position, Expires: w.invite.Expires})
-		}, FaultToken, live, "not that token"},
+		}, capycoin.FaultToken, live, "not that token"},
 		"a row of one that was used": {func(t *testing.T, w *auditWorld) {
 			row(t, w, &w.used, &accounts.TokenRow{Position: w.used.Position, Expires: w.used.Expires, Invite: true})
-		}, FaultInvite, func(w *auditWorld) uint64 { return w.used.Position }, "by the journal to 0"},
+		}, capycoin.FaultInvite, func(w *auditWorld) uint64 { return w.used.Position }, "by the journal to 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newAuditWorld(t)
@@ -97,7 +98,7 @@ func TestAuditFindsInvites(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.ContainsFunc(rep.Faults, func(f AuditFault) bool {
+			if !slices.ContainsFunc(rep.Faults, func(f capycoin.AuditFault) bool {
 				return f.Kind == tt.kind && f.Position == tt.position(w) && strings.Contains(f.Detail, tt.says)
 			}) {
 				t.Errorf("got faults %v, want one of kind %s of record %d that says %q", rep.Faults, tt.kind, tt.position(w), tt.says)

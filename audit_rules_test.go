@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/keyindex"
@@ -23,7 +24,7 @@ import (
 func exampleFile(t *testing.T, records []record.Record) (path string, err error) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "coins.db")
-	_, err = Build(context.Background(), path, pageOf(records), nil)
+	_, err = capycoin.Build(context.Background(), path, pageOf(records), nil)
 	return path, err
 }
 
@@ -31,9 +32,9 @@ func exampleFile(t *testing.T, records []record.Record) (path string, err error)
 func resign(t *testing.T, r []record.Record, key ed25519.PrivateKey) {
 	t.Helper()
 	tr := &r[13].Transfer
-	maxFee := Coins(tr.Signed.MaxFee)
-	pay := Transfer{Sender: tr.Sender, Receiver: tr.Receiver, Amount: Coins(tr.Amount), Key: tr.Key, MaxFee: &maxFee}
-	s, err := SignTransfer(r[0].Body.(*record.Genesis).Ledger, tr.Signed.Version, pay, wire.TimeOf(tr.Signed.NotAfter), key)
+	maxFee := capycoin.Coins(tr.Signed.MaxFee)
+	pay := capycoin.Transfer{Sender: tr.Sender, Receiver: tr.Receiver, Amount: capycoin.Coins(tr.Amount), Key: tr.Key, MaxFee: &maxFee}
+	s, err := capycoin.SignTransfer(r[0].Body.(*record.Genesis).Ledger, tr.Signed.Version, pay, wire.TimeOf(tr.Signed.NotAfter), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,87 +57,87 @@ func TestAuditFindsForgedRules(t *testing.T) {
 		position uint64
 		says     string
 	}{
-		"a bit of a signature": {func(t *testing.T, r []record.Record) { r[13].Transfer.Signed.Signature[40] ^= 1 }, FaultSignature, 14, "not signed by its key"},
-		"another's signature":  {func(t *testing.T, r []record.Record) { resign(t, r, mallory) }, FaultSignature, 14, "not signed by its key"},
-		"no signature":         {func(t *testing.T, r []record.Record) { r[13].Transfer.Signed = record.Signed{} }, FaultSignature, 14, "(0: not signed)"},
+		"a bit of a signature": {func(t *testing.T, r []record.Record) { r[13].Transfer.Signed.Signature[40] ^= 1 }, capycoin.FaultSignature, 14, "not signed by its key"},
+		"another's signature":  {func(t *testing.T, r []record.Record) { resign(t, r, mallory) }, capycoin.FaultSignature, 14, "not signed by its key"},
+		"no signature":         {func(t *testing.T, r []record.Record) { r[13].Transfer.Signed = record.Signed{} }, capycoin.FaultSignature, 14, "(0: not signed)"},
 		"a later version": {func(t *testing.T, r []record.Record) {
 			r[13].Transfer.Signed.Version = 2
 			resign(t, r, first)
-		}, FaultSignature, 14, "by version 2 of its key"},
+		}, capycoin.FaultSignature, 14, "by version 2 of its key"},
 		"a coin more": {func(t *testing.T, r []record.Record) {
 			tr := &r[13].Transfer
 			tr.Amount, tr.From.Funds, tr.To.Funds = 11, 37, 311
 			r[16].Transfer.To.Funds = 39
-		}, FaultSignature, 14, "not signed by its key"},
-		"another key than was signed": {func(t *testing.T, r []record.Record) { r[13].Transfer.Key = "dinner" }, FaultSignature, 14, "not signed by its key"},
-		"a higher fee allowed":        {func(t *testing.T, r []record.Record) { r[13].Transfer.Signed.MaxFee = 3 }, FaultSignature, 14, "not signed by its key"},
-		"more time":                   {func(t *testing.T, r []record.Record) { r[13].Transfer.Signed.NotAfter++ }, FaultSignature, 14, "not signed by its key"},
+		}, capycoin.FaultSignature, 14, "not signed by its key"},
+		"another key than was signed": {func(t *testing.T, r []record.Record) { r[13].Transfer.Key = "dinner" }, capycoin.FaultSignature, 14, "not signed by its key"},
+		"a higher fee allowed":        {func(t *testing.T, r []record.Record) { r[13].Transfer.Signed.MaxFee = 3 }, capycoin.FaultSignature, 14, "not signed by its key"},
+		"more time":                   {func(t *testing.T, r []record.Record) { r[13].Transfer.Signed.NotAfter++ }, capycoin.FaultSignature, 14, "not signed by its key"},
 		"too late": {func(t *testing.T, r []record.Record) {
 			r[13].Transfer.Signed.NotAfter = r[13].Time - 1
 			resign(t, r, first)
-		}, FaultSignature, 14, "was to be made until"},
+		}, capycoin.FaultSignature, 14, "was to be made until"},
 		"a day and a microsecond early": {func(t *testing.T, r []record.Record) {
 			r[13].Transfer.Signed.NotAfter = r[13].Time + day + 1
 			resign(t, r, first)
-		}, FaultSignature, 14, "was to be made until"},
+		}, capycoin.FaultSignature, 14, "was to be made until"},
 		"signed without a key": {func(t *testing.T, r []record.Record) {
 			s := r[13].Transfer.Signed
 			r[12].Transfer.Signed, r[12].Transfer.Key = s, "x"
-		}, FaultSignature, 13, "it has no key"},
-		"a small-order key": {func(t *testing.T, r []record.Record) { r[9].Body.(*record.Account).Key = PublicKey{1} }, FaultSignature, 10, "its key: "},
-		"an account without its key": {func(t *testing.T, r []record.Record) { r[9].Body.(*record.Account).Key = PublicKey{} }, FaultSignature, 14,
+		}, capycoin.FaultSignature, 13, "it has no key"},
+		"a small-order key": {func(t *testing.T, r []record.Record) { r[9].Body.(*record.Account).Key = capycoin.PublicKey{1} }, capycoin.FaultSignature, 10, "its key: "},
+		"an account without its key": {func(t *testing.T, r []record.Record) { r[9].Body.(*record.Account).Key = capycoin.PublicKey{} }, capycoin.FaultSignature, 14,
 			"it has no key, and a transfer that is said to be signed"},
-		"a change not by the old key": {func(t *testing.T, r []record.Record) { r[14].Body.(*record.KeyChange).Old[0] ^= 1 }, FaultSignature, 15, "by the old one, is not signed"},
-		"a change not by the new key": {func(t *testing.T, r []record.Record) { r[14].Body.(*record.KeyChange).New[0] ^= 1 }, FaultSignature, 15, "by the new one, is not signed"},
-		"a change to another's key":   {func(t *testing.T, r []record.Record) { r[14].Body.(*record.KeyChange).Key = malloryPublic }, FaultSignature, 15, "is not signed by its key"},
-		"a change of another version": {func(t *testing.T, r []record.Record) { r[14].Body.(*record.KeyChange).Ends = 2 }, FaultSignature, 15, "version 2 of its key is changed, it has version 1"},
+		"a change not by the old key": {func(t *testing.T, r []record.Record) { r[14].Body.(*record.KeyChange).Old[0] ^= 1 }, capycoin.FaultSignature, 15, "by the old one, is not signed"},
+		"a change not by the new key": {func(t *testing.T, r []record.Record) { r[14].Body.(*record.KeyChange).New[0] ^= 1 }, capycoin.FaultSignature, 15, "by the new one, is not signed"},
+		"a change to another's key":   {func(t *testing.T, r []record.Record) { r[14].Body.(*record.KeyChange).Key = malloryPublic }, capycoin.FaultSignature, 15, "is not signed by its key"},
+		"a change of another version": {func(t *testing.T, r []record.Record) { r[14].Body.(*record.KeyChange).Ends = 2 }, capycoin.FaultSignature, 15, "version 2 of its key is changed, it has version 1"},
 		"a change where there is no key": {func(t *testing.T, r []record.Record) {
 			r[14].Body.(*record.KeyChange).Account = r[1].Body.(*record.Account).ID
-		}, FaultSignature, 15,
+		}, capycoin.FaultSignature, 15,
 			"its key is changed, and it has none"},
 
 		"a lower fee": {func(t *testing.T, r []record.Record) {
 			tr := &r[13].Transfer
 			tr.Fee, tr.From.Funds, tr.Pool.Funds = 1, 39, 1
-		}, FaultFee, 14, "it pays a fee of 1, by the policy in force it is 2"},
+		}, capycoin.FaultFee, 14, "it pays a fee of 1, by the policy in force it is 2"},
 		"a fee of an exempt one": {func(t *testing.T, r []record.Record) {
 			r[11].Body.(*record.FeePolicy).Exempt = []uuid.UUID{r[1].Body.(*record.Account).ID}
-		}, FaultFee, 14, "by the policy in force it is 0"},
-		"a fee of another policy":  {func(t *testing.T, r []record.Record) { r[11].Body.(*record.FeePolicy).Flat = 0 }, FaultFee, 14, "by the policy in force it is 1"},
-		"a policy over the supply": {func(t *testing.T, r []record.Record) { r[11].Body.(*record.FeePolicy).Max = 100_001 }, FaultFee, 12, "option Max is 100001"},
+		}, capycoin.FaultFee, 14, "by the policy in force it is 0"},
+		"a fee of another policy":  {func(t *testing.T, r []record.Record) { r[11].Body.(*record.FeePolicy).Flat = 0 }, capycoin.FaultFee, 14, "by the policy in force it is 1"},
+		"a policy over the supply": {func(t *testing.T, r []record.Record) { r[11].Body.(*record.FeePolicy).Max = 100_001 }, capycoin.FaultFee, 12, "option Max is 100001"},
 		"an exempt account that is not there": {func(t *testing.T, r []record.Record) {
 			r[11].Body.(*record.FeePolicy).Exempt = []uuid.UUID{uuid.MustParse("11111111-1111-4111-8111-111111111111")}
-		}, FaultAccount, 12, "never opened"},
+		}, capycoin.FaultAccount, 12, "never opened"},
 		"an account exempt twice over": {func(t *testing.T, r []record.Record) {
 			r[11].Body.(*record.FeePolicy).Exempt = []uuid.UUID{r[0].Body.(*record.Genesis).Seed, r[6].Body.(*record.Account).ID}
-		}, FaultFee, 12, "which it always is"},
-		"no fee account": {func(t *testing.T, r []record.Record) { r[10].Body.(*record.Account).ID[0]++ }, FaultFee, 12, "not opened right before"},
+		}, capycoin.FaultFee, 12, "which it always is"},
+		"no fee account": {func(t *testing.T, r []record.Record) { r[10].Body.(*record.Account).ID[0]++ }, capycoin.FaultFee, 12, "not opened right before"},
 		"a fee account before its time": {func(t *testing.T, r []record.Record) {
 			carols, fees := r[9].Body.(*record.Account), r[10].Body.(*record.Account)
 			carols.ID, carols.Key, fees.ID = record.FeeAccount, record.NoKey, carols.ID
-		}, FaultFee, 12, "not opened right before the first fee policy"},
-		"a fee that the fee account lacks": {func(t *testing.T, r []record.Record) { r[13].Transfer.Pool.Funds = 1 }, FaultFunds, 14, "it has 1 after it, should have 2"},
+		}, capycoin.FaultFee, 12, "not opened right before the first fee policy"},
+		"a fee that the fee account lacks": {func(t *testing.T, r []record.Record) { r[13].Transfer.Pool.Funds = 1 }, capycoin.FaultFunds, 14, "it has 1 after it, should have 2"},
 		"a fee outside of the chain": {func(t *testing.T, r []record.Record) {
 			r[13].Transfer.Pool.Link = chain.Link{Prev: 12, Jump: 12, Ordinal: 2}
-		}, FaultChain, 14,
+		}, capycoin.FaultChain, 14,
 			"should be by record 0 and 0 as its 1-th"},
 
-		"other payees": {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Hash[0] ^= 1 }, FaultStipend, 16, "for 1 others"},
+		"other payees": {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Hash[0] ^= 1 }, capycoin.FaultStipend, 16, "for 1 others"},
 		"more payees": {func(t *testing.T, r []record.Record) {
 			r[15].Body.(*record.Stipend).Payees, r[15].Body.(*record.Stipend).Share = 2, 1
-		}, FaultStipend, 16, "for 2 accounts"},
-		"another record": {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Before = 14 }, FaultStipend, 16, "the last one before its day is 15"},
+		}, capycoin.FaultStipend, 16, "for 2 accounts"},
+		"another record": {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Before = 14 }, capycoin.FaultStipend, 16, "the last one before its day is 15"},
 		"more coins": {func(t *testing.T, r []record.Record) {
 			r[15].Body.(*record.Stipend).Funds, r[15].Body.(*record.Stipend).Share = 3, 3
-		}, FaultStipend, 16, "which is not what the fee account has"},
-		"a shorter window":      {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Rules.Window = 1 }, FaultStipend, 16, "by the journal it is for 0 others"},
-		"a higher age":          {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Rules.MinAge = 2 }, FaultStipend, 16, "by the journal it is for 0 others"},
-		"a cap over the supply": {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Rules.Cap = 100_001 }, FaultStipend, 16, "its cap is 100001"},
-		"a payment to another": {func(t *testing.T, r []record.Record) { r[16].Transfer.Receiver = r[6].Body.(*record.Account).ID }, FaultStipend, 17,
+		}, capycoin.FaultStipend, 16, "which is not what the fee account has"},
+		"a shorter window":      {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Rules.Window = 1 }, capycoin.FaultStipend, 16, "by the journal it is for 0 others"},
+		"a higher age":          {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Rules.MinAge = 2 }, capycoin.FaultStipend, 16, "by the journal it is for 0 others"},
+		"a cap over the supply": {func(t *testing.T, r []record.Record) { r[15].Body.(*record.Stipend).Rules.Cap = 100_001 }, capycoin.FaultStipend, 16, "its cap is 100001"},
+		"a payment to another": {func(t *testing.T, r []record.Record) { r[16].Transfer.Receiver = r[6].Body.(*record.Account).ID }, capycoin.FaultStipend, 17,
 			"which is not payment 1 of the stipend of record 16"},
-		"a payment under a key":   {func(t *testing.T, r []record.Record) { r[16].Transfer.Key = "mine" }, FaultStipend, 17, "which is not payment 1"},
-		"a payment of less":       {func(t *testing.T, r []record.Record) { r[16].Transfer.Amount = 1 }, FaultStipend, 17, "it pays 1 to account"},
-		"a payment of no stipend": {func(t *testing.T, r []record.Record) { r[12].Transfer.Sender = record.FeeAccount }, FaultStipend, 13, "though no stipend is due"},
+		"a payment under a key":   {func(t *testing.T, r []record.Record) { r[16].Transfer.Key = "mine" }, capycoin.FaultStipend, 17, "which is not payment 1"},
+		"a payment of less":       {func(t *testing.T, r []record.Record) { r[16].Transfer.Amount = 1 }, capycoin.FaultStipend, 17, "it pays 1 to account"},
+		"a payment of no stipend": {func(t *testing.T, r []record.Record) { r[12].Transfer.Sender = record.FeeAccount }, capycoin.FaultStipend, 13, "though no stipend is due"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			good, forged := example.Records(), example.Records()
@@ -151,7 +152,7 @@ func TestAuditFindsForgedRules(t *testing.T) {
 					w.rawRecord(t, good[i].Position, func([]byte) []byte { return record.Append(nil, &forged[i]) })
 				}
 			}
-			led, err := Open(path, &Options{NoWitness: true})
+			led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/journal"
@@ -24,8 +25,8 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
-// names returns what is in a folder.
-func names(t *testing.T, dir string) (all []string) {
+// namesIn returns what is in a folder.
+func namesIn(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -62,7 +63,7 @@ func TestBackup(t *testing.T) {
 		if got, want := contentsOf(t, copied), contentsOf(t, w.path); !reflect.DeepEqual(got, want) {
 			t.Errorf("seed %d: the copy says something else", seed)
 		}
-		if got := names(t, filepath.Dir(copied)); len(got) != 1 {
+		if got := namesIn(t, filepath.Dir(copied)); len(got) != 1 {
 			t.Errorf("beside the copy there is %v", got)
 		}
 		if info, err := os.Stat(copied); err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
@@ -84,8 +85,8 @@ func TestBackupWhileWriting(t *testing.T) {
 	ctx := context.Background()
 	w := newCopyWorld(t, 7)
 	w.do(200)
-	from := w.led.position()
-	rep, err := Build(ctx, filepath.Join(t.TempDir(), "copy.db"), func(ctx context.Context, after uint64) (JournalPage, error) {
+	from := endOf(w.led.Ledger)
+	rep, err := capycoin.Build(ctx, filepath.Join(t.TempDir(), "copy.db"), func(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
 		w.do(3) // a page is never the last when it is asked for
 		page, err := w.led.JournalPage(ctx, after)
 		page.Records = page.Records[:min(len(page.Records), 50)]
@@ -94,7 +95,7 @@ func TestBackupWhileWriting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, now := rep.Supply.Position, w.led.position(); got < from || got > now {
+	if got, now := rep.Supply.Position, endOf(w.led.Ledger); got < from || got > now {
 		t.Errorf("the copy is as of record %d, the journal ended at %d when it began and at %d after it", got, from, now)
 	}
 }
@@ -102,17 +103,17 @@ func TestBackupWhileWriting(t *testing.T) {
 // brokenOff is a source that fails at a position, and notes from where on it
 // was read.
 type brokenOff struct {
-	led   *Ledger
+	led   *capycoin.Ledger
 	after uint64
 	asked []uint64
 }
 
 var errBroken = errors.New("broken off")
 
-func (s *brokenOff) page(ctx context.Context, after uint64) (JournalPage, error) {
+func (s *brokenOff) page(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
 	s.asked = append(s.asked, after)
 	if s.after > 0 && after >= s.after {
-		return JournalPage{}, errBroken
+		return capycoin.JournalPage{}, errBroken
 	}
 	page, err := s.led.JournalPage(ctx, after)
 	page.Records = page.Records[:min(len(page.Records), 30)]
@@ -132,23 +133,23 @@ func TestBuildGoesOn(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		begun *Ledger
+		begun *capycoin.Ledger
 		spoil func(t *testing.T, partial string)
 		goOn  bool
 	}{
-		{"its own", w.led, func(*testing.T, string) {}, true},
-		{"another ledger's", other.led, func(*testing.T, string) {}, false},
-		{"of another time line", w.led, func(t *testing.T, partial string) {
+		{"its own", w.led.Ledger, func(*testing.T, string) {}, true},
+		{"another ledger's", other.led.Ledger, func(*testing.T, string) {}, false},
+		{"of another time line", w.led.Ledger, func(t *testing.T, partial string) {
 			s, tail, err := boltfile.GoOn(partial)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := record.New(tail+1, wire.MaxTime, &record.Account{ID: DefaultSeedAccount(), Link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}})
+			r := record.New(tail+1, wire.MaxTime, &record.Account{ID: capycoin.DefaultSeedAccount(), Link: chain.Link{Prev: 1, Jump: 1, Ordinal: 2}})
 			if err := errors.Join(s.Append(ctx, tail, [][]byte{record.Append(nil, &r)}), s.Close()); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
-		{"of another ledger at its beginning", w.led, func(t *testing.T, partial string) {
+		{"of another ledger at its beginning", w.led.Ledger, func(t *testing.T, partial string) {
 			s, tail, err := boltfile.GoOn(partial)
 			if err != nil {
 				t.Fatal(err)
@@ -157,36 +158,34 @@ func TestBuildGoesOn(t *testing.T) {
 			if err := errors.Join(err, s.Remove(partial)); err != nil {
 				t.Fatal(err)
 			}
-			b := &builder{temp: partial}
-			if b.store, b.position, err = boltfile.OpenPartial(partial); err != nil {
+			if s, _, err = boltfile.OpenPartial(partial); err != nil {
 				t.Fatal(err)
 			}
 			page.Records[0] = journal.Raw(genesis.Records[0])
+			var records [][]byte
 			for _, r := range page.Records {
-				if err := b.add(r.Data); err != nil {
-					t.Fatal(err)
-				}
+				records = append(records, r.Data)
 			}
-			if err := b.close(); err != nil {
+			if err := errors.Join(s.Append(ctx, 0, records), s.Close()); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
-		{"empty", w.led, func(t *testing.T, partial string) {
+		{"empty", w.led.Ledger, func(t *testing.T, partial string) {
 			if err := os.Truncate(partial, 0); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
-		{"rubbish", w.led, func(t *testing.T, partial string) {
+		{"rubbish", w.led.Ledger, func(t *testing.T, partial string) {
 			if err := os.WriteFile(partial, bytes.Repeat([]byte("rubbish"), 10_000), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
-		{"cut off", w.led, func(t *testing.T, partial string) {
+		{"cut off", w.led.Ledger, func(t *testing.T, partial string) {
 			if err := os.Truncate(partial, 8192); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
-		{"a ledger", w.led, func(t *testing.T, partial string) {
+		{"a ledger", w.led.Ledger, func(t *testing.T, partial string) {
 			// As if a process had ended when it had given the file its name.
 			s, _, err := boltfile.GoOn(partial)
 			if err != nil {
@@ -204,21 +203,21 @@ func TestBuildGoesOn(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "copy.db")
 			source := &brokenOff{led: c.begun, after: 60}
-			if _, err := Build(ctx, path, source.page, nil); !errors.Is(err, errBroken) {
+			if _, err := capycoin.Build(ctx, path, source.page, nil); !errors.Is(err, errBroken) {
 				t.Fatal(err)
 			}
 			partial := filepath.Join(filepath.Dir(path), ".copy.db.partial")
-			if got := names(t, filepath.Dir(path)); len(got) != 1 || got[0] != filepath.Base(partial) {
+			if got := namesIn(t, filepath.Dir(path)); len(got) != 1 || got[0] != filepath.Base(partial) {
 				t.Fatalf("an attempt that was broken off left %v", got)
 			}
-			if _, err := Open(partial, nil); !errors.Is(err, store.ErrNotLedger) || !strings.Contains(err.Error(), "not finished") {
+			if _, err := capycoin.Open(partial, nil); !errors.Is(err, store.ErrNotLedger) || !strings.Contains(err.Error(), "not finished") {
 				t.Errorf("a part opens as a ledger: %v", err)
 			}
 			c.spoil(t, partial)
 			kept, _ := os.ReadFile(partial + ".kept")
 
-			source = &brokenOff{led: w.led}
-			rep, err := Build(ctx, path, source.page, nil)
+			source = &brokenOff{led: w.led.Ledger}
+			rep, err := capycoin.Build(ctx, path, source.page, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -252,7 +251,7 @@ func TestBuildInterrupted(t *testing.T) {
 	for _, stage := range []string{"copying", "folding", "journal", "tokens"} {
 		path := filepath.Join(t.TempDir(), "copy.db")
 		ctx, cancel := context.WithCancel(context.Background())
-		_, err := w.led.Backup(ctx, path, &BuildOptions{Progress: func(p BuildProgress) {
+		_, err := w.led.Backup(ctx, path, &capycoin.BuildOptions{Progress: func(p capycoin.BuildProgress) {
 			if p.Stage == stage {
 				cancel()
 			}
@@ -261,7 +260,7 @@ func TestBuildInterrupted(t *testing.T) {
 			t.Fatalf("%s: %v", stage, err)
 		}
 		rep, err := w.led.Backup(context.Background(), path, nil)
-		all := w.led.position()
+		all := endOf(w.led.Ledger)
 		if err != nil || rep.Resumed == 0 || rep.Resumed > all || stage != "copying" && rep.Resumed < all {
 			t.Errorf("%s: went on from record %d of %d, %v", stage, rep.Resumed, all, err)
 		}
@@ -278,7 +277,7 @@ func TestBuildBackground(t *testing.T) {
 		var ended time.Time
 		path := filepath.Join(t.TempDir(), "copy.db")
 		synctest.Test(t, func(t *testing.T) { // so that work takes no time, only sleep and rests do
-			_, err := Build(context.Background(), path, func(ctx context.Context, after uint64) (JournalPage, error) {
+			_, err := capycoin.Build(context.Background(), path, func(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
 				if after > 0 { // the first page is read before it begins
 					rests = append(rests, time.Since(ended))
 				}
@@ -287,7 +286,7 @@ func TestBuildBackground(t *testing.T) {
 				page.Records = page.Records[:min(20, len(page.Records))]
 				ended = time.Now()
 				return page, err
-			}, &BuildOptions{Background: background})
+			}, &capycoin.BuildOptions{Background: background})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -305,8 +304,8 @@ func TestBuildRefuses(t *testing.T) {
 	w := newCopyWorld(t, 11)
 	w.do(30)
 	// change is a source with one record changed.
-	change := func(position uint64, change func(b []byte) []byte) JournalSource {
-		return func(ctx context.Context, after uint64) (JournalPage, error) {
+	change := func(position uint64, change func(b []byte) []byte) capycoin.JournalSource {
+		return func(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
 			page, err := w.led.JournalPage(ctx, after)
 			for i := range page.Records {
 				if r := &page.Records[i]; r.Position == position {
@@ -317,9 +316,9 @@ func TestBuildRefuses(t *testing.T) {
 		}
 	}
 	// forge is one with a record of right form that does not follow from the others.
-	forge := func(kind record.Kind, forge func(*record.Record)) JournalSource {
+	forge := func(kind record.Kind, forge func(*record.Record)) capycoin.JournalSource {
 		done := false
-		return func(ctx context.Context, after uint64) (JournalPage, error) {
+		return func(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
 			page, err := w.led.JournalPage(ctx, after)
 			for i := range page.Records {
 				var r record.Record
@@ -337,7 +336,7 @@ func TestBuildRefuses(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		source JournalSource
+		source capycoin.JournalSource
 		want   error
 		says   string // of a record that is bad by itself, found while it is copied
 	}{
@@ -353,8 +352,8 @@ func TestBuildRefuses(t *testing.T) {
 			return b
 		}), store.ErrNewerFormat, "record 5"},
 		{"an empty record", change(5, func([]byte) []byte { return nil }), store.ErrCorrupt, "record 5"},
-		{"no records", func(context.Context, uint64) (JournalPage, error) { return JournalPage{}, nil }, store.ErrCorrupt, "empty"},
-		{"an early end", func(ctx context.Context, after uint64) (JournalPage, error) {
+		{"no records", func(context.Context, uint64) (capycoin.JournalPage, error) { return capycoin.JournalPage{}, nil }, store.ErrCorrupt, "empty"},
+		{"an early end", func(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
 			page, err := w.led.JournalPage(ctx, after)
 			if after == 0 {
 				page.Records = page.Records[:7]
@@ -369,7 +368,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"an early time", forge(record.KindTransfer, func(r *record.Record) { r.Time = 1 }), store.ErrCorrupt, ""},
 	} {
 		dir := t.TempDir()
-		_, err := Build(ctx, filepath.Join(dir, "copy.db"), c.source, &BuildOptions{Progress: func(p BuildProgress) {
+		_, err := capycoin.Build(ctx, filepath.Join(dir, "copy.db"), c.source, &capycoin.BuildOptions{Progress: func(p capycoin.BuildProgress) {
 			if p.Stage != "copying" && c.says != "" {
 				t.Errorf("%s: found when it was all copied only", c.name)
 			}
@@ -377,7 +376,7 @@ func TestBuildRefuses(t *testing.T) {
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if got := names(t, dir); len(got) > 0 {
+		if got := namesIn(t, dir); len(got) > 0 {
 			t.Errorf("%s left %v", c.name, got)
 		}
 	}
@@ -393,8 +392,8 @@ func TestBuildRefuses(t *testing.T) {
 		link = there
 	}
 	for _, path := range []string{there, link, dir} {
-		source := &brokenOff{led: w.led}
-		if _, err := Build(ctx, path, source.page, nil); !errors.Is(err, fs.ErrExist) || len(source.asked) > 0 {
+		source := &brokenOff{led: w.led.Ledger}
+		if _, err := capycoin.Build(ctx, path, source.page, nil); !errors.Is(err, fs.ErrExist) || len(source.asked) > 0 {
 			t.Errorf("%s: %v, after %d pages", path, err, len(source.asked))
 		}
 	}
@@ -407,7 +406,7 @@ func TestBuildRefuses(t *testing.T) {
 
 	// Something comes while it is being made.
 	late := filepath.Join(dir, "late.db")
-	_, err := w.led.Backup(ctx, late, &BuildOptions{Progress: func(p BuildProgress) {
+	_, err := w.led.Backup(ctx, late, &capycoin.BuildOptions{Progress: func(p capycoin.BuildProgress) {
 		if p.Stage == "tokens" {
 			os.WriteFile(late, []byte("late"), 0o600)
 		}
@@ -424,7 +423,7 @@ func TestBuildAlone(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "copy.db")
 	var inner error
-	_, err := w.led.Backup(ctx, path, &BuildOptions{Progress: func(p BuildProgress) {
+	_, err := w.led.Backup(ctx, path, &capycoin.BuildOptions{Progress: func(p capycoin.BuildProgress) {
 		if p.Stage == "copying" {
 			_, inner = w.led.Backup(ctx, path, nil)
 		}
@@ -440,7 +439,7 @@ func TestRestore(t *testing.T) {
 	w, other := newCopyWorld(t, 13), newCopyWorld(t, 15)
 	w.do(100)
 	path := filepath.Join(t.TempDir(), "restored.db")
-	if _, err := Restore(ctx, w.path, path, nil); !errors.Is(err, store.ErrLocked) {
+	if _, err := capycoin.Restore(ctx, w.path, path, nil); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("a file that is open: %v", err)
 	}
 	want, err := w.led.Supply(ctx)
@@ -458,10 +457,10 @@ func TestRestore(t *testing.T) {
 	if _, err := other.led.OpenAccount(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := witness.Accept(ctx, other.led.log, path+".witness"); err != nil {
+	if err := witness.Accept(ctx, other.led.file, path+".witness"); err != nil {
 		t.Fatal(err)
 	}
-	rep, err := Restore(ctx, w.path, path, nil)
+	rep, err := capycoin.Restore(ctx, w.path, path, nil)
 	if err != nil || rep.Supply != want {
 		t.Errorf("%+v, %v, want %+v", rep, err, want)
 	}
@@ -471,7 +470,7 @@ func TestRestore(t *testing.T) {
 	if !reflect.DeepEqual(contentsOf(t, path), contentsOf(t, w.path)) {
 		t.Error("the ledger is another one")
 	}
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -482,15 +481,15 @@ func TestRestore(t *testing.T) {
 	if err := os.WriteFile(text, []byte("something"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Restore(ctx, w.path, path+"2", &BuildOptions{Witness: text})
-	if b, _ := os.ReadFile(text); !errors.Is(err, ErrWitness) || string(b) != "something" {
+	_, err = capycoin.Restore(ctx, w.path, path+"2", &capycoin.BuildOptions{Witness: text})
+	if b, _ := os.ReadFile(text); !errors.Is(err, capycoin.ErrWitness) || string(b) != "something" {
 		t.Errorf("a witness that is something else is %q now, %v", b, err)
 	}
 	if _, err := os.Lstat(path + "2"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("there is a file: %v", err)
 	}
-	_, err = Restore(ctx, w.path, path+"2", &BuildOptions{Witness: path + "2"})
-	if _, there := os.Lstat(path + "2"); !errors.Is(err, ErrWitness) || !errors.Is(there, fs.ErrNotExist) {
+	_, err = capycoin.Restore(ctx, w.path, path+"2", &capycoin.BuildOptions{Witness: path + "2"})
+	if _, there := os.Lstat(path + "2"); !errors.Is(err, capycoin.ErrWitness) || !errors.Is(there, fs.ErrNotExist) {
 		t.Errorf("a witness in the place of the ledger: %v, the file: %v", err, there)
 	}
 	// The same by another name, which nobody can tell before the file is there.
@@ -498,16 +497,16 @@ func TestRestore(t *testing.T) {
 	if err := os.Symlink(filepath.Dir(path), link); err != nil {
 		t.Skip(err)
 	}
-	if _, err = Restore(ctx, w.path, path+"2", &BuildOptions{Witness: filepath.Join(link, filepath.Base(path)+"2")}); !errors.Is(err, ErrWitness) {
+	if _, err = capycoin.Restore(ctx, w.path, path+"2", &capycoin.BuildOptions{Witness: filepath.Join(link, filepath.Base(path)+"2")}); !errors.Is(err, capycoin.ErrWitness) {
 		t.Errorf("a witness in the place of the ledger, by another name: %v", err)
 	}
 	if !reflect.DeepEqual(contentsOf(t, path+"2"), contentsOf(t, w.path)) {
 		t.Error("the ledger was replaced by its witness")
 	}
-	if _, err := Restore(ctx, filepath.Join(t.TempDir(), "no.db"), path+"2", nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := capycoin.Restore(ctx, filepath.Join(t.TempDir(), "no.db"), path+"2", nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no copy: %v", err)
 	}
-	if _, err := Restore(ctx, t.TempDir(), path+"2", nil); !errors.Is(err, store.ErrIsDirectory) {
+	if _, err := capycoin.Restore(ctx, t.TempDir(), path+"2", nil); !errors.Is(err, store.ErrIsDirectory) {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -15,11 +15,11 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/keyindex"
-	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -29,9 +29,10 @@ type copyWorld struct {
 	rng      *rand.Rand
 	path     string
 	now      time.Time
-	led      *Ledger
+	led      *tuned
+	iss      *capycoin.TokenIssuer
 	accounts []uuid.UUID
-	tokens   []record.Token
+	tokens   []capycoin.IssuedToken
 	keys     map[uuid.UUID]ed25519.PrivateKey // of accounts that have one
 	n        int
 }
@@ -42,21 +43,23 @@ func newCopyWorld(t testing.TB, seed uint64) *copyWorld {
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), path: filepath.Join(t.TempDir(), "coins.db"),
 		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), keys: make(map[uuid.UUID]ed25519.PrivateKey),
 	}
-	t.Cleanup(TuneFolding(40, 3))
 	w.open()
-	w.accounts = []uuid.UUID{DefaultSeedAccount()}
+	w.accounts = []uuid.UUID{capycoin.DefaultSeedAccount()}
 	w.do(2) // so that somebody can pay somebody
 	return w
 }
 
 func (w *copyWorld) open() {
 	w.t.Helper()
-	led, err := Open(w.path, &Options{Clock: func() time.Time { return w.now }, AccountCache: 16})
+	led, err := tunedLedger(w.path, &capycoin.Options{Clock: func() time.Time { return w.now }, AccountCache: 16}, folding(40, 3))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.led = led
 	w.t.Cleanup(func() { led.Close() })
+	if w.iss, err = capycoin.NewTokenIssuer(led.Ledger, &capycoin.TokenOptions{BcryptCost: 4}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // do does n things at random.
@@ -75,18 +78,18 @@ func (w *copyWorld) do(n int) {
 		w.now = w.now.Add(time.Duration(w.rng.IntN(3)) * time.Duration(w.rng.Int64N(100_000_000_000)))
 		switch what := w.rng.IntN(23); {
 		case what == 20:
-			must(w.led.SetFeePolicy(ctx, FeePolicy{
-				Flat: Coins(w.rng.IntN(3)), BasisPoints: w.rng.IntN(500), Max: Coins(w.rng.IntN(2) * 5),
+			must(w.led.SetFeePolicy(ctx, capycoin.FeePolicy{
+				Flat: capycoin.Coins(w.rng.IntN(3)), BasisPoints: w.rng.IntN(500), Max: capycoin.Coins(w.rng.IntN(2) * 5),
 				Exempt: []uuid.UUID{some()},
 			}))
 		case what == 21:
 			w.changeKey(ctx)
 		case what == 22:
 			w.now = w.now.Add(time.Duration(w.rng.IntN(30)) * time.Hour)
-			_, err := w.led.PayStipend(ctx, StipendRules{Window: 1 + w.rng.IntN(3), Cap: Coins(w.rng.IntN(3))})
+			_, err := w.led.PayStipend(ctx, capycoin.StipendRules{Window: 1 + w.rng.IntN(3), Cap: capycoin.Coins(w.rng.IntN(3))})
 			must(err)
 		case what < 3 || len(w.accounts) < 3:
-			var acct Account
+			var acct capycoin.Account
 			var err error
 			if what == 0 {
 				private, public := w.newKey()
@@ -98,77 +101,77 @@ func (w *copyWorld) do(n int) {
 			must(err)
 			w.accounts = append(w.accounts, acct.ID)
 		case what < 5:
-			rec := record.Token{Account: w.accounts[1+w.rng.IntN(len(w.accounts)-1)], Expires: w.now.Add(time.Hour).UnixMicro()}
-			for i := range rec.Hash {
-				rec.Hash[i] = byte(w.rng.Uint32())
-			}
-			copy(rec.Selector[:], rec.Hash[:])
-			copy(rec.Tag[:], rec.Hash[30:])
-			rec.Label = strings.Repeat([]string{"", "phone", `"\ ü☃𝄞 </script>`, "\u2028 "}[w.rng.IntN(4)], 1+w.rng.IntN(2))
-			rec, err := w.led.issueToken(ctx, rec)
-			if errors.Is(err, ErrTooManyTokens) {
+			owner := w.accounts[1+w.rng.IntN(len(w.accounts)-1)]
+			label := strings.Repeat([]string{"", "phone", `"\ ü☃𝄞 </script>`, "\u2028 "}[w.rng.IntN(4)], 1+w.rng.IntN(2))
+			tok, err := w.iss.Issue(ctx, owner, capycoin.TokenRequest{Label: label, Expires: w.led.Time().Add(time.Hour)})
+			if errors.Is(err, capycoin.ErrTooManyTokens) {
 				continue
 			}
 			must(err)
-			w.tokens = append(w.tokens, rec)
+			w.tokens = append(w.tokens, tok)
 		case what < 6 && len(w.tokens) > 0:
 			i := w.rng.IntN(len(w.tokens))
-			err := w.led.revokeToken(ctx, w.tokens[i].Account, idOfToken(&w.tokens[i]))
-			if !errors.Is(err, ErrTokenNotFound) { // it has expired, or is revoked
+			err := w.iss.Revoke(ctx, w.tokens[i].Account, w.tokens[i].ID)
+			if !errors.Is(err, capycoin.ErrTokenNotFound) { // it has expired, or is revoked
 				must(err)
 			}
 		case what < 7:
-			inv := record.Invite{Expires: w.now.Add(time.Hour).UnixMicro(), Label: "Ann"}
-			for i := range inv.Hash {
-				inv.Hash[i] = byte(w.rng.Uint32())
-			}
-			must(w.led.makeInvite(ctx, &inv))
+			inv, err := w.iss.Invite(ctx, capycoin.InviteRequest{Expires: w.led.Time().Add(time.Hour), Label: "Ann"})
+			must(err)
 			switch w.rng.IntN(3) {
 			case 0:
-				must(w.led.revokeInvite(ctx, record.IDAt(inv.Time, inv.Position)))
+				must(w.iss.RevokeInvite(ctx, inv.ID))
 			case 1:
-				tok := record.Token{Expires: w.now.Add(time.Hour).UnixMicro()}
-				copy(tok.Selector[:], inv.Hash[16:])
-				acct, tok, err := w.led.openAccount(ctx, PublicKey{}, &tok, &inv)
+				acct, tok, err := w.iss.OpenInvited(ctx, inv.Code)
 				must(err)
 				w.accounts, w.tokens = append(w.accounts, acct.ID), append(w.tokens, tok)
 			}
 		default:
-			transfers := make([]Transfer, 1+w.rng.IntN(20))
+			transfers := make([]capycoin.Transfer, 1+w.rng.IntN(20))
 			for i := range transfers {
-				transfers[i] = Transfer{Sender: some(), Receiver: some(), Amount: Coins(1 + w.rng.IntN(30))}
+				transfers[i] = capycoin.Transfer{Sender: some(), Receiver: some(), Amount: capycoin.Coins(1 + w.rng.IntN(30))}
 				if w.rng.IntN(3) == 0 {
 					transfers[i].Key = fmt.Sprintf("key-%d-%d%s", w.n, i, strings.Repeat("~", w.rng.IntN(200)))
 				}
 				if w.rng.IntN(3) > 0 {
-					transfers[i].Sender = DefaultSeedAccount()
+					transfers[i].Sender = capycoin.DefaultSeedAccount()
 				}
 				if key := w.keys[transfers[i].Sender]; key != nil {
 					transfers[i].Key = fmt.Sprintf("signed-%d-%d", w.n, i)
 					w.sign(ctx, &transfers[i], key)
 				}
 			}
-			_, err := w.led.TransferBatch(ctx, transfers, EachAlone)
+			_, err := w.led.TransferBatch(ctx, transfers, capycoin.EachAlone)
 			must(err)
 		}
 	}
 }
 
-func (w *copyWorld) newKey() (ed25519.PrivateKey, PublicKey) {
+func (w *copyWorld) newKey() (ed25519.PrivateKey, capycoin.PublicKey) {
 	return example.Key(fmt.Sprint("a key of a copyWorld", w.rng.Uint64()))
 }
 
+// ledger returns the id of the ledger.
+func (w *copyWorld) ledger() uuid.UUID {
+	w.t.Helper()
+	s, err := w.led.Supply(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s.LedgerID
+}
+
 // sign signs a transfer with a key that may have been changed.
-func (w *copyWorld) sign(ctx context.Context, t *Transfer, key ed25519.PrivateKey) {
+func (w *copyWorld) sign(ctx context.Context, t *capycoin.Transfer, key ed25519.PrivateKey) {
 	w.t.Helper()
 	acct, err := w.led.Account(ctx, t.Sender)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	t.MaxFee = new(Coins)
-	*t.MaxFee = Coins(w.rng.IntN(20))
+	t.MaxFee = new(capycoin.Coins)
+	*t.MaxFee = capycoin.Coins(w.rng.IntN(20))
 	notAfter := w.led.Time().Add(time.Duration(w.rng.IntN(24)) * time.Hour)
-	if t.Signature, err = SignTransfer(w.led.genesis.Ledger, acct.KeyVersion, *t, notAfter, key); err != nil {
+	if t.Signature, err = capycoin.SignTransfer(w.ledger(), acct.KeyVersion, *t, notAfter, key); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -186,10 +189,10 @@ func (w *copyWorld) changeKey(ctx context.Context) {
 			w.t.Fatal(err)
 		}
 		private, public := w.newKey()
-		c := KeyChange{Account: id, Version: acct.KeyVersion, NewKey: public}
-		c.OldSignature, err = SignKeyChange(w.led.genesis.Ledger, id, c.Version, public, old)
+		c := capycoin.KeyChange{Account: id, Version: acct.KeyVersion, NewKey: public}
+		c.OldSignature, err = capycoin.SignKeyChange(w.ledger(), id, c.Version, public, old)
 		if err == nil {
-			c.NewSignature, err = SignKeyChange(w.led.genesis.Ledger, id, c.Version, public, private)
+			c.NewSignature, err = capycoin.SignKeyChange(w.ledger(), id, c.Version, public, private)
 		}
 		if err == nil {
 			_, err = w.led.ChangeKey(ctx, c)
@@ -201,8 +204,6 @@ func (w *copyWorld) changeKey(ctx context.Context) {
 		return
 	}
 }
-
-func idOfToken(t *record.Token) uuid.UUID { return record.IDAt(t.Time, t.Position) }
 
 // fileContents is what a closed file says, but not how its rows are cut.
 type fileContents struct {

@@ -29,16 +29,16 @@ func TestConsumer(t *testing.T) {
 	}
 	proxy, scratch := t.TempDir(), t.TempDir()
 	writeModule(t, ".", proxy)
-	writeFile(t, filepath.Join(scratch, "main.go"), readmeProgram(t))
+	writeFile(t, filepath.Join(scratch, "main.go"), []byte(readmeProgram(t)))
 	writeFile(t, filepath.Join(scratch, "go.mod"),
-		fmt.Sprintf("module example.com/consumer\n\ngo 1.26.0\n\nrequire %s %s\n", modulePath, consumerVersion))
+		fmt.Appendf(nil, "module example.com/consumer\n\ngo 1.26.0\n\nrequire %s %s\n", modulePath, consumerVersion))
 	// The hashes of what it depends on are known here, so the checksum
 	// database need not be asked.
 	sums, err := os.ReadFile("go.sum")
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(scratch, "go.sum"), string(sums))
+	writeFile(t, filepath.Join(scratch, "go.sum"), sums)
 
 	// A module cache of its own, or the tree of an earlier run would be found
 	// under the same version. What the machine's own cache has is taken from
@@ -110,10 +110,10 @@ func writeModule(t *testing.T, root, proxy string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(dir, "list"), consumerVersion+"\n")
-	writeFile(t, filepath.Join(dir, consumerVersion+".mod"), string(mod))
+	writeFile(t, filepath.Join(dir, "list"), []byte(consumerVersion+"\n"))
+	writeFile(t, filepath.Join(dir, consumerVersion+".mod"), mod)
 	writeFile(t, filepath.Join(dir, consumerVersion+".info"),
-		fmt.Sprintf(`{"Version":%q,"Time":%q}`, consumerVersion, time.Now().UTC().Format(time.RFC3339)))
+		fmt.Appendf(nil, `{"Version":%q,"Time":%q}`, consumerVersion, time.Now().UTC().Format(time.RFC3339)))
 
 	file, err := os.Create(filepath.Join(dir, consumerVersion+".zip"))
 	if err != nil {
@@ -194,11 +194,4 @@ func fileURL(name string) string {
 		name = "/" + name
 	}
 	return "file://" + name
-}
-
-func writeFile(t *testing.T, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
 }

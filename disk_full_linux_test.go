@@ -15,6 +15,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/harness"
+	"github.com/capycoin/capycoin/internal/tune"
 )
 
 // fullRun is a ledger on a disk that is full now and then.
@@ -22,7 +23,7 @@ type fullRun struct {
 	t    *testing.T
 	path string
 	opts *capycoin.Options
-	led  *capycoin.Ledger
+	led  *tuned
 	full bool
 
 	mu       sync.Mutex
@@ -36,14 +37,17 @@ type fullRun struct {
 	replays  int      // of them while the disk was full
 }
 
+// fullFolding has the ledgers on a full disk fold all the time.
+var fullFolding = folding(60, 8)
+
 // open opens the ledger, which takes no room.
 func (run *fullRun) open() {
 	run.t.Helper()
-	led, err := capycoin.Open(run.path, run.opts)
+	led, err := tunedLedger(run.path, run.opts, fullFolding)
 	if err != nil {
 		run.t.Fatalf("opening, disk full %t: %v", run.full, err)
 	}
-	if err := capycoin.GrowBy(led, 32<<10); err != nil {
+	if err := growBy(led.file, 32<<10); err != nil {
 		run.t.Fatal(err)
 	}
 	run.led = led
@@ -186,9 +190,9 @@ func (run *fullRun) check() {
 	checkFull(run.t, run.led, int64(len(run.paid)))
 }
 
-func checkFull(t *testing.T, led *capycoin.Ledger, transactions int64) {
+func checkFull(t *testing.T, led *tuned, transactions int64) {
 	t.Helper()
-	for _, err := range capycoin.CheckPages(led) {
+	for _, err := range checkPages(led.file) {
 		t.Errorf("pages: %v", err)
 	}
 	rep, err := led.Audit(context.Background(), nil)
@@ -214,7 +218,7 @@ func (run *fullRun) crash() {
 		run.t.Fatal(err)
 	}
 	run.setRoom(0)
-	led, err := capycoin.Open(path, run.opts)
+	led, err := tunedLedger(path, run.opts, fullFolding)
 	if err != nil {
 		run.t.Fatalf("opening a copy on a full disk: %v", err)
 	}
@@ -242,7 +246,6 @@ func TestHarnessDiskFull(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	defer capycoin.TuneFolding(60, 8)()
 	defer limitFiles(t, noLimit)
 	filled, refusals, replays := 0, 0, 0
 	for end := time.Now().Add(harness.Budget(t, 3*time.Second)); time.Now().Before(end) && !t.Failed(); {
@@ -266,7 +269,7 @@ func TestHarnessDiskFull(t *testing.T) {
 func (run *fullRun) fill(rng *rand.Rand, times int) (filled int) {
 	t := run.t
 	run.open()
-	run.accounts = append(run.accounts, openAccount(t, run.led, 0))
+	run.accounts = append(run.accounts, openAccount(t, run.led.Ledger, 0))
 	run.work(rng, 1, 50)
 	for ; filled < times && !t.Failed(); filled++ {
 		used := uint64(run.led.Stats().FileUsed)
@@ -324,7 +327,7 @@ func TestHarnessDiskFullNew(t *testing.T) {
 		if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 0 {
 			t.Errorf("limit %d: it left %v, %v", limit, left, err)
 		}
-		led, err := capycoin.Open(path, nil)
+		led, err := tunedLedger(path, nil, tune.Options{})
 		if err != nil {
 			t.Fatalf("with room again: %v", err)
 		}
@@ -336,11 +339,11 @@ func TestHarnessDiskFullNew(t *testing.T) {
 
 		path = oldFile(t, "format1.db")
 		limitFiles(t, limit)
-		led, err = capycoin.Open(path, nil)
+		present, err := capycoin.Open(path, nil)
 		limitFiles(t, noLimit)
 		switch {
 		case err == nil && converted > 0: // there was room enough
-			if err := led.Close(); err != nil {
+			if err := present.Close(); err != nil {
 				t.Error(err)
 			}
 		case errors.Is(err, capycoin.ErrDiskFull):

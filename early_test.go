@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/storetest"
 )
 
@@ -89,13 +90,12 @@ func TestEarlyFenced(t *testing.T) {
 // has an outcome of its own, and nothing is written of those that failed.
 func TestEarlyFault(t *testing.T) {
 	const callers = 32
-	defer capycoin.TuneFolding(16, 8)()
 	failures := int64(0)
 	for n := range 40 {
 		mem := storetest.NewMemory()
 		faulty := storetest.NewFaulty(mem, mem)
 		log := &slowLog{Log: faulty}
-		led, err := capycoin.OpenStore(t.Context(), log, faulty, &capycoin.Options{AccountCache: 16})
+		led, err := capycoin.OpenStore(tune.With(t.Context(), folding(16, 8)), log, faulty, &capycoin.Options{AccountCache: 16})
 		if err != nil {
 			t.Fatal(err)
 		}

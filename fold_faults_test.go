@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/storetest"
 )
 
@@ -22,11 +23,10 @@ func TestFoldsPut(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprint(op, n, fault), func(t *testing.T) {
-					defer capycoin.TuneFolding(4, 4)()
 					ctx := context.Background()
 					mem := storetest.NewMemory()
 					f := storetest.NewFaulty(mem, mem)
-					led, err := capycoin.OpenStore(ctx, f, f, &capycoin.Options{AccountCache: 16})
+					led, err := capycoin.OpenStore(tune.With(ctx, folding(4, 4)), f, f, &capycoin.Options{AccountCache: 16})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -87,14 +87,13 @@ func TestMergeFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("pays thousands of times again")
 	}
-	defer capycoin.TuneFolding(1500, 64)()
 	for _, fault := range []struct {
 		op    storetest.Op
 		fault storetest.Fault
 	}{{storetest.OpAppend, storetest.NotWritten}, {storetest.OpAppend, storetest.Fenced}, {storetest.OpPut, storetest.YetDone}} {
 		t.Run(fmt.Sprint(fault), func(t *testing.T) {
 			f := storetest.NewFaulty(storetest.NewMemory(), storetest.NewFolds())
-			led, err := capycoin.OpenStore(t.Context(), f, f, nil)
+			led, err := capycoin.OpenStore(tune.With(t.Context(), folding(1500, 64)), f, f, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

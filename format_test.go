@@ -59,7 +59,7 @@ var oldFormats = []oldFormat{
 func oldFile(t *testing.T, name string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, capycoin.Unpack(t, filepath.Join("testdata", name+".gz")), 0o600); err != nil {
+	if err := os.WriteFile(path, unpack(t, filepath.Join("testdata", name+".gz")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

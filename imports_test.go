@@ -116,8 +116,9 @@ var arrows = map[string][]string{
 	"internal/example":  {"internal/record", "internal/chain", "internal/sign"},
 	"internal/pages":    {"store"},
 	"internal/secret":   {"store"},
+	"internal/tune":     {},
 
-	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal", "internal/boltfile", "internal/salvage", "internal/witness", "internal/secret"},
+	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal", "internal/boltfile", "internal/salvage", "internal/witness", "internal/secret", "internal/tune"},
 	"storetest": {""},
 
 	"httpapi":                 {""},

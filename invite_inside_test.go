@@ -2,15 +2,10 @@ package capycoin
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
-	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/record"
-	"github.com/capycoin/capycoin/store"
 )
 
 // TestInviteUsedAtOnce has many use an invite at the same time, all judged in
@@ -89,41 +84,5 @@ func TestInviteJudgedAgain(t *testing.T) {
 	}
 	if got := w.led.Stats().Position; got != before {
 		t.Errorf("%d records were written", got-before)
-	}
-}
-
-// TestReplayRefusesInvites plants ends of invites that do not follow from the
-// records before them, and has the rows made again: the ledger is damaged.
-func TestReplayRefusesInvites(t *testing.T) {
-	for name, plant := range map[string]func(*auditWorld, *record.Record){
-		"used and revoked": func(w *auditWorld, r *record.Record) { r.Body.(*record.InviteEnd).Invite = w.used.Position },
-		"of no invite":     func(w *auditWorld, r *record.Record) { r.Body.(*record.InviteEnd).Invite = w.live.Position },
-		"of an expired one": func(w *auditWorld, r *record.Record) {
-			r.Body.(*record.InviteEnd).Invite = w.invite.Position + 1
-			r.Time += time.Minute.Microseconds()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newAuditWorld(t)
-			w.record(t, w.usedEnd+1, func(r *record.Record) { plant(w, r) })
-			inBolt(t, w.path, func(tx *bolt.Tx) error {
-				for _, bucket := range boltfile.Tables {
-					if err := tx.DeleteBucket(bucket); err != nil {
-						return err
-					}
-					if _, err := tx.CreateBucket(bucket); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			led, err := Open(w.path, &Options{Clock: w.clock})
-			if !errors.Is(err, store.ErrCorrupt) {
-				t.Errorf("got error %v, want %v", err, store.ErrCorrupt)
-			}
-			if err == nil {
-				led.Close()
-			}
-		})
 	}
 }

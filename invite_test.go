@@ -217,9 +217,8 @@ func TestInviteIsNoToken(t *testing.T) {
 
 // TestInvitesAreSwept lets invites expire: their rows go.
 func TestInvitesAreSwept(t *testing.T) {
-	defer capycoin.TuneFolding(10, 8)()
 	memory := storetest.NewMemory()
-	w := newTokenWorldIn(t, memory)
+	w := newTokenWorldIn(t, memory, folding(10, 8))
 	acct := w.openBare()
 	short, long := w.invite(capycoin.InviteRequest{Expires: w.clock.Now().Add(time.Hour)}), w.invite(capycoin.InviteRequest{})
 	rows := func() int {

@@ -1,10 +1,12 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"testing"
+
+	"github.com/capycoin/capycoin"
 )
 
 // TestJournal lists records as they are, also across pages.
@@ -21,7 +23,7 @@ func TestJournal(t *testing.T) {
 		records[r.Position] = r.Data
 		next++
 	}
-	tail := w.led.position()
+	tail := endOf(w.led.Ledger)
 	if next != tail+1 {
 		t.Errorf("it ended before record %d of %d", next, tail)
 	}
@@ -43,7 +45,7 @@ func TestJournal(t *testing.T) {
 			t.Fatalf("record %d is another", i+1)
 		}
 	}
-	if _, err := w.led.JournalPage(ctx, 0); !errors.Is(err, ErrClosed) {
+	if _, err := w.led.JournalPage(ctx, 0); !errors.Is(err, capycoin.ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
 }

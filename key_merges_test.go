@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -63,8 +64,7 @@ func TestMergesKeepUp(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a million transfers")
 	}
-	defer TuneFolding(20_000, 64)()
-	led, err := Open(filepath.Join(t.TempDir(), "coins.db"), &Options{Supply: MaxSupply})
+	led, err := tunedLedger(filepath.Join(t.TempDir(), "coins.db"), &capycoin.Options{Supply: capycoin.MaxSupply}, folding(20_000, 64))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,16 +74,16 @@ func TestMergesKeepUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	var most [3]int
-	batch := make([]Transfer, 200)
+	batch := make([]capycoin.Transfer, 200)
 	for n := range 6000 {
 		for i := range batch {
-			batch[i] = Transfer{Sender: DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(n*len(batch) + i)}
+			batch[i] = capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(n*len(batch) + i)}
 		}
-		if _, err := led.TransferBatch(t.Context(), batch, EachAlone); err != nil {
+		if _, err := led.TransferBatch(t.Context(), batch, capycoin.EachAlone); err != nil {
 			t.Fatal(err)
 		}
 		var runs [3]int
-		for _, run := range keyRuns(t, led.folds) {
+		for _, run := range keyRuns(t, led.file) {
 			runs[run.level]++
 		}
 		for level := range runs {
@@ -99,10 +99,9 @@ func TestMergesKeepUp(t *testing.T) {
 // process ended, and finds each key once, whatever part of it was done.
 func TestInterruptedMerge(t *testing.T) {
 	ctx := context.Background()
-	defer TuneFolding(40, 8)()
 	path := filepath.Join(t.TempDir(), "coins.db")
 	clock := func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }
-	led, err := Open(path, &Options{Clock: clock})
+	led, err := tunedLedger(path, &capycoin.Options{Clock: clock}, folding(40, 8))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,12 +111,12 @@ func TestInterruptedMerge(t *testing.T) {
 	}
 	merging, n := 0, 0
 	for ; n < 4000; n++ {
-		tr := Transfer{Sender: DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(n)}
+		tr := capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(n)}
 		if _, err := led.Transfer(ctx, tr); err != nil {
 			t.Fatal(err)
 		}
 		// Not at the very beginning of one: a part takes some transfers.
-		if merging++; !mergeIsDue(keyRuns(t, led.folds)) {
+		if merging++; !mergeIsDue(keyRuns(t, led.file)) {
 			merging = 0
 		} else if merging > 200 {
 			break
@@ -129,15 +128,15 @@ func TestInterruptedMerge(t *testing.T) {
 	if err := led.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if led, err = Open(path, &Options{Clock: clock}); err != nil {
+	if led, err = tunedLedger(path, &capycoin.Options{Clock: clock}, folding(40, 8)); err != nil {
 		t.Fatal(err)
 	}
 	defer led.Close()
-	if runs := keyRuns(t, led.folds); !mergeIsDue(runs) {
+	if runs := keyRuns(t, led.file); !mergeIsDue(runs) {
 		t.Fatalf("the runs are %+v, none of them is being merged", runs)
 	}
 	for i := range 2 * n {
-		tr := Transfer{Sender: DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(i)}
+		tr := capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: a.ID, Amount: 1, Key: fmt.Sprint(i)}
 		rcpt, err := led.Transfer(ctx, tr)
 		if err != nil || rcpt.Replayed != (i <= n) {
 			t.Fatalf("key %d of %d: %+v, %v", i, n, rcpt, err)

@@ -18,6 +18,7 @@ import (
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/internal/witness"
 )
@@ -134,6 +135,7 @@ func OpenStore(ctx context.Context, log Log, folds Folds, opts *Options) (*Ledge
 }
 
 func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, error) {
+	tuned := tune.From(ctx)
 	l := &Ledger{
 		log: log, folds: folds, clock: o.Clock, newID: o.NewID, logger: o.Logger,
 		queue:     make(chan *op, o.QueueSize),
@@ -149,13 +151,13 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 		keys:      keyindex.New(folds),
 	}
 	if o.Witness != "" {
-		l.witness = witness.NewKeeper(o.Witness, log, o.Logger, witnessInterval)
+		l.witness = witness.NewKeeper(o.Witness, log, o.Logger, tuned.WitnessEvery)
 	}
 	l.overlay = newOverlay(l.cache)
 	l.linger.timer = time.NewTimer(maxLinger)
 	l.bolt, _ = log.(*boltfile.File)
-	if foldTuning != nil {
-		foldTuning(&l.folder)
+	if tuned.FoldLag > 0 {
+		l.folder.lag, l.folder.slice, l.folder.ahead = tuned.FoldLag, tuned.FoldSlice, tuned.FoldAhead
 	}
 	l.freshTokens.cur = make(map[[16]byte]accounts.TokenRow)
 	if err := l.recover(ctx, o); err != nil {
@@ -174,12 +176,6 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options) (*Ledger, e
 	}
 	return l, nil
 }
-
-// witnessInterval lets tests have less patience.
-var witnessInterval = witness.DefaultInterval
-
-// foldTuning lets tests make sweeps small and frequent.
-var foldTuning func(*folder)
 
 // orZero returns a copy of options, which are zero where there are none.
 func orZero[T any](opts *T) (o T) {

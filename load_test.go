@@ -16,8 +16,7 @@ import (
 // the same time, until done is closed. It returns by how much the file grew for
 // each of them, and how many of its pages are free.
 func growth(t *testing.T, batches int, beside func(led *capycoin.Ledger, id uuid.UUID, done <-chan struct{})) (perTransfer float64, free int) {
-	defer capycoin.TuneFolding(4096, 64)()
-	led := openLedger(t, filepath.Join(t.TempDir(), "coins.db"), nil)
+	led := openTuned(t, filepath.Join(t.TempDir(), "coins.db"), nil, folding(4096, 64)).Ledger
 	ids := make([]uuid.UUID, 200)
 	for i := range ids {
 		ids[i] = openAccount(t, led, 400)

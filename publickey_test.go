@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/sign"
 )
 
@@ -45,12 +46,12 @@ func mustPoint(digits string) point {
 	return p
 }
 
-func mustKey(digits string) PublicKey {
+func mustKey(digits string) capycoin.PublicKey {
 	b, err := hex.DecodeString(digits)
 	if err != nil {
 		panic(err)
 	}
-	return PublicKey(b)
+	return capycoin.PublicKey(b)
 }
 
 // mod returns a sum, product or whatever of field elements, as one.
@@ -59,8 +60,8 @@ func mod(n *big.Int) *big.Int { return n.Mod(n, fieldP) }
 func mul(a, b *big.Int) *big.Int { return mod(new(big.Int).Mul(a, b)) }
 
 // encodeKey encodes 255 bits of y and the sign, whatever they are.
-func encodeKey(y *big.Int, odd bool) PublicKey {
-	var k PublicKey
+func encodeKey(y *big.Int, odd bool) capycoin.PublicKey {
+	var k capycoin.PublicKey
 	y.FillBytes(k[:])
 	slices.Reverse(k[:])
 	if odd {
@@ -69,7 +70,7 @@ func encodeKey(y *big.Int, odd bool) PublicKey {
 	return k
 }
 
-func (p point) key() PublicKey { return encodeKey(p.y, p.x.Bit(0) == 1) }
+func (p point) key() capycoin.PublicKey { return encodeKey(p.y, p.x.Bit(0) == 1) }
 
 // add is the addition of RFC 8032, section 5.1.4, in affine coordinates.
 func (p point) add(q point) point {
@@ -101,7 +102,7 @@ var (
 )
 
 // decompress decodes a point as RFC 8032, section 5.1.3, says.
-func decompress(k PublicKey) (point, error) {
+func decompress(k capycoin.PublicKey) (point, error) {
 	odd := k[31]&0x80 != 0
 	k[31] &= 0x7f
 	slices.Reverse(k[:])
@@ -130,7 +131,7 @@ func decompress(k PublicKey) (point, error) {
 }
 
 // checkSlowly is what PublicKey.Check has to find.
-func checkSlowly(k PublicKey) error {
+func checkSlowly(k capycoin.PublicKey) error {
 	p, err := decompress(k)
 	if err == nil && p.times(big.NewInt(8)).key() == neutral.key() {
 		err = errSmallOrder
@@ -144,7 +145,7 @@ func TestSlowPoints(t *testing.T) {
 		t.Errorf("L times the base point is %s, want the neutral element", got)
 	}
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
-	p, err := decompress(PublicKey(key.Public().(ed25519.PublicKey)))
+	p, err := decompress(capycoin.PublicKey(key.Public().(ed25519.PublicKey)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,8 +163,8 @@ func TestSlowPoints(t *testing.T) {
 
 // notCanonical are all encodings that are not the canonical one of what they
 // encode: 2^255-19 to 2^255-1 in place of 0 to 18, and an odd 0.
-func notCanonical() []PublicKey {
-	var all []PublicKey
+func notCanonical() []capycoin.PublicKey {
+	var all []capycoin.PublicKey
 	for i := range int64(19) {
 		y := new(big.Int).Add(fieldP, big.NewInt(i))
 		all = append(all, encodeKey(y, false), encodeKey(y, true))
@@ -218,7 +219,7 @@ func TestPublicKeyCheck(t *testing.T) {
 }
 
 // sameCheck compares Check with the slow one.
-func sameCheck(t *testing.T, k PublicKey) error {
+func sameCheck(t *testing.T, k capycoin.PublicKey) error {
 	t.Helper()
 	got, want := k.Check(), checkSlowly(k)
 	if (got == nil) != (want == nil) || got != nil && (!errors.Is(got, sign.ErrBadPublicKey) || !strings.Contains(got.Error(), words(want))) {
@@ -245,11 +246,11 @@ func TestSmallOrderKeysAreForged(t *testing.T) {
 
 func TestPublicKeyText(t *testing.T) {
 	const text = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
-	k, err := ParsePublicKey(text)
+	k, err := capycoin.ParsePublicKey(text)
 	if err != nil || k != mustKey("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a") || k.String() != text {
 		t.Fatalf("got %s, %v, want %s", k, err, text)
 	}
-	if k.IsZero() || (PublicKey{31: 1}).IsZero() || (PublicKey{1}).IsZero() || !(PublicKey{}).IsZero() {
+	if k.IsZero() || (capycoin.PublicKey{31: 1}).IsZero() || (capycoin.PublicKey{1}).IsZero() || !(capycoin.PublicKey{}).IsZero() {
 		t.Error("only the zero key is zero")
 	}
 	for name, bad := range map[string]string{
@@ -265,15 +266,15 @@ func TestPublicKeyText(t *testing.T) {
 		"hexadecimal":         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
 		"31 bytes":            "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHUQ==",
 		"33 bytes":            "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURoA",
-		"the zero key":        (PublicKey{}).String(),
+		"the zero key":        (capycoin.PublicKey{}).String(),
 		"the neutral element": mustKey(smallPoints[0]).String(),
 	} {
-		if k, err := ParsePublicKey(bad); !errors.Is(err, sign.ErrBadPublicKey) || !k.IsZero() {
+		if k, err := capycoin.ParsePublicKey(bad); !errors.Is(err, sign.ErrBadPublicKey) || !k.IsZero() {
 			t.Errorf("%s: got %v, %v, want no key and ErrBadPublicKey", name, k, err)
 		}
 	}
 	for _, n := range []int{0, 1, 31, 33, 64} {
-		if k, err := NewPublicKey(bytes.Repeat([]byte{0x58}, n)); !errors.Is(err, sign.ErrBadPublicKey) || !k.IsZero() {
+		if k, err := capycoin.NewPublicKey(bytes.Repeat([]byte{0x58}, n)); !errors.Is(err, sign.ErrBadPublicKey) || !k.IsZero() {
 			t.Errorf("%d bytes: got %v, %v, want no key and ErrBadPublicKey", n, k, err)
 		}
 	}
@@ -296,12 +297,12 @@ func FuzzPublicKey(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(bytes.Repeat([]byte{0xff}, 33))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		k, err := NewPublicKey(b)
-		if len(b) == ed25519.PublicKeySize && (err == nil) != (sameCheck(t, PublicKey(b)) == nil) || len(b) != ed25519.PublicKeySize && err == nil {
+		k, err := capycoin.NewPublicKey(b)
+		if len(b) == ed25519.PublicKeySize && (err == nil) != (sameCheck(t, capycoin.PublicKey(b)) == nil) || len(b) != ed25519.PublicKeySize && err == nil {
 			t.Fatalf("%x: got %v", b, err)
 		}
 		if err == nil {
-			if again, err := ParsePublicKey(k.String()); err != nil || again != k || !bytes.Equal(k[:], b) {
+			if again, err := capycoin.ParsePublicKey(k.String()); err != nil || again != k || !bytes.Equal(k[:], b) {
 				t.Fatalf("%x: its text is of %s, %v", b, again, err)
 			}
 		} else if !k.IsZero() {
@@ -309,7 +310,7 @@ func FuzzPublicKey(f *testing.F) {
 		}
 		if len(b) == ed25519.SeedSize {
 			private := ed25519.NewKeyFromSeed(b)
-			public, err := NewPublicKey(private.Public().(ed25519.PublicKey))
+			public, err := capycoin.NewPublicKey(private.Public().(ed25519.PublicKey))
 			if err != nil {
 				t.Fatalf("%x: the key of this seed: %v", b, err)
 			}

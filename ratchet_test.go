@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/example"
@@ -24,12 +25,12 @@ import (
 // journalOf returns the export of a file and the kinds of its records.
 func journalOf(t *testing.T, path string) (lines []byte, kinds []record.Kind) {
 	t.Helper()
-	journal, err := OpenJournal(path)
+	journal, err := capycoin.OpenJournal(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer journal.Close()
-	lines = exported(t, func(ctx context.Context, after uint64) (JournalPage, error) {
+	lines = exported(t, func(ctx context.Context, after uint64) (capycoin.JournalPage, error) {
 		page, err := journal.Page(ctx, after)
 		for _, r := range page.Records {
 			kinds = append(kinds, record.Kind(r.Data[0]))
@@ -49,10 +50,10 @@ func TestFormatRatchet(t *testing.T) {
 		t.Run(fmt.Sprint(number), func(t *testing.T) {
 			dir := t.TempDir()
 			path, imported := filepath.Join(dir, "old.db"), filepath.Join(dir, "imported.db")
-			if err := os.WriteFile(path, Unpack(t, fmt.Sprintf("testdata/format%d.db.gz", number)), 0o600); err != nil {
+			if err := os.WriteFile(path, unpack(t, fmt.Sprintf("testdata/format%d.db.gz", number)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			want := Unpack(t, fmt.Sprintf("testdata/format%d.jsonl.gz", number))
+			want := unpack(t, fmt.Sprintf("testdata/format%d.jsonl.gz", number))
 			before, kinds := journalOf(t, path)
 			if !bytes.Equal(before, want) {
 				t.Error("its journal is not the one that was written into it")
@@ -64,7 +65,7 @@ func TestFormatRatchet(t *testing.T) {
 					}
 				}
 			}
-			led, err := Open(path, nil)
+			led, err := capycoin.Open(path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +76,7 @@ func TestFormatRatchet(t *testing.T) {
 			if after, _ := journalOf(t, path); !bytes.Equal(after, want) {
 				t.Error("its journal is another one after it was opened")
 			}
-			if _, err := Import(ctx, bytes.NewReader(want), imported, nil); err != nil {
+			if _, err := capycoin.Import(ctx, bytes.NewReader(want), imported, nil); err != nil {
 				t.Fatal(err)
 			}
 			if !reflect.DeepEqual(contentsOf(t, imported), contentsOf(t, path)) {
@@ -141,10 +142,10 @@ func TestOpenOldDamaged(t *testing.T) {
 		},
 	} {
 		path := filepath.Join(t.TempDir(), "old.db")
-		writeFile(t, path, Unpack(t, name))
+		writeFile(t, path, unpack(t, name))
 		inBolt(t, path, damage)
 		before := readFile(t, path)
-		if led, err := Open(path, &Options{NoWitness: true}); !errors.Is(err, store.ErrCorrupt) {
+		if led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true}); !errors.Is(err, store.ErrCorrupt) {
 			if err == nil {
 				led.Close()
 			}

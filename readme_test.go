@@ -140,7 +140,7 @@ func rewriteSession(t *testing.T, blocks []block, got []string) {
 		}
 		text = strings.Replace(text, "```console\n"+b.text+"```", "```console\n"+now.String()+"```", 1)
 	}
-	writeFile(t, "README.md", text)
+	writeFile(t, "README.md", []byte(text))
 }
 
 // varying are the forms of what differs from run to run.

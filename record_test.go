@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/keyindex"
@@ -38,7 +39,7 @@ func TestFormatDocument(t *testing.T) {
 
 // FuzzRows does the same for the rows of Folds.
 func FuzzRows(f *testing.F) {
-	acct := accounts.Account{State: accounts.State{ID: DefaultSeedAccount(), Created: record.SeedCreated, AsOf: 9, Funds: 7, Count: 4},
+	acct := accounts.Account{State: accounts.State{ID: capycoin.DefaultSeedAccount(), Created: record.SeedCreated, AsOf: 9, Funds: 7, Count: 4},
 		Tokens: []accounts.TokenRef{{Position: 3, Expires: 10}}}
 	acct.SetRoots([]uint64{5, 9})
 	key := acct.ID
@@ -113,20 +114,4 @@ func keyRowForTest(keys []keyindex.Entry) []byte {
 func keyRowKeyForTest(keys []keyindex.Entry) []byte {
 	key := keyindex.RowKey(&keyindex.Run{Number: 1}, keys[len(keys)-1])
 	return key[:]
-}
-
-// FuzzCursor checks that a cursor that parses is one that was given out.
-func FuzzCursor(f *testing.F) {
-	li := listing{account: DefaultSeedAccount(), order: NewestFirst, start: -1, end: wire.MaxTime + 1, next: 12}
-	f.Add(li.cursor())
-	f.Add(accountCursor(77))
-	f.Add("")
-	f.Fuzz(func(t *testing.T, s string) {
-		if got, err := parseCursor(s); err == nil && got.cursor() != s {
-			t.Fatalf("%q parses as %+v, which is %q", s, got, got.cursor())
-		}
-		if got, err := parseAccountCursor(s); err == nil && accountCursor(got) != s {
-			t.Fatalf("%q parses as %d, which is %q", s, got, accountCursor(got))
-		}
-	})
 }

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -11,8 +11,10 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/boltfile"
+	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
 )
@@ -56,7 +58,7 @@ func TestForeignRows(t *testing.T) {
 			path := newFile(t)
 			tt.change(t, path)
 			before := readFile(t, path)
-			led, err := Open(path, nil)
+			led, err := capycoin.Open(path, nil)
 			if err == nil {
 				led.Close()
 			}
@@ -110,10 +112,10 @@ func copyRows(t *testing.T, from, to string) {
 // Nothing is judged by it.
 func TestRowAhead(t *testing.T) {
 	ctx := context.Background()
-	for name, ask := range map[string]func(*Ledger, uuid.UUID) error{
-		"read": func(led *Ledger, id uuid.UUID) error { _, err := led.Account(ctx, id); return err },
-		"written": func(led *Ledger, id uuid.UUID) error {
-			_, err := led.Transfer(ctx, Transfer{Sender: id, Receiver: DefaultSeedAccount(), Amount: 1})
+	for name, ask := range map[string]func(*capycoin.Ledger, uuid.UUID) error{
+		"read": func(led *capycoin.Ledger, id uuid.UUID) error { _, err := led.Account(ctx, id); return err },
+		"written": func(led *capycoin.Ledger, id uuid.UUID) error {
+			_, err := led.Transfer(ctx, capycoin.Transfer{Sender: id, Receiver: capycoin.DefaultSeedAccount(), Amount: 1})
 			return err
 		},
 	} {
@@ -128,7 +130,7 @@ func TestRowAhead(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if got != DefaultSeedAccount() {
+					if got != capycoin.DefaultSeedAccount() {
 						id, a.AsOf, a.Funds = got, 6, 100
 					}
 					all = append(all, *a)
@@ -139,7 +141,7 @@ func TestRowAhead(t *testing.T) {
 				}
 				return b.Put(accounts.LastKey[:], accountRowForTest(accounts.LastKey[:], all...))
 			})
-			led, err := Open(path, nil)
+			led, err := capycoin.Open(path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,8 +169,44 @@ func TestTailDamaged(t *testing.T) {
 		v[len(v)-1] ^= 1
 		return b.Put(bytes.Clone(k), v)
 	})
-	if led, err := Open(path, &Options{NoWitness: true}); !errors.Is(err, store.ErrCorrupt) {
+	if led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true}); !errors.Is(err, store.ErrCorrupt) {
 		led.Close()
 		t.Errorf("got %v, want ErrCorrupt", err)
+	}
+}
+
+// TestReplayRefusesInvites plants ends of invites that do not follow from the
+// records before them, and has the rows made again: the ledger is damaged.
+func TestReplayRefusesInvites(t *testing.T) {
+	for name, plant := range map[string]func(*auditWorld, *record.Record){
+		"used and revoked": func(w *auditWorld, r *record.Record) { r.Body.(*record.InviteEnd).Invite = w.used.Position },
+		"of no invite":     func(w *auditWorld, r *record.Record) { r.Body.(*record.InviteEnd).Invite = w.live.Position },
+		"of an expired one": func(w *auditWorld, r *record.Record) {
+			r.Body.(*record.InviteEnd).Invite = w.invite.Position + 1
+			r.Time += time.Minute.Microseconds()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newAuditWorld(t)
+			w.record(t, w.usedEnd+1, func(r *record.Record) { plant(w, r) })
+			inBolt(t, w.path, func(tx *bolt.Tx) error {
+				for _, bucket := range boltfile.Tables {
+					if err := tx.DeleteBucket(bucket); err != nil {
+						return err
+					}
+					if _, err := tx.CreateBucket(bucket); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			led, err := capycoin.Open(w.path, &capycoin.Options{Clock: w.clock})
+			if !errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("got error %v, want %v", err, store.ErrCorrupt)
+			}
+			if err == nil {
+				led.Close()
+			}
+		})
 	}
 }

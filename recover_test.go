@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/storetest"
 )
 
@@ -23,11 +24,11 @@ func TestCrashCopies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, many ledgers")
 	}
-	defer capycoin.TuneFolding(40, 3)()
+	settings := folding(40, 3)
 	ctx := context.Background()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "coins.db")
-	led := openLedger(t, path, &capycoin.Options{AccountCache: 16})
+	led := openTuned(t, path, &capycoin.Options{AccountCache: 16}, settings).Ledger
 	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func TestCrashCopies(t *testing.T) {
 		if err := os.WriteFile(crashed, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		compareLedgers(t, fmt.Sprintf("after transfer %d", n), crashed, led, ids, keyed, receipts, tokens)
+		compareLedgers(t, fmt.Sprintf("after transfer %d", n), crashed, settings, led, ids, keyed, receipts, tokens)
 		if t.Failed() {
 			return
 		}
@@ -79,11 +80,11 @@ func TestCrashCopies(t *testing.T) {
 }
 
 // compareLedgers opens a copy and compares what it answers with the original.
-func compareLedgers(t *testing.T, when, path string, led *capycoin.Ledger, ids []uuid.UUID, keyed []capycoin.Transfer,
+func compareLedgers(t *testing.T, when, path string, settings tune.Options, led *capycoin.Ledger, ids []uuid.UUID, keyed []capycoin.Transfer,
 	receipts []capycoin.Receipt, tokens []capycoin.IssuedToken) {
 	t.Helper()
 	ctx := context.Background()
-	twin, err := capycoin.Open(path, &capycoin.Options{AccountCache: 16})
+	twin, err := tunedLedger(path, &capycoin.Options{AccountCache: 16}, settings)
 	if err != nil {
 		t.Fatalf("%s: %v", when, err)
 	}
@@ -109,7 +110,7 @@ func compareLedgers(t *testing.T, when, path string, led *capycoin.Ledger, ids [
 			t.Errorf("%s: repeating %s: got %+v, %v, want a replay of %+v", when, tr.Key, got, err, want)
 		}
 	}
-	iss, err := capycoin.NewTokenIssuer(twin, nil)
+	iss, err := capycoin.NewTokenIssuer(twin.Ledger, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,11 +139,10 @@ func TestNotWrittenFolds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, many ledgers")
 	}
-	defer capycoin.TuneFolding(20, 50)()
 	ctx := context.Background()
 	mem := storetest.NewMemory()
 	store := storetest.NewFaulty(mem, mem)
-	led, err := capycoin.OpenStore(ctx, store, store, &capycoin.Options{AccountCache: 16})
+	led, err := capycoin.OpenStore(tune.With(ctx, folding(20, 50)), store, store, &capycoin.Options{AccountCache: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,8 +194,7 @@ func TestNotWrittenFolds(t *testing.T) {
 // TestMemoryIsBounded makes many keyed transfers among many accounts: keys and
 // accounts in memory, and the records to replay, stay within bounds.
 func TestMemoryIsBounded(t *testing.T) {
-	defer capycoin.TuneFolding(500, 16)()
-	led := openLedger(t, filepath.Join(t.TempDir(), "coins.db"), &capycoin.Options{AccountCache: 100})
+	led := openTuned(t, filepath.Join(t.TempDir(), "coins.db"), &capycoin.Options{AccountCache: 100}, folding(500, 16)).Ledger
 	seed := capycoin.DefaultSeedAccount()
 	ids := make([]uuid.UUID, 600)
 	for i := range ids {

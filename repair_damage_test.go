@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/harness"
 	"github.com/capycoin/capycoin/store"
 )
@@ -55,7 +56,7 @@ func TestHarnessRepair(t *testing.T) {
 // tryRepair repairs a damaged file and checks what comes of it.
 func tryRepair(c damaged, path string, file []byte) (outcome string, err error) {
 	ctx := context.Background()
-	rep, err := Repair(ctx, path, nil)
+	rep, err := capycoin.Repair(ctx, path, nil)
 	switch {
 	case err == nil && rep.Healthy:
 		return "healthy", c.check(path, len(c.d.records), true)
@@ -79,7 +80,7 @@ func tryRepair(c damaged, path string, file []byte) (outcome string, err error) 
 		return "refused", fmt.Errorf("the journal is whole, and it is refused: %w", err)
 	case len(rep.Lost) > 0:
 		first := rep.Lost[0].First
-		cut, err := Repair(ctx, path, &RepairOptions{Cut: true, AcceptRollback: errors.Is(err, store.ErrRolledBack)})
+		cut, err := capycoin.Repair(ctx, path, &capycoin.RepairOptions{Cut: true, AcceptRollback: errors.Is(err, store.ErrRolledBack)})
 		if err != nil {
 			if first == 1 || errors.Is(err, store.ErrRolledBack) || saysDamaged(err) && cut.Journal == 0 {
 				return "refused", nil
@@ -91,7 +92,7 @@ func tryRepair(c damaged, path string, file []byte) (outcome string, err error) 
 		}
 		return "cut", c.check(path, int(first-1), false)
 	case errors.Is(err, store.ErrRolledBack):
-		back, err := Repair(ctx, path, &RepairOptions{AcceptRollback: true})
+		back, err := capycoin.Repair(ctx, path, &capycoin.RepairOptions{AcceptRollback: true})
 		if err != nil {
 			return "rolled back", err
 		}
@@ -118,7 +119,7 @@ func (c damaged) harmless() bool {
 // check makes sure that a file has the ledger's first records, and if it is all
 // of them, all its answers, and goes on with it.
 func (c damaged) check(path string, records int, all bool) error {
-	led, err := Open(path, &Options{NoWitness: true})
+	led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true})
 	if err != nil {
 		return err
 	}
@@ -152,7 +153,7 @@ func (c damaged) check(path string, records int, all bool) error {
 }
 
 // checkCutFile makes sure that what was cut off can be read.
-func checkCutFile(rep RepairReport) error {
+func checkCutFile(rep capycoin.RepairReport) error {
 	if rep.CutRecords == 0 {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/harness"
 )
 
@@ -40,7 +41,7 @@ func TestHarnessRepairSteps(t *testing.T) {
 			}
 			kills++
 			d.afterKill(t, path, file, lost)
-			if _, err := Repair(context.Background(), path, &RepairOptions{Cut: true}); err != nil {
+			if _, err := capycoin.Repair(context.Background(), path, &capycoin.RepairOptions{Cut: true}); err != nil {
 				t.Fatalf("killed at %s %d, then: %v", call, n, err)
 			}
 			if d.afterKill(t, path, file, lost) {

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -18,12 +18,14 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/harness"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/salvage"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/internal/witness"
 	"github.com/capycoin/capycoin/store"
 )
@@ -43,7 +45,7 @@ func TestRepairHealthy(t *testing.T) {
 	path := newFile(t)
 	before, _ := os.ReadFile(path)
 	var stages []string
-	rep, err := Repair(context.Background(), path, &RepairOptions{Cut: true, AcceptRollback: true, Progress: func(p BuildProgress) { stages = append(stages, p.Stage) }})
+	rep, err := capycoin.Repair(context.Background(), path, &capycoin.RepairOptions{Cut: true, AcceptRollback: true, Progress: func(p capycoin.BuildProgress) { stages = append(stages, p.Stage) }})
 	if err != nil || !rep.Healthy || rep.Repaired || rep.Audit.Records != 5 {
 		t.Errorf("got %+v, %v; want a healthy one with 5 records", rep, err)
 	}
@@ -85,7 +87,7 @@ func TestRepairRefuses(t *testing.T) {
 		}, boltfile.ErrUnfinished},
 		"one that is open": {func(t *testing.T) string {
 			path := newFile(t)
-			led, err := Open(path, nil)
+			led, err := capycoin.Open(path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +98,7 @@ func TestRepairRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := tt.make(t)
 			before, _ := os.ReadFile(path)
-			rep, err := Repair(context.Background(), path, &RepairOptions{Cut: true, AcceptRollback: true})
+			rep, err := capycoin.Repair(context.Background(), path, &capycoin.RepairOptions{Cut: true, AcceptRollback: true})
 			if !errors.Is(err, tt.want) || rep.Repaired || rep.Healthy {
 				t.Errorf("got %+v, %v; want %v", rep, err, tt.want)
 			}
@@ -148,7 +150,7 @@ func TestRepairLostPage(t *testing.T) {
 	d := newDamageLedger(t, testPage, false)
 	file, lost := d.lostLeaf(t, len(d.records)/2)
 	path := damagedFile(t, file)
-	rep, err := Repair(context.Background(), path, nil)
+	rep, err := capycoin.Repair(context.Background(), path, nil)
 	if !errors.Is(err, store.ErrCorrupt) || rep.Repaired || len(rep.Lost) != 1 || rep.Lost[0].First != lost.First || rep.Lost[0].Last != lost.Last {
 		t.Fatalf("got %+v, %v; want records %d to %d lost", rep, err, lost.First, lost.Last)
 	}
@@ -182,7 +184,7 @@ func TestRepairLostPage(t *testing.T) {
 	}
 
 	// With --cut.
-	rep, err = Repair(context.Background(), path, &RepairOptions{Cut: true})
+	rep, err = capycoin.Repair(context.Background(), path, &capycoin.RepairOptions{Cut: true})
 	if err != nil || !rep.Repaired || rep.CutRecords != uint64(len(d.records))-lost.Last {
 		t.Fatalf("got %+v, %v; want the %d records after %d cut off", rep, err, uint64(len(d.records))-lost.Last, lost.Last)
 	}
@@ -203,9 +205,9 @@ func TestRepairLostPage(t *testing.T) {
 
 // checkCut compares the accounts that a repair names with what they had before
 // and have now.
-func (d *damageLedger) checkCut(t *testing.T, path string, rep RepairReport, lost salvage.Positions) {
+func (d *damageLedger) checkCut(t *testing.T, path string, rep capycoin.RepairReport, lost salvage.Positions) {
 	t.Helper()
-	before, after := make(map[uuid.UUID]Coins), make(map[uuid.UUID]Coins)
+	before, after := make(map[uuid.UUID]capycoin.Coins), make(map[uuid.UUID]capycoin.Coins)
 	touched := make(map[uuid.UUID]bool)
 	for i, b := range d.records {
 		var r record.Record
@@ -216,8 +218,8 @@ func (d *damageLedger) checkCut(t *testing.T, path string, rep RepairReport, los
 			continue
 		}
 		for id, p := range map[uuid.UUID]record.Party{r.Transfer.Sender: r.Transfer.From, r.Transfer.Receiver: r.Transfer.To} {
-			if before[id] = Coins(p.Funds); r.Position < lost.First {
-				after[id] = Coins(p.Funds)
+			if before[id] = capycoin.Coins(p.Funds); r.Position < lost.First {
+				after[id] = capycoin.Coins(p.Funds)
 			} else {
 				touched[id] = true
 			}
@@ -242,7 +244,7 @@ func TestRepairRolledBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,20 +267,20 @@ func TestRepairRolledBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rep, err := Repair(ctx, path, nil)
-		if back := (*RolledBackError)(nil); !errors.As(err, &back) || back.Position != 5 || back.WitnessPosition != 6 || rep.Repaired {
+		rep, err := capycoin.Repair(ctx, path, nil)
+		if back := (*capycoin.RolledBackError)(nil); !errors.As(err, &back) || back.Position != 5 || back.WitnessPosition != 6 || rep.Repaired {
 			t.Fatalf("got %+v, %v; want that record 6 is lost", rep, err)
 		}
 		// It has lost no record of its own, so there is nothing to cut.
-		rep, err = Repair(ctx, path, &RepairOptions{Cut: true})
+		rep, err = capycoin.Repair(ctx, path, &capycoin.RepairOptions{Cut: true})
 		if now, _ := os.ReadFile(path + ".witness"); !errors.Is(err, store.ErrRolledBack) || rep.Repaired || !bytes.Equal(now, saw) {
 			t.Fatalf("to cut: got %+v, %v; want that record 6 is lost", rep, err)
 		}
-		rep, err = Repair(ctx, path, &RepairOptions{AcceptRollback: true})
+		rep, err = capycoin.Repair(ctx, path, &capycoin.RepairOptions{AcceptRollback: true})
 		if err != nil || rep.Witness != path+".witness" || rep.Healthy == rows {
 			t.Fatalf("got %+v, %v; want a new witness", rep, err)
 		}
-		led, err := Open(path, nil)
+		led, err := capycoin.Open(path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -298,7 +300,7 @@ func TestRepairLostCommit(t *testing.T) {
 	needsTestPage(t)
 	ctx := context.Background()
 	path := newFile(t)
-	led, err := Open(path, &Options{NoWitness: true})
+	led, err := tunedLedger(path, &capycoin.Options{NoWitness: true}, tune.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,11 +308,11 @@ func TestRepairLostCommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := led.Transfer(ctx, Transfer{Sender: DefaultSeedAccount(), Receiver: acct.ID, Amount: 7}); err != nil {
+	if _, err := led.Transfer(ctx, capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: acct.ID, Amount: 7}); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.ReadFile(path) // before it is folded, so that the commit is the last one
-	saw, seen := witness.At(ctx, led.log, led.position())
+	saw, seen := witness.At(ctx, led.file, endOf(led.Ledger))
 	if err := errors.Join(err, seen, led.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -323,16 +325,16 @@ func TestRepairLostCommit(t *testing.T) {
 		rotten := slices.Clone(file)
 		rotten[newer+bit/8] ^= 1 << (bit % 8)
 		path := damagedFile(t, rotten)
-		if led, err := Open(path, nil); !errors.Is(err, store.ErrRolledBack) {
+		if led, err := capycoin.Open(path, nil); !errors.Is(err, store.ErrRolledBack) {
 			t.Fatalf("bit %d: opened %v, %v; want %v", bit, led, err, store.ErrRolledBack)
 		}
-		if rep, err := Repair(ctx, path, nil); err != nil || !rep.Repaired || rep.RolledBack || rep.Audit.Records != 7 {
+		if rep, err := capycoin.Repair(ctx, path, nil); err != nil || !rep.Repaired || rep.RolledBack || rep.Audit.Records != 7 {
 			t.Fatalf("bit %d: got %+v, %v; want all 7 records", bit, rep, err)
 		}
 	}
 	clear(file[newer : newer+testPage])
 	path = damagedFile(t, file)
-	rep, err := Repair(ctx, path, nil)
+	rep, err := capycoin.Repair(ctx, path, nil)
 	if !errors.Is(err, store.ErrRolledBack) || rep.Journal != 6 || rep.UnsureFirst != 7 || rep.UnsureLast != 7 {
 		t.Fatalf("got %+v, %v; want record 7 in doubt", rep, err)
 	}
@@ -340,11 +342,11 @@ func TestRepairLostCommit(t *testing.T) {
 	if err := witness.Replace(path+".witness", saw); err != nil {
 		t.Fatal(err)
 	}
-	rep, err = Repair(ctx, path, nil) // of a later one nothing is known
+	rep, err = capycoin.Repair(ctx, path, nil) // of a later one nothing is known
 	if !errors.Is(err, store.ErrRolledBack) || rep.Journal != 7 || rep.UnsureFirst != 0 || rep.Seen != 0 {
 		t.Fatalf("got %+v, %v; want all 7 records", rep, err)
 	}
-	rep, err = Repair(ctx, path, &RepairOptions{AcceptRollback: true})
+	rep, err = capycoin.Repair(ctx, path, &capycoin.RepairOptions{AcceptRollback: true})
 	if err != nil || !rep.Repaired || rep.Audit.Records != 7 || rep.CutRecords != 0 {
 		t.Fatalf("got %+v, %v; want 7 records", rep, err)
 	}
@@ -353,11 +355,11 @@ func TestRepairLostCommit(t *testing.T) {
 	if err := witness.Replace(path+".witness", saw); err != nil {
 		t.Fatal(err)
 	}
-	rep, err = Repair(ctx, path, &RepairOptions{AcceptRollback: true})
+	rep, err = capycoin.Repair(ctx, path, &capycoin.RepairOptions{AcceptRollback: true})
 	if err != nil || !rep.Repaired || rep.Audit.Records != 6 || rep.CutRecords != 1 {
 		t.Fatalf("got %+v, %v; want 6 records, and one in a file", rep, err)
 	}
-	want := CutAccount{Account: acct.ID, Before: 7}
+	want := capycoin.CutAccount{Account: acct.ID, Before: 7}
 	if len(rep.Accounts) != 2 || rep.Accounts[0] != want && rep.Accounts[1] != want {
 		t.Errorf("got accounts %+v, want %+v", rep.Accounts, want)
 	}
@@ -396,7 +398,7 @@ func TestRepairIgnoresUnfinished(t *testing.T) {
 		at += 8 + 1 + len(uvarint(len(data))) + len(data)
 	}
 	copy(d.page(file, free), b)
-	rep, err := Repair(context.Background(), damagedFile(t, file), nil)
+	rep, err := capycoin.Repair(context.Background(), damagedFile(t, file), nil)
 	if !errors.Is(err, store.ErrCorrupt) || len(rep.Lost) != 1 || rep.Lost[0].First != lost.First {
 		t.Errorf("got %+v, %v; want records from %d on lost", rep, err, lost.First)
 	}
@@ -423,7 +425,7 @@ func TestRepairChild(t *testing.T) {
 	if path == "" {
 		t.Skip("for TestHarnessRepairKilled")
 	}
-	if _, err := Repair(context.Background(), path, &RepairOptions{Cut: true}); err != nil {
+	if _, err := capycoin.Repair(context.Background(), path, &capycoin.RepairOptions{Cut: true}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -514,15 +516,15 @@ func TestRepairSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		opts RepairOptions
+		opts capycoin.RepairOptions
 		want error
 	}{
-		{RepairOptions{}, store.ErrCorrupt},
-		{RepairOptions{AcceptRollback: true}, store.ErrCorrupt},
-		{RepairOptions{Cut: true}, store.ErrRolledBack},
-		{RepairOptions{Cut: true, AcceptRollback: true}, nil},
+		{capycoin.RepairOptions{}, store.ErrCorrupt},
+		{capycoin.RepairOptions{AcceptRollback: true}, store.ErrCorrupt},
+		{capycoin.RepairOptions{Cut: true}, store.ErrRolledBack},
+		{capycoin.RepairOptions{Cut: true, AcceptRollback: true}, nil},
 	} {
-		rep, err := Repair(t.Context(), path, &c.opts)
+		rep, err := capycoin.Repair(t.Context(), path, &c.opts)
 		if !errors.Is(err, c.want) || rep.Repaired != (c.want == nil) {
 			t.Errorf("%+v: got %v, want %v", c.opts, err, c.want)
 		}

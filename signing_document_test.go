@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
 )
@@ -35,19 +36,19 @@ type signingVectors struct {
 }
 
 type transferVector struct {
-	Name       string    `json:"name"`
-	Seed       string    `json:"seed,omitempty"`
-	PublicKey  string    `json:"public_key"`
-	Ledger     uuid.UUID `json:"ledger_id"`
-	KeyVersion uint32    `json:"key_version"`
-	Sender     uuid.UUID `json:"sender"`
-	Receiver   uuid.UUID `json:"receiver"`
-	Amount     Coins     `json:"amount"`
-	MaxFee     Coins     `json:"max_fee"`
-	NotAfter   string    `json:"not_after"`
-	Key        string    `json:"key"`
-	Message    string    `json:"message"`
-	Signature  string    `json:"signature"`
+	Name       string         `json:"name"`
+	Seed       string         `json:"seed,omitempty"`
+	PublicKey  string         `json:"public_key"`
+	Ledger     uuid.UUID      `json:"ledger_id"`
+	KeyVersion uint32         `json:"key_version"`
+	Sender     uuid.UUID      `json:"sender"`
+	Receiver   uuid.UUID      `json:"receiver"`
+	Amount     capycoin.Coins `json:"amount"`
+	MaxFee     capycoin.Coins `json:"max_fee"`
+	NotAfter   string         `json:"not_after"`
+	Key        string         `json:"key"`
+	Message    string         `json:"message"`
+	Signature  string         `json:"signature"`
 }
 
 type keyChangeVector struct {
@@ -67,6 +68,20 @@ type keyChangeVector struct {
 type badKeyVector struct {
 	Name      string `json:"name"`
 	PublicKey string `json:"public_key"`
+}
+
+// signedFields are what a transfer is signed with.
+type signedFields struct {
+	ledger           uuid.UUID
+	version          uint32
+	sender, receiver uuid.UUID
+	amount, maxFee   capycoin.Coins
+	notAfter         int64
+	key              string
+}
+
+func (f *signedFields) message() []byte {
+	return sign.AppendTransfer(nil, f.ledger, f.version, f.sender, f.receiver, int64(f.amount), int64(f.maxFee), f.notAfter, f.key)
 }
 
 const vectorsFile = "testdata/signing.json"
@@ -95,7 +110,7 @@ func makeVectors(t *testing.T) signingVectors {
 	all := uuid.UUID(bytes.Repeat([]byte{0xff}, 16))
 	var every strings.Builder
 	for c := range byte(0x7f) {
-		if ValidKey(string(rune(c))) {
+		if capycoin.ValidKey(string(rune(c))) {
 			every.WriteByte(c)
 		}
 	}
@@ -109,7 +124,7 @@ func makeVectors(t *testing.T) signingVectors {
 		{"a later version", seeds[0], signedFields{signingLedger, 2, signingAnn, signingBob, 5, 0, signingTime.UnixMicro(), "order-17"}},
 		{"back", ann, signedFields{signingLedger, 1, signingBob, signingAnn, 300, 7, signingTime.UnixMicro() + 1, "back/1"}},
 		{"smallest", ann, signedFields{uuid.UUID{}, 1, uuid.UUID{}, uuid.UUID{15: 1}, 1, 0, 0, "!"}},
-		{"largest", ann, signedFields{all, math.MaxUint32, all, all, MaxSupply, MaxSupply, wire.MaxTime, strings.Repeat("~", MaxKeyLen)}},
+		{"largest", ann, signedFields{all, math.MaxUint32, all, all, capycoin.MaxSupply, capycoin.MaxSupply, wire.MaxTime, strings.Repeat("~", capycoin.MaxKeyLen)}},
 		{"every character of a key", ann, signedFields{signingLedger, 256, signingAnn, signingBob, 65536, 255, signingTime.UnixMicro(), every.String()}},
 		{"no microseconds", ann, signedFields{signingLedger, 65536, signingAnn, signingBob, 1 << 32, 1 << 40, 1_700_000_000_000_000, "d9428888-122b-11e1-b85c-61cd3cbb3210"}},
 	} {
@@ -124,11 +139,11 @@ func makeVectors(t *testing.T) signingVectors {
 		{"back again", seeds[1], seeds[0], 2},
 		{"the same key", ann, ann, math.MaxUint32 - 1},
 	} {
-		c := KeyChange{Account: signingAnn, Version: x.version, NewKey: PublicKey(x.new[32:])}
+		c := capycoin.KeyChange{Account: signingAnn, Version: x.version, NewKey: capycoin.PublicKey(x.new[32:])}
 		message := sign.AppendKeyChange(nil, signingLedger, c.Account, c.Version, c.NewKey)
 		c = signedChange(t, x.version, x.old, x.new)
 		v.KeyChanges = append(v.KeyChanges, keyChangeVector{
-			Name: x.name, OldSeed: hex.EncodeToString(x.old.Seed()), OldPublicKey: PublicKey(x.old[32:]).String(),
+			Name: x.name, OldSeed: hex.EncodeToString(x.old.Seed()), OldPublicKey: capycoin.PublicKey(x.old[32:]).String(),
 			NewSeed: hex.EncodeToString(x.new.Seed()), PublicKey: c.NewKey.String(),
 			Ledger: signingLedger, Account: c.Account, KeyVersion: c.Version, Message: hex.EncodeToString(message),
 			OldSignature: base64Of(c.OldSignature[:]), NewSignature: base64Of(c.NewSignature[:]),
@@ -156,12 +171,12 @@ func makeVectors(t *testing.T) signingVectors {
 
 func signedVector(t *testing.T, name string, private ed25519.PrivateKey, f signedFields) transferVector {
 	t.Helper()
-	s, err := SignTransfer(f.ledger, f.version, Transfer{Sender: f.sender, Receiver: f.receiver, Amount: f.amount, Key: f.key, MaxFee: &f.maxFee}, wire.TimeOf(f.notAfter), private)
+	s, err := capycoin.SignTransfer(f.ledger, f.version, capycoin.Transfer{Sender: f.sender, Receiver: f.receiver, Amount: f.amount, Key: f.key, MaxFee: &f.maxFee}, wire.TimeOf(f.notAfter), private)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return transferVector{
-		Name: name, Seed: hex.EncodeToString(private.Seed()), PublicKey: PublicKey(private[32:]).String(),
+		Name: name, Seed: hex.EncodeToString(private.Seed()), PublicKey: capycoin.PublicKey(private[32:]).String(),
 		Ledger: f.ledger, KeyVersion: f.version, Sender: f.sender, Receiver: f.receiver, Amount: f.amount, MaxFee: f.maxFee,
 		NotAfter: wire.TimeOf(f.notAfter).Format(wire.TimeForm), Key: f.key,
 		Message: hex.EncodeToString(f.message()), Signature: base64Of(s.Bytes[:]),
@@ -175,7 +190,7 @@ func badSignatures(t *testing.T, v transferVector) []transferVector {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vector := func(name string, key PublicKey, s []byte) transferVector {
+	vector := func(name string, key capycoin.PublicKey, s []byte) transferVector {
 		bad := v
 		bad.Name, bad.PublicKey, bad.Signature = name, key.String(), base64Of(s)
 		if key.String() != v.PublicKey {
@@ -183,7 +198,7 @@ func badSignatures(t *testing.T, v transferVector) []transferVector {
 		}
 		return bad
 	}
-	key, err := ParsePublicKey(v.PublicKey)
+	key, err := capycoin.ParsePublicKey(v.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,8 +330,8 @@ func bytesOf(t *testing.T, decode func(string) ([]byte, error), text string, siz
 // slowVerify is the equation of RFC 8032, section 5.1.7, in numbers; with eight on
 // both sides if cofactor is 8.
 func slowVerify(key, message, signature []byte, cofactor int64) bool {
-	A, errA := decompress(PublicKey(key))
-	R, errR := decompress(PublicKey(signature[:32]))
+	A, errA := decompress(capycoin.PublicKey(key))
+	R, errR := decompress(capycoin.PublicKey(signature[:32]))
 	S := littleEndian(signature[32:])
 	if errA != nil || errR != nil || S.Cmp(groupL) >= 0 {
 		return false
@@ -346,7 +361,7 @@ func TestVectorsFromOutside(t *testing.T) {
 		return bytesOf(t, hex.DecodeString, x.Message, len(want)/2)
 	}
 	verify := func(x transferVector) error {
-		key, err := ParsePublicKey(x.PublicKey)
+		key, err := capycoin.ParsePublicKey(x.PublicKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -354,9 +369,9 @@ func TestVectorsFromOutside(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return VerifyTransfer(x.Ledger, x.KeyVersion, Transfer{
+		return capycoin.VerifyTransfer(x.Ledger, x.KeyVersion, capycoin.Transfer{
 			Sender: x.Sender, Receiver: x.Receiver, Amount: x.Amount, Key: x.Key, MaxFee: &x.MaxFee,
-			Signature: &Signature{NotAfter: at, Bytes: [64]byte(bytesOf(t, of64, x.Signature, 64))},
+			Signature: &capycoin.Signature{NotAfter: at, Bytes: [64]byte(bytesOf(t, of64, x.Signature, 64))},
 		}, key)
 	}
 	for _, x := range v.Transfers {
@@ -396,15 +411,15 @@ func TestVectorsFromOutside(t *testing.T) {
 			base64Of(ed25519.Sign(oldPrivate, m)) != x.OldSignature || base64Of(ed25519.Sign(newPrivate, m)) != x.NewSignature {
 			t.Errorf("%s: a seed is of another public key, or signs otherwise", x.Name)
 		}
-		if err := VerifyKeyChange(x.Ledger, KeyChange{
-			Account: x.Account, Version: x.KeyVersion, NewKey: PublicKey(newKey),
+		if err := capycoin.VerifyKeyChange(x.Ledger, capycoin.KeyChange{
+			Account: x.Account, Version: x.KeyVersion, NewKey: capycoin.PublicKey(newKey),
 			OldSignature: [64]byte(bytesOf(t, of64, x.OldSignature, 64)), NewSignature: [64]byte(bytesOf(t, of64, x.NewSignature, 64)),
-		}, PublicKey(oldPrivate[32:])); err != nil {
+		}, capycoin.PublicKey(oldPrivate[32:])); err != nil {
 			t.Errorf("%s: %v", x.Name, err)
 		}
 	}
 	for _, x := range v.BadPublicKeys {
-		_, err := ParsePublicKey(x.PublicKey)
+		_, err := capycoin.ParsePublicKey(x.PublicKey)
 		says := x.Name
 		if says == "small order" {
 			says = "its order is small"

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
@@ -135,7 +136,7 @@ func TestLeafIsBranch(t *testing.T) {
 		t.Fatal(err)
 	}
 	use := func(path string) {
-		led, err := Open(path, &Options{NoWitness: true, AccountCache: 16})
+		led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true, AccountCache: 16})
 		if err != nil {
 			if !errors.Is(err, store.ErrCorrupt) {
 				t.Error(err)
@@ -158,7 +159,7 @@ func TestLeafIsBranch(t *testing.T) {
 		}
 		bad := circle(d.file, testPage, pgid)
 		path := damagedFile(t, bad)
-		if led, err := Open(path, &Options{NoWitness: true}); err != nil {
+		if led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true}); err != nil {
 			refused++
 		} else {
 			led.Close()
@@ -166,7 +167,7 @@ func TestLeafIsBranch(t *testing.T) {
 		use(path)
 		// While it is open.
 		path = damagedFile(t, d.file)
-		led, err := Open(path, &Options{NoWitness: true, AccountCache: 16})
+		led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true, AccountCache: 16})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +239,7 @@ func TestBentBranchKey(t *testing.T) {
 		}
 		for _, bad := range d.bentKeys(pgid) {
 			path := damagedFile(t, bad)
-			led, err := Open(path, &Options{NoWitness: true, AccountCache: 16})
+			led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true, AccountCache: 16})
 			if err != nil {
 				if refused++; !errors.Is(err, store.ErrCorrupt) {
 					t.Error(err)
@@ -253,7 +254,7 @@ func TestBentBranchKey(t *testing.T) {
 			}
 			// While it is open.
 			path = damagedFile(t, d.file)
-			if led, err = Open(path, &Options{NoWitness: true, AccountCache: 16}); err != nil {
+			if led, err = capycoin.Open(path, &capycoin.Options{NoWitness: true, AccountCache: 16}); err != nil {
 				t.Fatal(err)
 			}
 			if err := rot(path, d.file, bad, d.pageSize); err != nil {
@@ -431,7 +432,7 @@ func TestBentSmallBuckets(t *testing.T) {
 			bent := bytes.Clone(file)
 			bent[int(m.Root)*1024+at] ^= 1 << bit
 			path := damagedFile(t, bent)
-			led, err := Open(path, &Options{NoWitness: true})
+			led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true})
 			if err != nil {
 				if refused++; !saysDamaged(err) {
 					t.Errorf("byte %d, bit %d: %v", at, bit, err)
@@ -444,7 +445,7 @@ func TestBentSmallBuckets(t *testing.T) {
 				continue
 			}
 			whole++
-			d.ids = []uuid.UUID{DefaultSeedAccount()}
+			d.ids = []uuid.UUID{capycoin.DefaultSeedAccount()}
 			for range 60 {
 				acct, err := led.OpenAccount(ctx)
 				if err != nil {

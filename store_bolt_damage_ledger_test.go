@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -16,9 +16,11 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/salvage"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -34,7 +36,7 @@ type damageLedger struct {
 
 	ids     []uuid.UUID
 	secrets []string // of tokens, revoked and expired ones among them
-	keyed   []Transfer
+	keyed   []capycoin.Transfer
 	want    string // what allAnswers says of it
 	records [][]byte
 }
@@ -44,9 +46,9 @@ type damageLedger struct {
 // being written.
 func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 	t.Helper()
+	var settings tune.Options
 	if killed {
-		foldTuning = func(f *folder) { f.lag, f.slice = 100, 16 }
-		defer func() { foldTuning = nil }()
+		settings = tune.Options{FoldLag: 100, FoldSlice: 16, FoldAhead: 1024}
 	}
 	d := &damageLedger{pageSize: pageSize}
 	path := filepath.Join(t.TempDir(), "coins.db")
@@ -55,12 +57,12 @@ func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 	}
 	ids := rand.NewChaCha8([32]byte{1}) // the same ones each time
 	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	opts := &Options{
+	opts := &capycoin.Options{
 		NoWitness: true,
 		NewID:     func() (uuid.UUID, error) { return uuid.NewRandomFromReader(ids) },
 		Clock:     func() time.Time { clock = clock.Add(time.Second); return clock },
 	}
-	led, err := Open(path, opts)
+	led, err := tunedLedger(path, opts, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,15 +73,15 @@ func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 		}
 		d.old = append(d.old, b)
 	}
-	issuer := func() *TokenIssuer {
-		iss, err := NewTokenIssuer(led, &TokenOptions{BcryptCost: 4})
+	issuer := func() *capycoin.TokenIssuer {
+		iss, err := capycoin.NewTokenIssuer(led.Ledger, &capycoin.TokenOptions{BcryptCost: 4})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return iss
 	}
 	ctx := context.Background()
-	seed := DefaultSeedAccount()
+	seed := capycoin.DefaultSeedAccount()
 	d.ids = append(d.ids, seed)
 	iss := issuer()
 	accounts := 100
@@ -91,9 +93,9 @@ func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 		d.ids, d.secrets = append(d.ids, acct.ID), append(d.secrets, tok.Secret)
 	}
 	for n := range 12 {
-		var batch []Transfer
+		var batch []capycoin.Transfer
 		for i := range 20 + 40*pageSize/testPage {
-			tr := Transfer{Sender: seed, Receiver: d.ids[1+(7*n+i)%accounts], Amount: Coins(10 + i), Key: fmt.Sprintf("%d-%d-%s", n, i, strings.Repeat("k", 8*(i%20)))}
+			tr := capycoin.Transfer{Sender: seed, Receiver: d.ids[1+(7*n+i)%accounts], Amount: capycoin.Coins(10 + i), Key: fmt.Sprintf("%d-%d-%s", n, i, strings.Repeat("k", 8*(i%20)))}
 			if i%3 == 2 {
 				tr.Sender, tr.Receiver, tr.Amount = batch[i-1].Receiver, d.ids[1+(n+5*i)%accounts], 1
 			}
@@ -102,11 +104,11 @@ func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 			}
 			batch = append(batch, tr)
 		}
-		if _, err := led.TransferBatch(ctx, batch, Atomic); err != nil {
+		if _, err := led.TransferBatch(ctx, batch, capycoin.Atomic); err != nil {
 			t.Fatal(err)
 		}
 		d.keyed = append(d.keyed, batch...)
-		issued, err := iss.Issue(ctx, d.ids[1+n], TokenRequest{Label: strings.Repeat("é", 60)})
+		issued, err := iss.Issue(ctx, d.ids[1+n], capycoin.TokenRequest{Label: strings.Repeat("é", 60)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +123,7 @@ func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 			if err := led.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if led, err = Open(path, opts); err != nil {
+			if led, err = tunedLedger(path, opts, settings); err != nil {
 				t.Fatal(err)
 			}
 			iss = issuer()
@@ -130,11 +132,11 @@ func newDamageLedger(t testing.TB, pageSize int, killed bool) *damageLedger {
 	if killed {
 		keep()
 	}
-	if d.want, err = d.answers(led); err != nil {
+	if d.want, err = d.answers(led.Ledger); err != nil {
 		t.Fatal(err)
 	}
-	for p := uint64(1); p <= led.position(); p++ {
-		if err := led.log.View(ctx, func(r store.LogReader) error {
+	for p := uint64(1); p <= endOf(led.Ledger); p++ {
+		if err := led.file.View(ctx, func(r store.LogReader) error {
 			b, err := r.Record(p)
 			d.records = append(d.records, bytes.Clone(b))
 			return err
@@ -175,8 +177,7 @@ func emptyLedger(path string, pageSize int) error {
 		}
 		return tx.Bucket(boltfile.MetaBucket).Put(boltfile.FormatKey, boltfile.FormatValue(boltfile.FormatNumber))
 	})
-	o, _ := checkOptions(nil)
-	return errors.Join(err, writeGenesis(context.Background(), &boltfile.File{DB: db}, o), db.Close())
+	return errors.Join(err, onlyGenesis(&boltfile.File{DB: db}, nil), db.Close())
 }
 
 // inspect makes sure that the file has every kind of page, and notes which hold
@@ -234,20 +235,20 @@ func (d *damageLedger) inspect(t testing.TB, path string) {
 }
 
 // answers asks a ledger everything.
-func (d *damageLedger) answers(led *Ledger) (string, error) {
+func (d *damageLedger) answers(led *capycoin.Ledger) (string, error) {
 	ctx := context.Background()
 	all, err := allAnswers(led, d.ids)
 	if err != nil {
 		return "", err
 	}
 	b := bytes.NewBufferString(all)
-	iss, err := NewTokenIssuer(led, &TokenOptions{BcryptCost: 4})
+	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: 4})
 	if err != nil {
 		return "", err
 	}
 	for _, secret := range d.secrets {
 		tok, err := iss.Verify(ctx, secret)
-		if err != nil && !errors.Is(err, ErrInvalidToken) {
+		if err != nil && !errors.Is(err, capycoin.ErrInvalidToken) {
 			return "", err
 		}
 		fmt.Fprintln(b, tok)
@@ -259,7 +260,7 @@ func (d *damageLedger) answers(led *Ledger) (string, error) {
 		}
 		fmt.Fprintln(b, toks)
 	}
-	results, err := led.TransferBatch(ctx, d.keyed, EachAlone)
+	results, err := led.TransferBatch(ctx, d.keyed, capycoin.EachAlone)
 	if err != nil {
 		return "", err
 	}
@@ -271,18 +272,18 @@ func (d *damageLedger) answers(led *Ledger) (string, error) {
 
 // goOn pays every account, opens one and revokes tokens, so that rows are written
 // and removed.
-func (d *damageLedger) goOn(led *Ledger) error {
+func (d *damageLedger) goOn(led *capycoin.Ledger) error {
 	ctx := context.Background()
-	iss, err := NewTokenIssuer(led, &TokenOptions{BcryptCost: 4})
+	iss, err := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: 4})
 	if err != nil {
 		return err
 	}
 	_, _, err = iss.OpenAccount(ctx)
-	var batch []Transfer
+	var batch []capycoin.Transfer
 	for i, id := range d.ids[1:] {
-		batch = append(batch, Transfer{Sender: DefaultSeedAccount(), Receiver: id, Amount: 1, Key: fmt.Sprint("further-", i)})
+		batch = append(batch, capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: id, Amount: 1, Key: fmt.Sprint("further-", i)})
 	}
-	results, paid := led.TransferBatch(ctx, batch, EachAlone)
+	results, paid := led.TransferBatch(ctx, batch, capycoin.EachAlone)
 	err = errors.Join(err, paid)
 	for _, r := range results {
 		err = errors.Join(err, r.Err)
@@ -298,11 +299,11 @@ func (d *damageLedger) goOn(led *Ledger) error {
 }
 
 // goesOn makes sure that a whole ledger is whole after all that was written to it.
-func (d *damageLedger) goesOn(led *Ledger, path string) error {
+func (d *damageLedger) goesOn(led *capycoin.Ledger, path string) error {
 	if err := errors.Join(d.goOn(led), led.Close()); err != nil {
 		return err
 	}
-	led, err := Open(path, &Options{NoWitness: true})
+	led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true})
 	if err != nil {
 		return err
 	}
@@ -311,7 +312,7 @@ func (d *damageLedger) goesOn(led *Ledger, path string) error {
 }
 
 // allAnswers asks a ledger everything about some accounts and the supply.
-func allAnswers(led *Ledger, ids []uuid.UUID) (string, error) {
+func allAnswers(led *capycoin.Ledger, ids []uuid.UUID) (string, error) {
 	ctx := context.Background()
 	var b bytes.Buffer
 	s, err := led.Supply(ctx)
@@ -331,7 +332,7 @@ func allAnswers(led *Ledger, ids []uuid.UUID) (string, error) {
 			return "", err
 		}
 		fmt.Fprintln(&b, acct)
-		for tx, err := range led.Transactions(ctx, id, Range{Order: NewestFirst, Limit: MaxPage}) {
+		for tx, err := range led.Transactions(ctx, id, capycoin.Range{Order: capycoin.NewestFirst, Limit: capycoin.MaxPage}) {
 			if err != nil {
 				return "", err
 			}

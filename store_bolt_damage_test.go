@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/harness"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/pages"
@@ -257,7 +258,7 @@ func saysDamaged(err error) bool {
 func tryDamaged(t *testing.T, c damaged, path string) string {
 	t.Helper()
 	defer unlocked(t, c, path)
-	led, err := Open(path, &Options{NoWitness: true})
+	led, err := capycoin.Open(path, &capycoin.Options{NoWitness: true})
 	if err != nil {
 		if !saysDamaged(err) {
 			t.Errorf("%s: Open: got %v, want an error that says damaged", c, err)
@@ -333,7 +334,7 @@ func TestHarnessRottenPages(t *testing.T) {
 			t.Error(err)
 		}
 		defer unlocked(t, c, path)
-		led, err := Open(path, &Options{AccountCache: 16, NoWitness: true})
+		led, err := capycoin.Open(path, &capycoin.Options{AccountCache: 16, NoWitness: true})
 		if err != nil {
 			t.Errorf("%s: before it was damaged: %v", c, err)
 			return "refused"
@@ -344,7 +345,7 @@ func TestHarnessRottenPages(t *testing.T) {
 		}
 		got, err := c.d.answers(led)
 		switch {
-		case err == nil && got != c.d.want || errors.Is(err, ErrAccountNotFound):
+		case err == nil && got != c.d.want || errors.Is(err, capycoin.ErrAccountNotFound):
 			if rep, err := led.Audit(context.Background(), nil); err == nil && rep.Err() == nil {
 				t.Errorf("%s: an answer is wrong, and the audit is clean: %v, %s", c, err, firstDifference(got, c.d.want))
 			}

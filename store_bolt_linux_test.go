@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/store"
 )
 
@@ -35,7 +36,7 @@ func TestNotWritable(t *testing.T) {
 		defer syscall.Setfsuid(0)
 	}
 	for _, p := range []string{path, filepath.Join(dir, "new.db")} {
-		led, err := Open(p, nil)
+		led, err := capycoin.Open(p, nil)
 		if err == nil {
 			led.Close()
 		}

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
 )
@@ -117,7 +118,7 @@ func TestMetaPages(t *testing.T) {
 			}
 			writeFile(t, path, bad)
 			writeFile(t, path+".witness", seen)
-			led, err := Open(path, nil)
+			led, err := capycoin.Open(path, nil)
 			if err == nil {
 				led.Close()
 			}
@@ -131,7 +132,7 @@ func TestMetaPages(t *testing.T) {
 				return
 			}
 			ctx := context.Background()
-			rep, err := Repair(ctx, path, nil)
+			rep, err := capycoin.Repair(ctx, path, nil)
 			if wrongBits(bad, file) == 1 {
 				if err != nil || !rep.Repaired || rep.Audit.Records != 5 {
 					t.Errorf("a repair of one bit: got %+v, %v; want all 5 records", rep, err)
@@ -141,10 +142,10 @@ func TestMetaPages(t *testing.T) {
 			if !errors.Is(err, store.ErrRolledBack) || !bytes.Equal(readFile(t, path), bad) {
 				t.Errorf("a repair: got %v, want ErrRolledBack, and the file untouched", err)
 			}
-			if _, err := Repair(ctx, path, &RepairOptions{AcceptRollback: true}); err != nil {
+			if _, err := capycoin.Repair(ctx, path, &capycoin.RepairOptions{AcceptRollback: true}); err != nil {
 				t.Fatalf("accepting it: %v", err)
 			}
-			if led, err = Open(path, nil); err != nil {
+			if led, err = capycoin.Open(path, nil); err != nil {
 				t.Fatal(err)
 			}
 			audit, err := led.Audit(context.Background(), nil)
@@ -173,7 +174,7 @@ func TestFreelistBounded(t *testing.T) {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err == nil {
 		led.Close()
 	}
@@ -190,7 +191,7 @@ func TestFreelistBounded(t *testing.T) {
 // was accepted without its witness, that still says what is lost.
 func TestMetaLostThenOld(t *testing.T) {
 	path := newFile(t)
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +205,7 @@ func TestMetaLostThenOld(t *testing.T) {
 	newer, _ := metaAt(file)
 	clear(file[newer : newer+testPage])
 	writeFile(t, path, file)
-	if _, err := Repair(context.Background(), path, &RepairOptions{Witness: path + ".other", AcceptRollback: true}); err != nil {
+	if _, err := capycoin.Repair(context.Background(), path, &capycoin.RepairOptions{Witness: path + ".other", AcceptRollback: true}); err != nil {
 		t.Fatal(err)
 	}
 	refusedAsOld(t, path, "the journal ends at record 5 of ")

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/keyindex"
@@ -26,7 +27,7 @@ import (
 func newFile(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "coins.db")
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func newFile(t testing.TB) string {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if _, err := led.Transfer(ctx, Transfer{Sender: DefaultSeedAccount(), Receiver: acct.ID, Amount: 5}); err != nil {
+		if _, err := led.Transfer(ctx, capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: acct.ID, Amount: 5}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,11 +96,11 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		change func(t *testing.T, path string)
-		opts   *Options
+		opts   *capycoin.Options
 		want   error
 	}{
-		"another supply":       {nil, &Options{Supply: 7}, ErrSupplyMismatch},
-		"another seed account": {nil, &Options{SeedAccount: uuid.New()}, ErrSeedMismatch},
+		"another supply":       {nil, &capycoin.Options{Supply: 7}, capycoin.ErrSupplyMismatch},
+		"another seed account": {nil, &capycoin.Options{SeedAccount: uuid.New()}, capycoin.ErrSeedMismatch},
 		"a directory": {func(t *testing.T, path string) {
 			if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
 				t.Fatal(err)
@@ -178,7 +179,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 			before, _ := os.ReadFile(path) // fails for a directory
 			for range 2 {                  // twice: the first try has let go of everything
-				led, err := Open(path, tt.opts)
+				led, err := capycoin.Open(path, tt.opts)
 				if led != nil {
 					led.Close()
 				}
@@ -215,12 +216,12 @@ func resealMeta(page []byte) {
 // it was given, and gets in when the first has closed.
 func TestLocked(t *testing.T) {
 	path := newFile(t)
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if _, err := Open(path, &Options{LockTimeout: 50 * time.Millisecond}); !errors.Is(err, store.ErrLocked) {
+	if _, err := capycoin.Open(path, &capycoin.Options{LockTimeout: 50 * time.Millisecond}); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("got %v, want ErrLocked", err)
 	}
 	if took := time.Since(start); took > time.Second {
@@ -228,7 +229,7 @@ func TestLocked(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() {
-		second, err := Open(path, &Options{LockTimeout: time.Minute})
+		second, err := capycoin.Open(path, &capycoin.Options{LockTimeout: time.Minute})
 		if err == nil {
 			err = second.Close()
 		}
@@ -262,13 +263,13 @@ func TestLockedReplaced(t *testing.T) {
 // openReplaced is how a file is opened that is replaced some time after that began.
 func openReplaced(t *testing.T, begins time.Duration) error {
 	path := newFile(t)
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error)
 	go func() {
-		second, err := Open(path, &Options{LockTimeout: time.Minute})
+		second, err := capycoin.Open(path, &capycoin.Options{LockTimeout: time.Minute})
 		if err == nil {
 			err = errors.Join(errors.New("it was opened"), second.Close())
 		}
@@ -294,7 +295,7 @@ func TestCreatedOnce(t *testing.T) {
 	ids := make(map[uuid.UUID]int)
 	for range 16 {
 		wg.Go(func() {
-			led, err := Open(path, &Options{LockTimeout: time.Minute})
+			led, err := capycoin.Open(path, &capycoin.Options{LockTimeout: time.Minute})
 			if err != nil {
 				t.Error(err)
 				return
@@ -328,7 +329,7 @@ func TestFileMode(t *testing.T) {
 
 // TestNoFolder names the folder that is not there.
 func TestNoFolder(t *testing.T) {
-	_, err := Open(filepath.Join(t.TempDir(), "no", "coins.db"), nil)
+	_, err := capycoin.Open(filepath.Join(t.TempDir(), "no", "coins.db"), nil)
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want an error that says that the folder is not there", err)
 	}

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/pages"
 )
@@ -23,13 +24,13 @@ import (
 func TestTail(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "coins.db")
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a, _ := led.OpenAccount(ctx)
 	for range 29 {
-		if _, err := led.Transfer(ctx, Transfer{Sender: DefaultSeedAccount(), Receiver: a.ID, Amount: 10}); err != nil {
+		if _, err := led.Transfer(ctx, capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: a.ID, Amount: 10}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -39,7 +40,7 @@ func TestTail(t *testing.T) {
 	try := func(what string, change func(path string, b []byte)) {
 		bad := filepath.Join(t.TempDir(), "bad.db")
 		change(bad, append([]byte(nil), file...))
-		l, err := Open(bad, nil)
+		l, err := capycoin.Open(bad, nil)
 		if err != nil {
 			return
 		}

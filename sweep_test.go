@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/storetest"
 )
 
@@ -31,7 +32,6 @@ func TestSweepsKeepUp(t *testing.T) {
 		"early keys":    {false, accounts, accounts, func(sweeping bool) bool { return !sweeping }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer capycoin.TuneFolding(lag, 4)()
 			rng := rand.New(rand.NewPCG(1, 2))
 			ids := 0
 			newID := func() (id uuid.UUID, err error) {
@@ -43,7 +43,7 @@ func TestSweepsKeepUp(t *testing.T) {
 				return id, nil
 			}
 			mem := storetest.NewMemory()
-			led, err := capycoin.OpenStore(t.Context(), mem, mem, &capycoin.Options{NewID: newID})
+			led, err := capycoin.OpenStore(tune.With(t.Context(), folding(lag, 4)), mem, mem, &capycoin.Options{NewID: newID})
 			if err != nil {
 				t.Fatal(err)
 			}

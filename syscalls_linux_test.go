@@ -21,6 +21,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/harness"
+	"github.com/capycoin/capycoin/internal/tune"
 )
 
 // syscallFaults are what can go wrong with each system call that a ledger makes
@@ -127,9 +128,8 @@ func TestHarnessSyscalls(t *testing.T) {
 // for each of the two faults that there may be: on this thread and the writer's.
 func syscallsChild(t *testing.T, path string) {
 	runtime.LockOSThread()
-	defer capycoin.TuneFolding(12, 4)()
 	ctx := context.Background()
-	var led *capycoin.Ledger
+	var led *tuned
 	for try := 0; led == nil; try++ {
 		var err error
 		if led, err = openForSyscalls(path); err != nil {
@@ -199,10 +199,10 @@ func syscallsChild(t *testing.T, path string) {
 	}
 }
 
-func openForSyscalls(path string) (*capycoin.Ledger, error) {
-	led, err := capycoin.Open(path, &capycoin.Options{AccountCache: 16})
+func openForSyscalls(path string) (*tuned, error) {
+	led, err := tunedLedger(path, &capycoin.Options{AccountCache: 16}, folding(12, 4))
 	if err == nil {
-		err = capycoin.GrowBy(led, 8<<10)
+		err = growBy(led.file, 8<<10)
 	}
 	return led, err
 }
@@ -313,13 +313,13 @@ func (run *syscallRun) judge() {
 	if run.err != nil && !strings.Contains(run.trace, "killed by SIGKILL") {
 		run.report("the series failed: %v\n%s", run.err, run.out)
 	}
-	led, err := capycoin.Open(run.path, nil)
+	led, err := tunedLedger(run.path, nil, tune.Options{})
 	if err != nil {
 		run.report("opening it: %v", err)
 		return
 	}
 	defer led.Close()
-	for _, err := range capycoin.CheckPages(led) {
+	for _, err := range checkPages(led.file) {
 		run.report("pages: %v", err)
 	}
 	ctx := context.Background()

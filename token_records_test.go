@@ -12,9 +12,8 @@ import (
 // TestExpiredTokensAreSwept lets tokens expire: their rows go in later commits,
 // those of live ones stay, and the audit is content at every moment.
 func TestExpiredTokensAreSwept(t *testing.T) {
-	defer capycoin.TuneFolding(10, 8)()
 	memory := storetest.NewMemory()
-	w := newTokenWorldIn(t, memory)
+	w := newTokenWorldIn(t, memory, folding(10, 8))
 	ctx := context.Background()
 	acct, err := w.led.OpenAccount(ctx)
 	if err != nil {

@@ -38,14 +38,13 @@ func TestMaxTime(t *testing.T) {
 
 // TestStress makes transfers, reads and audits beside each other.
 func TestStress(t *testing.T) {
-	defer capycoin.TuneFolding(8, 4)()
 	ctx := context.Background()
-	led, err := capycoin.Open(filepath.Join(t.TempDir(), "c.db"), &capycoin.Options{AccountCache: 16})
+	led, err := tunedLedger(filepath.Join(t.TempDir(), "c.db"), &capycoin.Options{AccountCache: 16}, folding(8, 4))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer led.Close()
-	iss, _ := capycoin.NewTokenIssuer(led, &capycoin.TokenOptions{BcryptCost: 4})
+	iss, _ := capycoin.NewTokenIssuer(led.Ledger, &capycoin.TokenOptions{BcryptCost: 4})
 	var wg sync.WaitGroup
 	for range 40 {
 		wg.Go(func() {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/storetest"
 )
 
@@ -209,7 +210,7 @@ func TestVerifyRevokedWhileHashed(t *testing.T) {
 // presented but whose hash is that of another one.
 func TestVerifyComparesHash(t *testing.T) {
 	memory := storetest.NewMemory()
-	w := newTokenWorldIn(t, memory)
+	w := newTokenWorldIn(t, memory, tune.Options{})
 	_, first := w.account()
 	_, second := w.account()
 	wrong, good := w.record(first.Token), w.record(second.Token)

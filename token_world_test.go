@@ -18,6 +18,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/storetest"
 )
 
@@ -105,6 +106,7 @@ type tokenWorld struct {
 	t      testing.TB
 	path   string
 	memory *storetest.Memory // it is in there, if not nil, and not at the path
+	tuned  tune.Options
 	clock  *tokenClock
 	random *randomness
 	led    *capycoin.Ledger
@@ -115,16 +117,17 @@ type tokenWorld struct {
 // test closed it itself.
 func newTokenWorld(t testing.TB) *tokenWorld {
 	t.Helper()
-	return newTokenWorldIn(t, nil)
+	return newTokenWorldIn(t, nil, tune.Options{})
 }
 
 // newTokenWorldIn is newTokenWorld in a store that the test looks into.
-func newTokenWorldIn(t testing.TB, memory *storetest.Memory) *tokenWorld {
+func newTokenWorldIn(t testing.TB, memory *storetest.Memory, settings tune.Options) *tokenWorld {
 	t.Helper()
 	w := &tokenWorld{
 		t:      t,
 		path:   filepath.Join(t.TempDir(), "coins.db"),
 		memory: memory,
+		tuned:  settings,
 		clock:  &tokenClock{now: time.Date(2026, 3, 4, 5, 6, 7, 89_012_000, time.UTC)},
 		random: watchRandom(t),
 	}
@@ -142,7 +145,7 @@ func (w *tokenWorld) open() {
 	w.t.Helper()
 	var err error
 	if opts := (&capycoin.Options{Clock: w.clock.Now}); w.memory != nil {
-		w.led, err = capycoin.OpenStore(context.Background(), w.memory, w.memory, opts)
+		w.led, err = capycoin.OpenStore(tune.With(context.Background(), w.tuned), w.memory, w.memory, opts)
 	} else {
 		w.led, err = capycoin.Open(w.path, opts)
 	}

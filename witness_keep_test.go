@@ -22,6 +22,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/harness"
+	"github.com/capycoin/capycoin/internal/tune"
 	"github.com/capycoin/capycoin/storetest"
 )
 
@@ -76,16 +77,14 @@ func payers(led *capycoin.Ledger, ids []uuid.UUID, done <-chan struct{}) *sync.W
 // TestWitnessKept: the witness follows a ledger that is at work, is left alone
 // while that has nothing to do, and is up to date after Close.
 func TestWitnessKept(t *testing.T) {
-	restore := capycoin.KeepWitness(2 * time.Millisecond)
 	path := filepath.Join(t.TempDir(), "coins.db")
-	led, err := capycoin.Open(path, nil)
-	restore()
+	led, err := tunedLedger(path, nil, tune.Options{WitnessEvery: 2 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := []uuid.UUID{openAccount(t, led, 1000), openAccount(t, led, 1000), openAccount(t, led, 1000)}
+	ids := []uuid.UUID{openAccount(t, led.Ledger, 1000), openAccount(t, led.Ledger, 1000), openAccount(t, led.Ledger, 1000)}
 	done := make(chan struct{})
-	wg := payers(led, ids, done)
+	wg := payers(led.Ledger, ids, done)
 	last := uint64(0)
 	for range 5 {
 		eventually(t, "the witness moves on", func() bool { return seenBy(t, path+".witness") > last })
@@ -113,19 +112,19 @@ func TestWitnessKept(t *testing.T) {
 	}
 
 	// Now with nothing but Close to write it.
-	led = openLedger(t, path, nil)
-	id := openAccount(t, led, 1)
-	want := led.Stats().Position
+	again := openLedger(t, path, nil)
+	id := openAccount(t, again, 1)
+	want := again.Stats().Position
 	var closers sync.WaitGroup
 	for range 8 {
-		closers.Go(func() { led.Close() })
+		closers.Go(func() { again.Close() })
 	}
 	closers.Wait()
 	if got := seenBy(t, path+".witness"); got != want {
 		t.Errorf("the witness saw record %d, want %d, and account %s", got, want, id)
 	}
-	led = openLedger(t, path, nil)
-	if s := led.Stats(); s.Position != seenBy(t, path+".witness") || s.WitnessPosition != s.Position {
+	again = openLedger(t, path, nil)
+	if s := again.Stats(); s.Position != seenBy(t, path+".witness") || s.WitnessPosition != s.Position {
 		t.Errorf("the journal ends at record %d, the witness saw %d", s.Position, seenBy(t, path+".witness"))
 	}
 }
@@ -215,15 +214,13 @@ func (l *logLines) count(text string) int {
 
 // troubled opens a ledger at work that writes its witness all the time, with
 // what it logs.
-func troubled(t *testing.T, path, witness string) (*capycoin.Ledger, *logLines, func()) {
+func troubled(t *testing.T, path, witness string) (*tuned, *logLines, func()) {
 	t.Helper()
 	log := new(logLines)
-	restore := capycoin.KeepWitness(time.Millisecond)
-	led := openLedger(t, path, &capycoin.Options{Witness: witness, Logger: slog.New(slog.NewTextHandler(log, nil))})
-	restore()
-	ids := []uuid.UUID{openAccount(t, led, 1000), openAccount(t, led, 1000)}
+	led := openTuned(t, path, &capycoin.Options{Witness: witness, Logger: slog.New(slog.NewTextHandler(log, nil))}, tune.Options{WitnessEvery: time.Millisecond})
+	ids := []uuid.UUID{openAccount(t, led.Ledger, 1000), openAccount(t, led.Ledger, 1000)}
 	done := make(chan struct{})
-	wg := payers(led, ids, done)
+	wg := payers(led.Ledger, ids, done)
 	return led, log, func() {
 		close(done)
 		wg.Wait()
@@ -238,7 +235,7 @@ const (
 
 // goesOnWithout makes sure that a ledger at work does not mind that its witness
 // can't be written, and says so once.
-func goesOnWithout(t *testing.T, led *capycoin.Ledger, log *logLines) {
+func goesOnWithout(t *testing.T, led *tuned, log *logLines) {
 	t.Helper()
 	eventually(t, "a warning", func() bool { return log.count(saysFailed) == 1 })
 	at := led.Stats().Position
@@ -355,8 +352,7 @@ func TestWitnessChild(t *testing.T) {
 	if path == "" {
 		t.Skip("it is for TestHarnessWitness")
 	}
-	capycoin.KeepWitness(50 * time.Microsecond)
-	led, err := capycoin.Open(path, &capycoin.Options{Supply: capycoin.MaxSupply})
+	led, err := tunedLedger(path, &capycoin.Options{Supply: capycoin.MaxSupply}, tune.Options{WitnessEvery: 50 * time.Microsecond})
 	if err != nil {
 		fmt.Println(err) // a killed process says nothing
 		return
@@ -374,6 +370,6 @@ func TestWitnessChild(t *testing.T) {
 		}
 		ids = append(ids, acct.ID)
 	}
-	payers(led, ids, nil).Wait()
+	payers(led.Ledger, ids, nil).Wait()
 	fmt.Println("the ledger has stopped:", led.Err())
 }

@@ -1,4 +1,4 @@
-package capycoin
+package capycoin_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/witness"
 	"github.com/capycoin/capycoin/store"
@@ -23,7 +24,7 @@ import (
 // more makes transfers in the ledger of a file and closes it.
 func more(t testing.TB, path string, transfers int) {
 	t.Helper()
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func more(t testing.TB, path string, transfers int) {
 		if err != nil {
 			break
 		}
-		_, err = led.Transfer(context.Background(), Transfer{Sender: DefaultSeedAccount(), Receiver: acct.ID, Amount: 1})
+		_, err = led.Transfer(context.Background(), capycoin.Transfer{Sender: capycoin.DefaultSeedAccount(), Receiver: acct.ID, Amount: 1})
 	}
 	if err := errors.Join(err, led.Close()); err != nil {
 		t.Fatal(err)
@@ -56,15 +57,15 @@ func writeFile(t testing.TB, path string, b []byte) {
 }
 
 // refusedAsOld opens a file that has to be refused, untouched, and its witness too.
-func refusedAsOld(t *testing.T, path string, says string) *RolledBackError {
+func refusedAsOld(t *testing.T, path string, says string) *capycoin.RolledBackError {
 	t.Helper()
 	file, _ := os.ReadFile(path)
 	seen := readFile(t, path+".witness")
-	led, err := Open(path, nil)
+	led, err := capycoin.Open(path, nil)
 	if err == nil {
 		led.Close()
 	}
-	var back *RolledBackError
+	var back *capycoin.RolledBackError
 	if !errors.As(err, &back) || !errors.Is(err, store.ErrRolledBack) || !strings.Contains(err.Error(), says) {
 		t.Fatalf("got %v, want a RolledBackError that says %q", err, says)
 	}
@@ -91,7 +92,7 @@ func TestWitnessOldCopy(t *testing.T) {
 	}
 
 	// What was refused can be accepted, and then goes on.
-	if _, err := Repair(context.Background(), path, &RepairOptions{AcceptRollback: true}); err != nil {
+	if _, err := capycoin.Repair(context.Background(), path, &capycoin.RepairOptions{AcceptRollback: true}); err != nil {
 		t.Fatal(err)
 	}
 	more(t, path, 7)
@@ -156,7 +157,7 @@ func TestWitnessGone(t *testing.T) {
 				writeFile(t, file, tt.change(readFile(t, file)))
 			}
 			var log bytes.Buffer
-			led, err := Open(path, &Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			led, err := capycoin.Open(path, &capycoin.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,14 +192,14 @@ func TestWitnessNotOne(t *testing.T) {
 	} {
 		file := filepath.Join(dir, name)
 		writeFile(t, file, b)
-		led, err := Open(path, &Options{Witness: file})
+		led, err := capycoin.Open(path, &capycoin.Options{Witness: file})
 		if err == nil {
 			led.Close()
 		}
-		if !errors.Is(err, ErrWitness) || !strings.Contains(err.Error(), file) {
+		if !errors.Is(err, capycoin.ErrWitness) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: got %v, want ErrWitness with the name", name, err)
 		}
-		if _, err := Repair(context.Background(), path, &RepairOptions{Witness: file, AcceptRollback: true}); !errors.Is(err, ErrWitness) {
+		if _, err := capycoin.Repair(context.Background(), path, &capycoin.RepairOptions{Witness: file, AcceptRollback: true}); !errors.Is(err, capycoin.ErrWitness) {
 			t.Errorf("%s: accepting it: got %v, want ErrWitness", name, err)
 		}
 		if !bytes.Equal(readFile(t, file), b) {
@@ -206,7 +207,7 @@ func TestWitnessNotOne(t *testing.T) {
 		}
 	}
 	for _, file := range []string{dir, filepath.Join(dir, "no", "witness")} {
-		if led, err := Open(path, &Options{Witness: file}); !errors.Is(err, ErrWitness) {
+		if led, err := capycoin.Open(path, &capycoin.Options{Witness: file}); !errors.Is(err, capycoin.ErrWitness) {
 			led.Close()
 			t.Errorf("%s: got %v, want ErrWitness", file, err)
 		}
@@ -217,7 +218,7 @@ func TestWitnessNotOne(t *testing.T) {
 // is left is the witness of before, or the new one.
 func TestWitnessTorn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "witness")
-	w := witness.Witness{Ledger: DefaultSeedAccount(), Position: 1, Time: 5, Sum: [32]byte{7}}
+	w := witness.Witness{Ledger: capycoin.DefaultSeedAccount(), Position: 1, Time: 5, Sum: [32]byte{7}}
 	if err := witness.Replace(path, w); err != nil {
 		t.Fatal(err)
 	}
