@@ -273,21 +273,3 @@ func TestAuditFindsHiddenReplay(t *testing.T) {
 		t.Errorf("the audit says %v", err)
 	}
 }
-
-// TestRecordsOfTheFeeAccount: it is not the seed account and has no key, or it could
-// not pay the stipend. A record that says so is none.
-func TestRecordsOfTheFeeAccount(t *testing.T) {
-	_, mallory := example.Key("Mallory")
-	for name, forge := range map[string]func(r []record.Record) *record.Record{
-		"a key": func(r []record.Record) *record.Record { r[10].Body.(*record.Account).Key = mallory; return &r[10] },
-		"the genesis": func(r []record.Record) *record.Record {
-			r[0].Body.(*record.Genesis).Seed = record.FeeAccount
-			return &r[0]
-		},
-	} {
-		r := forge(example.Records())
-		if err := record.Decode(new(record.Record), r.Position, record.Append(nil, r)); !errors.Is(err, store.ErrCorrupt) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}

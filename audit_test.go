@@ -18,6 +18,7 @@ import (
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/boltfile"
+	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/internal/record"
@@ -142,7 +143,7 @@ func (w *auditWorld) rows(t *testing.T, change func([]accounts.Account) []accoun
 		if err != nil {
 			return err
 		}
-		return b.Put(accounts.LastKey[:], accountRowForTest(accounts.LastKey[:], change(all)...))
+		return b.Put(accounts.LastKey[:], example.AccountRow(accounts.LastKey[:], change(all)...))
 	})
 }
 
@@ -163,7 +164,7 @@ func (w *auditWorld) keys(t *testing.T, change func([]keyindex.Entry) []keyindex
 			return nil
 		}
 		slices.SortFunc(all, keyindex.Entry.Compare)
-		return b.Put(keyRowKeyForTest(all), keyRowForTest(all))
+		return b.Put(example.KeyRowKey(all), example.KeyRow(all))
 	})
 }
 

@@ -3,13 +3,11 @@ package capycoin_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -100,50 +98,6 @@ func TestExportEnds(t *testing.T) {
 	}
 	if _, err := capycoin.Import(context.Background(), bytes.NewReader(lines), filepath.Join(t.TempDir(), "a.db"), nil); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestExportDocument holds docs/export.md to the codec: its example is the
-// export of the journal that docs/format.md shows.
-func TestExportDocument(t *testing.T) {
-	doc, err := os.ReadFile("docs/export.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := exported(t, examplePage)
-	if !bytes.Contains(doc, want) {
-		t.Errorf("docs/export.md has not the lines\n%s", want)
-	}
-}
-
-// TestExportEveryKind: there is no kind of record that can be in a journal and
-// not in an export.
-func TestExportEveryKind(t *testing.T) {
-	samples := make(map[record.Kind]record.Record)
-	for _, r := range example.Records() {
-		samples[r.Kind] = r
-	}
-	for kind := range 256 {
-		b := make([]byte, record.HeaderLen)
-		b[0], b[1] = byte(kind), 1
-		binary.BigEndian.PutUint32(b[record.CRCOffset:], record.CRC(1, b))
-		var r record.Record
-		if errors.Is(record.Decode(&r, 1, b), store.ErrNewerFormat) {
-			continue // there is no such kind
-		}
-		want, ok := samples[record.Kind(kind)]
-		if !ok {
-			t.Errorf("kind %d: exampleRecords has none of it", kind)
-			continue
-		}
-		line := record.AppendLine(nil, &want)
-		if err := record.ReadLine(line, &r); err != nil {
-			t.Errorf("kind %d can't be imported: %v\n%s", kind, err, line)
-			continue
-		}
-		if got, want := record.Append(nil, &r), record.Append(nil, &want); !bytes.Equal(got, want) {
-			t.Errorf("kind %d is %x after it, was %x\n%s", kind, got, want, line)
-		}
 	}
 }
 

@@ -113,7 +113,7 @@ var arrows = map[string][]string{
 	"internal/journal":  {"store", "internal/chain", "internal/record"},
 	"internal/keyindex": {"store", "internal/wire"},
 	"internal/accounts": {"store", "internal/wire", "internal/chain"},
-	"internal/example":  {"internal/record", "internal/chain", "internal/sign"},
+	"internal/example":  {"internal/wire", "internal/record", "internal/chain", "internal/sign", "internal/accounts", "internal/keyindex"},
 	"internal/pages":    {"store"},
 	"internal/secret":   {"store"},
 	"internal/tune":     {},

@@ -3,8 +3,6 @@ package capycoin_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -13,10 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/uuid"
-
 	"github.com/capycoin/capycoin"
-	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/witness"
 	"github.com/capycoin/capycoin/store"
 )
@@ -211,72 +206,5 @@ func TestWitnessNotOne(t *testing.T) {
 			led.Close()
 			t.Errorf("%s: got %v, want ErrWitness", file, err)
 		}
-	}
-}
-
-// TestWitnessTorn cuts the power at every sector of every write of a slot: what
-// is left is the witness of before, or the new one.
-func TestWitnessTorn(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "witness")
-	w := witness.Witness{Ledger: capycoin.DefaultSeedAccount(), Position: 1, Time: 5, Sum: [32]byte{7}}
-	if err := witness.Replace(path, w); err != nil {
-		t.Fatal(err)
-	}
-	for range 5 {
-		before := readFile(t, path)
-		was := w
-		w.Position += 3
-		w.Sum[9]++
-		if _, err := witness.Write(path, w); err != nil {
-			t.Fatal(err)
-		}
-		after := readFile(t, path)
-		if len(after) != len(before) {
-			t.Fatalf("it had %d bytes, and has %d", len(before), len(after))
-		}
-		// It is one slot that was written, and any part of it may be on the disk.
-		slot := 0
-		if bytes.Equal(before[:witness.SlotSize], after[:witness.SlotSize]) {
-			slot = witness.SlotSize
-		}
-		for cut := 0; cut <= witness.SlotSize; cut += 512 {
-			for _, rest := range [][]byte{before[slot+cut : slot+witness.SlotSize], make([]byte, witness.SlotSize-cut)} {
-				torn := bytes.Clone(after)
-				copy(torn[slot+cut:], rest)
-				writeFile(t, path+".torn", torn)
-				if got, err := witness.Read(path+".torn", os.O_RDONLY); err != nil || got != was && got != w {
-					t.Fatalf("the write of slot %d was torn: got %+v, %v, want %+v or %+v", slot/witness.SlotSize, got, err, was, w)
-				}
-			}
-		}
-		if got, err := witness.Read(path, os.O_RDONLY); err != nil || got != w {
-			t.Fatalf("got %+v, %v, want %+v", got, err, w)
-		}
-	}
-}
-
-// TestWitnessExample: the witness in docs/format.md is that of the third record
-// there, and later versions read it.
-func TestWitnessExample(t *testing.T) {
-	text := string(readFile(t, "docs/format.md"))
-	_, after, _ := strings.Cut(text, "\nRecord 3: ")
-	_, after, _ = strings.Cut(after, "```\n")
-	digits, _, _ := strings.Cut(after, "```")
-	data, err := hex.DecodeString(strings.Join(strings.Fields(digits), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r record.Record
-	if err := record.Decode(&r, 3, data); err != nil {
-		t.Fatal(err)
-	}
-	want := witness.Witness{Ledger: uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7"), Position: 3, Time: r.Time, Sum: sha256.Sum256(data)}
-	example := strings.TrimRight(string(want.Slot()), " \n")
-	if !strings.Contains(text, "\n```\n"+example+"\n```\n") {
-		t.Errorf("docs/format.md does not have\n%s", example)
-	}
-	slot := []byte(example + "\n" + strings.Repeat(" ", witness.SlotSize-len(example)-2) + "\n")
-	if got, ok := witness.Parse(slot); !ok || got != want {
-		t.Errorf("got %+v, %t, want %+v", got, ok, want)
 	}
 }

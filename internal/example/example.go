@@ -1,8 +1,8 @@
 // Package example has the small journal that the documents show, with a record of each
-// kind, for tests of all rooms.
+// kind, and rows of Folds, for tests of all rooms.
 //
-// It knows records and what is signed, and nothing that is done with them. Only tests may
-// call it. It has no locks.
+// It knows records, rows and what is signed, and nothing that is done with them. Only
+// tests may call it. It has no locks.
 package example
 
 import (

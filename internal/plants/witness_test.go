@@ -34,7 +34,7 @@ var witnesses = []plant{{
 }, {
 	name: "newest-slot-overwritten", shows: "the witness",
 	file: "internal/witness/witness.go", edits: []edit{{`int64(1-slot)*SlotSize`, `int64(slot)*SlotSize`}},
-	pkg: ".", test: "TestWitnessTorn", says: `the write of slot \d+ was torn: got`,
+	pkg: "./internal/witness", test: "TestWitnessTorn", says: `the write of slot \d+ was torn: got`,
 }, {
 	name: "witness-before-the-commit", shows: "the witness",
 	file: "commit.go", edits: []edit{

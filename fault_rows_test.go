@@ -14,6 +14,7 @@ import (
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/boltfile"
+	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 	"github.com/capycoin/capycoin/store"
@@ -139,7 +140,7 @@ func TestRowAhead(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return b.Put(accounts.LastKey[:], accountRowForTest(accounts.LastKey[:], all...))
+				return b.Put(accounts.LastKey[:], example.AccountRow(accounts.LastKey[:], all...))
 			})
 			led, err := capycoin.Open(path, nil)
 			if err != nil {

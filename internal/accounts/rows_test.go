@@ -1,16 +1,11 @@
-package capycoin_test
+package accounts_test
 
 import (
 	"bytes"
-	"fmt"
-	"os"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
-	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/keyindex"
@@ -18,35 +13,16 @@ import (
 	"github.com/capycoin/capycoin/internal/wire"
 )
 
-// TestFormatDocument holds docs/format.md to the codec: each example record's
-// bytes are there, in lines of 16.
-func TestFormatDocument(t *testing.T) {
-	doc, err := os.ReadFile("docs/format.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range example.Records() {
-		b := record.Append(nil, &r)
-		var want strings.Builder
-		for line := range slices.Chunk(b, 16) {
-			fmt.Fprintf(&want, "%s\n", strings.TrimSpace(fmt.Sprintf("% x", line)))
-		}
-		if !strings.Contains(string(doc), want.String()) {
-			t.Errorf("docs/format.md has not the bytes of record %d:\n%s", r.Position, want.String())
-		}
-	}
-}
-
-// FuzzRows does the same for the rows of Folds.
+// FuzzRows: whatever row of Folds is taken is, to the byte, the one that its content makes.
 func FuzzRows(f *testing.F) {
-	acct := accounts.Account{State: accounts.State{ID: capycoin.DefaultSeedAccount(), Created: record.SeedCreated, AsOf: 9, Funds: 7, Count: 4},
+	acct := accounts.Account{State: accounts.State{ID: uuid.MustParse("4e9b616a-f11e-48b6-8c2f-9534d482e48e"), Created: record.SeedCreated, AsOf: 9, Funds: 7, Count: 4},
 		Tokens: []accounts.TokenRef{{Position: 3, Expires: 10}}}
 	acct.SetRoots([]uint64{5, 9})
 	key := acct.ID
 	other := accounts.Account{State: accounts.State{ID: uuid.UUID{1}, Created: 5, AsOf: 2}}
-	f.Add(byte(0), accountRowForTest(accounts.LastKey[:], other, acct))
+	f.Add(byte(0), example.AccountRow(accounts.LastKey[:], other, acct))
 	keys := []keyindex.Entry{{Hash: 7, Position: 5}, {Hash: 7, Position: 9}, {Hash: 9, Position: 300}}
-	f.Add(byte(1), keyRowForTest(keys))
+	f.Add(byte(1), example.KeyRow(keys))
 	f.Add(byte(2), wire.AppendRow(nil, key[:], accounts.AppendToken(nil, accounts.TokenRow{Position: 5, Expires: 6})))
 	f.Add(byte(2), wire.AppendRow(nil, key[:], accounts.AppendToken(nil, accounts.TokenRow{Position: 5, Expires: 6, Invite: true})))
 	f.Add(byte(3), wire.AppendRow(nil, accounts.StateKey, accounts.AppendState(nil, 8, &accounts.Totals{Position: 9, Time: 5, Accounts: 2, Opened: []uint64{1, 2}})))
@@ -57,7 +33,7 @@ func FuzzRows(f *testing.F) {
 		case 0:
 			k = accounts.LastKey[:]
 		case 1:
-			k = keyRowKeyForTest(keys)
+			k = example.KeyRowKey(keys)
 		case 3:
 			k = accounts.StateKey
 		}
@@ -75,12 +51,12 @@ func FuzzRows(f *testing.F) {
 				}
 				return err == nil
 			})
-			if n := len(all); err == nil && n > 0 && len(accountRowForTest(k, all...)) == len(b) {
-				again = accountRowForTest(k, all...)
+			if n := len(all); err == nil && n > 0 && len(example.AccountRow(k, all...)) == len(b) {
+				again = example.AccountRow(k, all...)
 			}
 		case 1:
 			if got, err := keyindex.DecodeRow(k, b, nil); err == nil {
-				again = keyRowForTest(got)
+				again = example.KeyRow(got)
 			}
 		case 2:
 			if r, err := accounts.DecodeToken(k, b); err == nil {
@@ -95,23 +71,4 @@ func FuzzRows(f *testing.F) {
 			t.Fatalf("got %x, want %x", again, b)
 		}
 	})
-}
-
-// accountRowForTest encodes a row of accounts.
-func accountRowForTest(key []byte, opened ...accounts.Account) []byte {
-	c, b := accounts.New(16), []byte(nil)
-	for i := range opened {
-		b = c.AppendAccount(b, c.Add(&opened[i]))
-	}
-	return wire.AppendRow(nil, key, b)
-}
-
-// keyRowForTest encodes a row of keys of the first run.
-func keyRowForTest(keys []keyindex.Entry) []byte {
-	return wire.AppendRow(nil, keyRowKeyForTest(keys), keyindex.AppendRow(nil, keys))
-}
-
-func keyRowKeyForTest(keys []keyindex.Entry) []byte {
-	key := keyindex.RowKey(&keyindex.Run{Number: 1}, keys[len(keys)-1])
-	return key[:]
 }

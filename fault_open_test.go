@@ -18,6 +18,7 @@ import (
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/boltfile"
+	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/keyindex"
 	"github.com/capycoin/capycoin/internal/pages"
 	"github.com/capycoin/capycoin/store"
@@ -159,7 +160,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, nil, store.ErrCorrupt},
 		"last row of keys damaged": {func(t *testing.T, path string) {
 			inBolt(t, path, func(tx *bolt.Tx) error {
-				key := keyRowKeyForTest([]keyindex.Entry{{Hash: 1, Position: 3}})
+				key := example.KeyRowKey([]keyindex.Entry{{Hash: 1, Position: 3}})
 				return tx.Bucket(boltfile.Tables[store.TableKeys]).Put(key, []byte{1, 2, 3, 4, 5})
 			})
 		}, nil, store.ErrCorrupt},
