@@ -119,7 +119,12 @@ func FuzzCursor(f *testing.F) {
 	f.Cleanup(func() { led.Close() })
 	c := cursor{capycoin.DefaultSeedAccount(), byte(capycoin.NewestFirst), -1, 253_402_300_800_000_000, 12}
 	f.Add(c.text())
+	f.Add(c.text()[:61] + string(c.text()[61]+1)) // its last bits are not in use
+	for _, bad := range []cursor{{c.account, 0, -1, 5, 12}, {c.account, 3, -1, 5, 12}, {c.account, 1, -1, 5, 0}, {c.account, 1, -1, 5, -1}} {
+		f.Add(bad.text())
+	}
 	f.Add(accountCursor(77))
+	f.Add(accountCursor(0))
 	f.Add("")
 	f.Fuzz(func(t *testing.T, s string) {
 		if s == "" {
