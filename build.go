@@ -315,7 +315,7 @@ func (b *builder) open(ctx context.Context, fn func(*Ledger) error) error {
 	if err != nil {
 		return err
 	}
-	led, err := openStore(ctx, b.store, b.store, o)
+	led, err := openStore(ctx, b.store, b.store, o, nil)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/books"
+	"github.com/capycoin/capycoin/internal/engine"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/secret"
 	"github.com/capycoin/capycoin/internal/sign"
@@ -20,12 +22,12 @@ var (
 	// ErrBadOption: a field of the options is out of range; see [OptionError].
 	ErrBadOption = errors.New("capycoin: bad option")
 	// ErrSupplyMismatch: the ledger has another supply than was asked for.
-	ErrSupplyMismatch = errors.New("capycoin: the ledger has another supply")
+	ErrSupplyMismatch = books.ErrSupplyMismatch
 	// ErrSeedMismatch: the ledger has another seed account than was asked for.
-	ErrSeedMismatch = errors.New("capycoin: the ledger has another seed account")
+	ErrSeedMismatch = books.ErrSeedMismatch
 	// ErrSeedKeyMismatch: the ledger was made with another public key of the seed
 	// account than was asked for, or with none.
-	ErrSeedKeyMismatch = errors.New("capycoin: the seed account was opened with another public key")
+	ErrSeedKeyMismatch = books.ErrSeedKeyMismatch
 	// ErrNotLedger: the file is something else.
 	ErrNotLedger = store.ErrNotLedger
 	// ErrEmptyFile: the file has no bytes at all. A ledger never has; it may
@@ -56,11 +58,11 @@ var (
 	ErrClosed = store.ErrClosed
 	// ErrStopped: an earlier fault stopped the ledger, and it wraps the cause.
 	// Nothing was applied. Reopen the ledger.
-	ErrStopped = errors.New("capycoin: stopped")
+	ErrStopped = engine.ErrStopped
 	// ErrOutcomeUnknown: the disk failed during the commit: the change is
 	// either wholly there or not at all, and only reopening the ledger tells.
 	// Repeat the transfer with the same key then, or look it up.
-	ErrOutcomeUnknown = errors.New("capycoin: outcome unknown")
+	ErrOutcomeUnknown = engine.ErrOutcomeUnknown
 	// ErrNotWritten: the store refused the commit. Nothing was applied.
 	ErrNotWritten = store.ErrNotWritten
 	// ErrDiskFull: there is no room for the commit. It is an [ErrNotWritten]:
@@ -78,45 +80,45 @@ var (
 	// ErrBatchSize: the batch has no transfer or more than [MaxBatch].
 	ErrBatchSize = errors.New("capycoin: a batch has 1 to 10000 transfers")
 	// ErrBatchTooLarge: an atomic batch that does not fit into one commit.
-	ErrBatchTooLarge = errors.New("capycoin: the batch does not fit into one commit")
+	ErrBatchTooLarge = engine.ErrTooLarge
 	// ErrMalformedSignature: a signed transfer without a key, with a MaxFee that is
 	// missing or not 0 to [MaxSupply], or a NotAfter that is not 1970 to 9999.
-	ErrMalformedSignature = errors.New("capycoin: a signed transfer has a key, a fee of 0 or more at most, and a time that it is not after")
+	ErrMalformedSignature = books.ErrMalformedSignature
 	// ErrBadKey: an idempotency key that is too long or has a byte that is not
 	// allowed.
-	ErrBadKey = errors.New(`capycoin: a key is 1 to 255 bytes 0x21 to 0x7e without '"' and '\'`)
+	ErrBadKey = books.ErrBadKey
 	// ErrKeyReused: the sender used the key for another receiver or amount.
-	ErrKeyReused = errors.New("capycoin: the key was used for another transfer")
+	ErrKeyReused = books.ErrKeyReused
 	// ErrSignatureRequired: the sender has a public key, and the transfer is not
 	// signed.
-	ErrSignatureRequired = errors.New("capycoin: the sender's signature is missing")
+	ErrSignatureRequired = books.ErrSignatureRequired
 	// ErrInvalidSignature: it is not what the sender's present key signs for this
 	// transfer in this ledger, or the sender has no key.
 	ErrInvalidSignature = sign.ErrInvalidSignature
 	// ErrSignatureExpired: the ledger's time is after the signature's NotAfter.
-	ErrSignatureExpired = errors.New("capycoin: the signature has expired")
+	ErrSignatureExpired = books.ErrSignatureExpired
 	// ErrSignatureTooLong: its NotAfter is more than [MaxSignatureLife] after the
 	// ledger's time.
-	ErrSignatureTooLong = errors.New("capycoin: the signature is good for more than 24 hours")
+	ErrSignatureTooLong = books.ErrSignatureTooLong
 	// ErrAmountIsZero: the amount is 0.
-	ErrAmountIsZero = errors.New("capycoin: the amount is zero")
+	ErrAmountIsZero = books.ErrAmountIsZero
 	// ErrAmountIsNegative: the amount is below 0.
-	ErrAmountIsNegative = errors.New("capycoin: the amount is negative")
+	ErrAmountIsNegative = books.ErrAmountIsNegative
 	// ErrSameAccount: the sender is the receiver.
-	ErrSameAccount = errors.New("capycoin: the sender is the receiver")
+	ErrSameAccount = books.ErrSameAccount
 	// ErrSenderNotFound: there is no such sender.
-	ErrSenderNotFound = errors.New("capycoin: no such sender")
+	ErrSenderNotFound = books.ErrSenderNotFound
 	// ErrFeeAccount: the sender is the account of the fees, from which only
 	// stipends take coins.
-	ErrFeeAccount = errors.New("capycoin: only stipends take coins from the fee account")
+	ErrFeeAccount = books.ErrFeeAccount
 	// ErrReceiverNotFound: there is no such receiver.
-	ErrReceiverNotFound = errors.New("capycoin: no such receiver")
+	ErrReceiverNotFound = books.ErrReceiverNotFound
 	// ErrFeeTooHigh: the fee is higher than the transfer's MaxFee; see
 	// [FeeTooHighError].
-	ErrFeeTooHigh = errors.New("capycoin: the fee is too high")
+	ErrFeeTooHigh = books.ErrFeeTooHigh
 	// ErrInsufficientFunds: the sender has less than it takes; see
 	// [InsufficientFundsError].
-	ErrInsufficientFunds = errors.New("capycoin: not enough funds")
+	ErrInsufficientFunds = books.ErrInsufficientFunds
 )
 
 // Returned by what sets a public key, and by what makes and verifies signatures beside
@@ -128,13 +130,13 @@ var (
 	// ErrNoKey: the account was opened without a public key, and stays so.
 	ErrNoKey = errors.New("capycoin: the account has no public key")
 	// ErrKeyVersion: the change names a version that is not the key's.
-	ErrKeyVersion = errors.New("capycoin: the key has another version")
+	ErrKeyVersion = books.ErrKeyVersion
 )
 
 // Returned by the methods that read.
 var (
 	// ErrAccountNotFound: there is no such account.
-	ErrAccountNotFound = errors.New("capycoin: no such account")
+	ErrAccountNotFound = books.ErrAccountNotFound
 	// ErrTransactionNotFound: there is no such transaction, or the account is
 	// no party to it.
 	ErrTransactionNotFound = errors.New("capycoin: no such transaction")
@@ -150,24 +152,24 @@ var (
 	// revoked. Which of these is not told.
 	ErrInvalidToken = secret.ErrInvalidToken
 	// ErrTokenNotFound: the account has no such live token.
-	ErrTokenNotFound = errors.New("capycoin: no such token")
+	ErrTokenNotFound = books.ErrTokenNotFound
 	// ErrTooManyTokens: the account has [MaxTokens] live ones.
-	ErrTooManyTokens = errors.New("capycoin: an account has at most 10 live tokens")
+	ErrTooManyTokens = books.ErrTooManyTokens
 	// ErrBadLabel: the label is not UTF-8, has a control character, or more
 	// than 64 characters.
 	ErrBadLabel = record.ErrBadLabel
 	// ErrBadExpiry: the expiry is not after now, or further off than a token's
 	// life or [MaxInviteLife].
-	ErrBadExpiry = errors.New("capycoin: bad expiry")
+	ErrBadExpiry = books.ErrBadExpiry
 	// ErrSeedToken: the seed account can't have a token.
-	ErrSeedToken = errors.New("capycoin: the seed account has no tokens")
+	ErrSeedToken = books.ErrSeedToken
 	// ErrFeeToken: nor can the account of the fees.
-	ErrFeeToken = errors.New("capycoin: the fee account has no tokens")
+	ErrFeeToken = books.ErrFeeToken
 	// ErrInvalidInvite: the invite is malformed, unknown, used, revoked or
 	// expired. Which of these is not told.
-	ErrInvalidInvite = errors.New("capycoin: invalid invite")
+	ErrInvalidInvite = books.ErrInvalidInvite
 	// ErrInviteNotFound: there is no such live invite.
-	ErrInviteNotFound = errors.New("capycoin: no such invite")
+	ErrInviteNotFound = books.ErrInviteNotFound
 	// ErrBusy: too many tokens are being hashed, and the context ended before
 	// this one's turn. Nothing was applied. It wraps the context's error.
 	ErrBusy = secret.ErrBusy

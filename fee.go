@@ -2,13 +2,12 @@ package capycoin
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/books"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
 )
@@ -48,7 +47,7 @@ type FeePolicy struct {
 // exempt.
 func (p *FeePolicy) Fee(amount Coins) Coins {
 	t := p.terms()
-	return Coins(feeOf(&t, int64(amount)))
+	return Coins(books.FeeOf(&t, int64(amount)))
 }
 
 // terms returns the policy as a record has it; it shares the list of exempt accounts.
@@ -59,24 +58,6 @@ func (p *FeePolicy) terms() record.FeePolicy {
 // policyOf returns the policy that a record has; it shares the list of exempt accounts.
 func policyOf(t *record.FeePolicy) FeePolicy {
 	return FeePolicy{Flat: Coins(t.Flat), BasisPoints: t.BasisPoints, Min: Coins(t.Min), Max: Coins(t.Max), Exempt: t.Exempt}
-}
-
-// feePolicyAt is a policy and where it was set.
-type feePolicyAt struct {
-	position uint64
-	time     int64
-	record.FeePolicy
-}
-
-func feePolicyOf(r *record.Record) *feePolicyAt {
-	return &feePolicyAt{r.Position, r.Time, *r.Body.(*record.FeePolicy)}
-}
-
-func (p *feePolicyAt) at() uint64 {
-	if p == nil {
-		return 0
-	}
-	return p.position
 }
 
 // SetFeePolicy makes a policy the one in force, from its record on, and opens the
@@ -95,29 +76,20 @@ func (l *Ledger) SetFeePolicy(ctx context.Context, p FeePolicy) error {
 	p.Exempt = slices.Compact(p.Exempt)
 	p.Exempt = slices.DeleteFunc(p.Exempt, func(id uuid.UUID) bool { return id == l.genesis.Seed || id == record.FeeAccount })
 	terms.Exempt = p.Exempt
-	o := &op{kind: opFeePolicy, policy: &terms, records: 2, bytes: record.MaxOtherLen + record.MaxFeePolicyLen, done: make(chan struct{}, 1)}
-	_, err := l.submit(ctx, o)
-	return err
+	return l.perform(ctx, &books.SetFeePolicy{Policy: terms})
 }
 
 // FeePolicy returns the policy in force and since when it is; both are zero if
 // there never was one.
 func (l *Ledger) FeePolicy(ctx context.Context) (p FeePolicy, since time.Time, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := l.serves(ctx); err != nil {
 		return p, since, err
 	}
-	if err := l.Err(); err != nil {
-		return p, since, err
-	}
-	l.mu.RLock()
-	at := l.books.policy
-	l.mu.RUnlock()
-	if at == nil {
+	at, micros, ok := l.books.FeePolicy()
+	if !ok {
 		return p, since, nil
 	}
-	p = policyOf(&at.FeePolicy)
-	p.Exempt = slices.Clone(p.Exempt)
-	return p, wire.TimeOf(at.time), nil
+	return policyOf(&at), wire.TimeOf(micros), nil
 }
 
 // Fee returns what a transfer of an amount costs by the policy in force, if
@@ -133,29 +105,4 @@ func (l *Ledger) Fee(ctx context.Context, amount Coins) (Coins, error) {
 		return 0, ErrAmountIsNegative
 	}
 	return p.Fee(amount), nil
-}
-
-// judgeFeePolicy appends the record of a policy, after that of the account of the
-// fees if it is the first.
-func (l *Ledger) judgeFeePolicy(ctx context.Context, o *op) error {
-	for _, id := range o.policy.Exempt {
-		_, _, ok, err := l.find(ctx, id, accounts.NoSlot)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			o.err = fmt.Errorf("%w: %s, which is to be exempt", ErrAccountNotFound, id)
-			return nil
-		}
-	}
-	ov, r := l.overlay, &l.scratch
-	if ov.books.policy == nil {
-		l.open(record.FeeAccount, PublicKey{})
-	}
-	ov.next(r, record.KindFeePolicy)
-	policy := *o.policy
-	r.Body = &policy
-	ov.append(r)
-	ov.books.setPolicy(r)
-	return nil
 }

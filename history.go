@@ -9,8 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/capycoin/capycoin/internal/accounts"
-	"github.com/capycoin/capycoin/internal/chain"
+	"github.com/capycoin/capycoin/internal/books"
 	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -24,89 +23,6 @@ import (
 // Processing Letters 17, 1983): any of n records is O(log n) reads away from
 // the last one, and adding one takes no read at all. The records that open
 // accounts are chained the same way.
-
-// snapshot is an account as it stands, and where its chain ends.
-type snapshot struct {
-	Account
-	head   uint64
-	tokens []accounts.TokenRef // never changed in place
-}
-
-// viewOf is what is told of an account with a key, or nil.
-func viewOf(s *accounts.State, key *accounts.Key) Account {
-	a := Account{ID: s.ID, Created: wire.TimeOf(s.Created), Funds: Coins(s.Funds), Transactions: s.Count}
-	if key != nil {
-		a.PublicKey, a.KeyVersion = key.Public, key.Version
-	}
-	return a
-}
-
-// refOf is a token in its account's state.
-func refOf(t *record.Token) accounts.TokenRef {
-	return accounts.TokenRef{Position: t.Position, Expires: t.Expires, Selector: t.Selector}
-}
-
-// snapshot returns the committed state of an account. Only the writer brings
-// accounts into memory: readers of many would push out those that are paid.
-func (l *Ledger) snapshot(ctx context.Context, id uuid.UUID) (snapshot, error) {
-	if err := ctx.Err(); err != nil {
-		return snapshot{}, err
-	}
-	if err := l.Err(); err != nil {
-		return snapshot{}, err
-	}
-	l.mu.RLock()
-	if i, ok := l.cache.Find(&id); ok {
-		a := l.cache.At(i)
-		s := snapshot{Account: viewOf(&a.State, l.cache.Key(i)), head: chain.Head(l.cache.PackedRoots(i)), tokens: l.cache.Tokens(i)}
-		l.mu.RUnlock()
-		return s, nil
-	}
-	l.mu.RUnlock()
-	// Not in memory: its row is as new as it was a moment ago, or newer.
-	a, err := accounts.Read(ctx, l.folds, id)
-	if err != nil {
-		return snapshot{}, l.failed(err)
-	}
-	if a == nil {
-		return snapshot{}, ErrAccountNotFound
-	}
-	if err := checkRow(a, l.position()); err != nil {
-		return snapshot{}, l.failed(err)
-	}
-	return snapshot{Account: viewOf(&a.State, a.Key), head: chain.Head(a.PackedRoots()), tokens: a.Tokens}, nil
-}
-
-// openedAccounts returns the ids of the accounts opened first-th and after.
-func (l *Ledger) openedAccounts(ctx context.Context, first int64, limit int) (ids []uuid.UUID, more bool, err error) {
-	l.mu.RLock()
-	count, head := l.books.Accounts, l.books.Opened[len(l.books.Opened)-1]
-	l.mu.RUnlock()
-	last := min(count, first+int64(limit)-1)
-	if first > last {
-		return nil, false, nil
-	}
-	var from uint64
-	err = l.log.View(ctx, func(lr store.LogReader) error {
-		r := journal.Chain{Log: lr}
-		_, err := r.Seek(head, count, last)
-		from = r.Record.Position
-		return err
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	err = journal.Walk(ctx, l.log, uuid.UUID{}, from, last, func(r *record.Record, ordinal int64) bool {
-		if r.Kind == record.KindGenesis {
-			ids = append(ids, r.Body.(*record.Genesis).Seed)
-		} else {
-			ids = append(ids, r.Body.(*record.Account).ID)
-		}
-		return ordinal > first
-	})
-	slices.Reverse(ids)
-	return ids, last < count, err
-}
 
 // Transaction returns a transaction as an account sees it, or
 // [ErrTransactionNotFound] if there is none with this id or the account, which
@@ -133,19 +49,16 @@ func (l *Ledger) TransactionByID(ctx context.Context, id uuid.UUID) (Transaction
 }
 
 func (l *Ledger) transferByID(ctx context.Context, id uuid.UUID) (*record.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if err := l.Err(); err != nil {
+	if err := l.serves(ctx); err != nil {
 		return nil, err
 	}
 	micros, position, ok := record.PositionOf(id)
-	if !ok || position > l.position() {
+	if !ok || position > l.books.Position() {
 		return nil, ErrTransactionNotFound
 	}
 	r := new(record.Record)
-	if err := journal.Read(ctx, l.log, position, r); err != nil {
-		return nil, l.failed(err)
+	if err := journal.Read(ctx, l.books.Log(), position, r); err != nil {
+		return nil, l.eng.Failed(err)
 	}
 	if r.Kind != record.KindTransfer || r.Time != micros {
 		return nil, ErrTransactionNotFound
@@ -175,7 +88,7 @@ func setTransaction(tx *Transaction, r *record.Record, account uuid.UUID) {
 // that is nothing, for the seed account the supply. The error is
 // [ErrAccountNotFound] if there is no such account.
 func (l *Ledger) FundsAt(ctx context.Context, account uuid.UUID, t time.Time) (Coins, error) {
-	s, err := l.snapshot(ctx, account)
+	s, err := l.account(ctx, account)
 	if err != nil {
 		return 0, err
 	}
@@ -183,17 +96,17 @@ func (l *Ledger) FundsAt(ctx context.Context, account uuid.UUID, t time.Time) (C
 	if account == l.genesis.Seed {
 		funds = Coins(l.genesis.Supply)
 	}
-	err = l.log.View(ctx, func(lr store.LogReader) error {
+	err = l.books.Log().View(ctx, func(lr store.LogReader) error {
 		r := journal.Chain{Log: lr, ID: account}
-		n, err := r.Since(s.head, s.Transactions, boundMicros(t)+1)
+		n, err := r.Since(s.Head, s.Transactions, boundMicros(t)+1)
 		if err != nil || n == 1 {
 			return err
 		}
-		_, err = r.Seek(s.head, s.Transactions, n-1)
+		_, err = r.Seek(s.Head, s.Transactions, n-1)
 		funds = transactionOf(&r.Record, account).FundsAfter
 		return err
 	})
-	return funds, l.failed(err)
+	return funds, l.eng.Failed(err)
 }
 
 // boundMicros turns a bound into ledger time; what is beyond all records stays
@@ -265,7 +178,7 @@ func (l *Ledger) TransactionPage(ctx context.Context, account uuid.UUID, r Range
 	if err != nil {
 		return TransactionPage{}, err
 	}
-	s, err := l.snapshot(ctx, account)
+	s, err := l.account(ctx, account)
 	if err != nil {
 		return TransactionPage{}, err
 	}
@@ -278,7 +191,7 @@ func (l *Ledger) TransactionPage(ctx context.Context, account uuid.UUID, r Range
 	}
 	txs, err := l.list(ctx, &s, &li, limit+1)
 	if err != nil {
-		return TransactionPage{}, l.failed(err)
+		return TransactionPage{}, l.eng.Failed(err)
 	}
 	page := TransactionPage{Transactions: txs}
 	if len(txs) > limit {
@@ -290,27 +203,27 @@ func (l *Ledger) TransactionPage(ctx context.Context, account uuid.UUID, r Range
 
 // list returns the next n transactions of a listing. Chains lead back only, so
 // one that goes forward is entered at its end.
-func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs []Transaction, err error) {
+func (l *Ledger) list(ctx context.Context, s *books.Account, li *listing, n int) (txs []Transaction, err error) {
 	first, last := int64(1), li.next // the ordinals between which they are
 	var from uint64
-	err = l.log.View(ctx, func(lr store.LogReader) (err error) {
+	err = l.books.Log().View(ctx, func(lr store.LogReader) (err error) {
 		r := journal.Chain{Log: lr, ID: li.account}
 		if li.order == OldestFirst {
 			if first = li.next; first == 0 {
 				first = 1
 				if li.start >= 0 {
-					first, err = r.Since(s.head, s.Transactions, li.start)
+					first, err = r.Since(s.Head, s.Transactions, li.start)
 				}
 			}
 			last = min(s.Transactions, first+int64(n)-1)
 		} else if last == 0 {
-			last, err = r.Since(s.head, s.Transactions, li.end)
+			last, err = r.Since(s.Head, s.Transactions, li.end)
 			last--
 		}
 		if err != nil || first > last || last > s.Transactions {
 			return err
 		}
-		_, err = r.Seek(s.head, s.Transactions, last)
+		_, err = r.Seek(s.Head, s.Transactions, last)
 		from = r.Record.Position
 		if err == nil && li.order == NewestFirst && r.Record.Time >= li.end {
 			// Nobody was given this cursor. From it to the end of the range may be a
@@ -325,7 +238,7 @@ func (l *Ledger) list(ctx context.Context, s *snapshot, li *listing, n int) (txs
 	if last >= first {
 		txs = make([]Transaction, 0, min(int64(n), last-first+1))
 	}
-	err = journal.Walk(ctx, l.log, li.account, from, last, func(r *record.Record, ordinal int64) bool {
+	err = journal.Walk(ctx, l.books.Log(), li.account, from, last, func(r *record.Record, ordinal int64) bool {
 		if r.Time < li.start {
 			return false
 		}

@@ -118,7 +118,11 @@ var arrows = map[string][]string{
 	"internal/secret":   {"store"},
 	"internal/tune":     {},
 
-	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal", "internal/boltfile", "internal/salvage", "internal/witness", "internal/secret", "internal/tune"},
+	"internal/books":  {"store", "internal/wire", "internal/chain", "internal/sign", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal"},
+	"internal/engine": {"store", "internal/wire", "internal/record", "internal/books", "internal/witness"},
+	"internal/audit":  {"store", "internal/wire", "internal/chain", "internal/sign", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal"},
+
+	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/record", "internal/accounts", "internal/journal", "internal/boltfile", "internal/salvage", "internal/witness", "internal/secret", "internal/books", "internal/engine", "internal/audit", "internal/tune"},
 	"storetest": {""},
 
 	"httpapi":                 {""},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/books"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/secret"
 	"github.com/capycoin/capycoin/internal/wire"
@@ -84,7 +85,7 @@ func (i *TokenIssuer) Invite(ctx context.Context, r InviteRequest) (IssuedInvite
 	code := secret.DrawCode()
 	rec := record.Invite{Label: r.Label, Expires: r.Expires.UnixMicro()}
 	rec.Hash, _ = secret.HashCode(code)
-	if err := i.led.makeInvite(ctx, &rec); err != nil {
+	if err := i.led.perform(ctx, &books.MakeInvite{Invite: &rec}); err != nil {
 		return IssuedInvite{}, err
 	}
 	return IssuedInvite{Invite: inviteOf(&rec), Code: code}, nil
@@ -117,13 +118,16 @@ func (i *TokenIssuer) openInvited(ctx context.Context, code string, key PublicKe
 	}
 	// The writer judges this again. It is asked here so that nobody without an
 	// invite can have the machine hash for them.
-	inv, err := i.led.inviteByHash(ctx, hash)
-	if err != nil {
+	if err := i.led.serves(ctx); err != nil {
 		return Account{}, IssuedToken{}, err
+	}
+	inv, err := i.led.books.InviteByHash(ctx, hash, i.led.eng.Time())
+	if err != nil {
+		return Account{}, IssuedToken{}, i.led.eng.Failed(err)
 	}
 	acct, tok, err := i.openAccount(ctx, key, &inv)
 	if err == nil {
-		i.led.logger.Info("an invite was used", "invite", inviteOf(&inv).ID, "account", acct.ID)
+		i.led.eng.Logger().Info("an invite was used", "invite", inviteOf(&inv).ID, "account", acct.ID)
 	}
 	return acct, tok, err
 }
@@ -152,9 +156,12 @@ func (i *TokenIssuer) InvitePage(ctx context.Context, cursor string, limit int) 
 			return InvitePage{}, ErrBadCursor
 		}
 	}
-	live, more, err := i.led.liveInvites(ctx, after, limit)
-	if err != nil {
+	if err := i.led.serves(ctx); err != nil {
 		return InvitePage{}, err
+	}
+	live, more, err := i.led.books.LiveInvites(ctx, after, limit, i.led.eng.Time())
+	if err != nil {
+		return InvitePage{}, i.led.eng.Failed(err)
 	}
 	page := InvitePage{Invites: make([]Invite, len(live))}
 	for n := range live {
@@ -169,7 +176,18 @@ func (i *TokenIssuer) InvitePage(ctx context.Context, cursor string, limit int) 
 // RevokeInvite ends an invite. When it has returned nil no account is opened by
 // it any more. It returns [ErrInviteNotFound] if there is no such live invite.
 func (i *TokenIssuer) RevokeInvite(ctx context.Context, id uuid.UUID) error {
-	return i.led.revokeInvite(ctx, id)
+	if err := i.led.serves(ctx); err != nil {
+		return err
+	}
+	micros, position, ok := record.PositionOf(id)
+	if !ok {
+		return ErrInviteNotFound
+	}
+	inv, err := i.led.books.InviteAt(ctx, micros, position)
+	if err != nil {
+		return i.led.eng.Failed(err)
+	}
+	return i.led.perform(ctx, &books.RevokeInvite{Invite: inv})
 }
 
 // inviteOf returns what can be told of an invite.

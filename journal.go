@@ -2,10 +2,8 @@ package capycoin
 
 import (
 	"context"
-	"fmt"
 	"iter"
 
-	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/journal"
 )
 
@@ -32,14 +30,11 @@ type JournalSource func(ctx context.Context, after uint64) (JournalPage, error)
 // them; none if the journal ends there or before. It does not look into them:
 // that is for whoever uses them.
 func (l *Ledger) JournalPage(ctx context.Context, after uint64) (JournalPage, error) {
-	if err := ctx.Err(); err != nil {
+	if err := l.serves(ctx); err != nil {
 		return JournalPage{}, err
 	}
-	if err := l.Err(); err != nil {
-		return JournalPage{}, err
-	}
-	page, err := journal.ReadRaw(ctx, l.log, after, l.position())
-	return publicPage(page), l.failed(err)
+	page, err := journal.ReadRaw(ctx, l.books.Log(), after, l.books.Position())
+	return publicPage(page), l.eng.Failed(err)
 }
 
 // Journal lists the committed records after a position, to the end of the
@@ -88,33 +83,3 @@ func (s JournalSource) raw() journal.Source {
 		return page, err
 	}
 }
-
-// JournalFile is the journal of a ledger's file, which is read and not changed.
-type JournalFile struct{ store *boltfile.File }
-
-// OpenJournal opens the journal of a file that nobody has open. Nothing is
-// written to it, so it may lie on a medium that can only be read. Its errors
-// are those of [Open].
-func OpenJournal(path string) (*JournalFile, error) {
-	s, err := boltfile.OpenReadOnly(path)
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", path, err)
-	}
-	return &JournalFile{s}, nil
-}
-
-// Page returns the records after a position, as [Ledger.JournalPage] does.
-func (f *JournalFile) Page(ctx context.Context, after uint64) (JournalPage, error) {
-	if err := ctx.Err(); err != nil {
-		return JournalPage{}, err
-	}
-	end, err := f.store.Tail(ctx)
-	if err != nil {
-		return JournalPage{}, err
-	}
-	page, err := journal.ReadRaw(ctx, f.store, after, end)
-	return publicPage(page), err
-}
-
-// Close closes the file.
-func (f *JournalFile) Close() error { return f.store.Close() }

@@ -2,9 +2,7 @@ package capycoin
 
 import (
 	"crypto/ed25519"
-	"encoding/base64"
 	"fmt"
-	"strings"
 
 	"github.com/capycoin/capycoin/internal/sign"
 )
@@ -15,10 +13,6 @@ import (
 // bytes encode a point of small order, so no key is mistaken for it. Any other
 // value may come from outside and is a key only if Check says so.
 type PublicKey [ed25519.PublicKeySize]byte
-
-// publicKeyText is the text of a key: base64 with padding (RFC 4648, section 4)
-// whose unused bits are zero, so that a key has one text.
-var publicKeyText = base64.StdEncoding.Strict()
 
 // NewPublicKey returns the key with these bytes. It is [ErrBadPublicKey] if they
 // are not 32, or [PublicKey.Check] refuses them.
@@ -37,16 +31,15 @@ func NewPublicKey(b []byte) (PublicKey, error) {
 // and nothing else: no line breaks, no other alphabet, no missing padding. It is
 // [ErrBadPublicKey] if s is not that, or not a key that [PublicKey.Check] takes.
 func ParsePublicKey(s string) (PublicKey, error) {
-	b, err := publicKeyText.DecodeString(s)
-	// The decoder passes over line breaks.
-	if err != nil || strings.ContainsAny(s, "\r\n") {
+	b, ok := sign.ParseKeyText(s)
+	if !ok {
 		return PublicKey{}, fmt.Errorf("%w: it is not base64 with padding", sign.ErrBadPublicKey)
 	}
 	return NewPublicKey(b)
 }
 
 // String returns the key in base64 with padding, 44 characters.
-func (k PublicKey) String() string { return publicKeyText.EncodeToString(k[:]) }
+func (k PublicKey) String() string { return sign.KeyText(k) }
 
 // IsZero says whether there is no key.
 func (k PublicKey) IsZero() bool { return k == PublicKey{} }

@@ -139,11 +139,11 @@ func (r *repairer) look(ctx context.Context) (damage, err error) {
 		return nil, errors.Join(err, led.Close())
 	}
 	if damage != nil {
-		led.stop(damage) // so that nothing more is folded into it
+		led.eng.Stop(damage) // so that nothing more is folded into it
 		led.Close()
 		return damage, nil
 	}
-	return nil, errors.Join(r.lookAtWitness(ctx, led.log, led.position()), led.Close())
+	return nil, errors.Join(r.lookAtWitness(ctx, led.books.Log(), led.books.Position()), led.Close())
 }
 
 // lookAtWitness compares a whole ledger with its witness, and makes that anew if
@@ -336,7 +336,7 @@ func witnessOf(ctx context.Context, path, saw string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(witness.Accept(ctx, journal.store, saw), journal.Close())
+	return errors.Join(witness.Accept(ctx, journal.file, saw), journal.Close())
 }
 
 // keep gives the damaged file a second name, unless an attempt that was broken

@@ -25,13 +25,13 @@ import (
 func SignTransfer(ledger uuid.UUID, version uint32, t Transfer, notAfter time.Time, key ed25519.PrivateKey) (*Signature, error) {
 	s := &Signature{NotAfter: notAfter}
 	t.Signature = s
-	if err := checkSignedForm(&t); err != nil {
+	micros, err := signedForm(&t)
+	if err != nil {
 		return nil, err
 	}
 	if err := checkPrivateKey(key); err != nil {
 		return nil, err
 	}
-	micros := notAfter.UnixMicro()
 	s.NotAfter = wire.TimeOf(micros)
 	m := sign.AppendTransfer(nil, ledger, version, t.Sender, t.Receiver, int64(t.Amount), int64(*t.MaxFee), micros, t.Key)
 	copy(s.Bytes[:], ed25519.Sign(key, m))
@@ -52,41 +52,24 @@ func VerifyTransfer(ledger uuid.UUID, version uint32, t Transfer, key PublicKey)
 	if t.Signature == nil {
 		return ErrSignatureRequired
 	}
-	if err := checkSignedForm(&t); err != nil {
+	notAfter, err := signedForm(&t)
+	if err != nil {
 		return err
 	}
 	if err := key.Check(); err != nil {
 		return err
 	}
-	if !verifyTransfer(ledger, version, &t, &key) {
+	if !sign.TransferIsBy((*[32]byte)(&key), &t.Signature.Bytes, ledger, version, t.Sender, t.Receiver, int64(t.Amount), int64(*t.MaxFee), notAfter, t.Key) {
 		return sign.ErrInvalidSignature
 	}
 	return nil
 }
 
-// checkSignedForm says whether a transfer that has a signature has what is signed:
-// it is an ErrMalformedSignature if not.
-func checkSignedForm(t *Transfer) error {
-	switch micros := boundMicros(t.Signature.NotAfter.Truncate(time.Microsecond)); {
-	case t.Key == "":
-		return fmt.Errorf("%w: the key is missing", ErrMalformedSignature)
-	case !ValidKey(t.Key):
-		return fmt.Errorf("%w: %w", ErrMalformedSignature, ErrBadKey)
-	case t.MaxFee == nil:
-		return fmt.Errorf("%w: the highest fee is missing", ErrMalformedSignature)
-	case *t.MaxFee < 0 || *t.MaxFee > MaxSupply:
-		return fmt.Errorf("%w: the highest fee is %d", ErrMalformedSignature, *t.MaxFee)
-	case micros < 0 || micros > wire.MaxTime:
-		return fmt.Errorf("%w: the time is not 1970 to 9999", ErrMalformedSignature)
-	}
-	return nil
-}
-
-// verifyTransfer is VerifyTransfer for a transfer whose form is checked and a key
-// that was checked when it was set.
-func verifyTransfer(ledger uuid.UUID, version uint32, t *Transfer, key *PublicKey) bool {
-	return sign.TransferIsBy((*[ed25519.PublicKeySize]byte)(key), &t.Signature.Bytes, ledger, version, t.Sender, t.Receiver,
-		int64(t.Amount), int64(*t.MaxFee), t.Signature.NotAfter.UnixMicro(), t.Key)
+// signedForm says whether a transfer that has a signature has what is signed, and until
+// when it may be made.
+func signedForm(t *Transfer) (notAfter int64, err error) {
+	_, signed := orderOf(t, nil)
+	return signed[0].NotAfter, signed[0].Malformed
 }
 
 // KeyChange asks to give an account another public key. Both keys sign it: the old

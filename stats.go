@@ -1,10 +1,9 @@
 package capycoin
 
 import (
-	"errors"
 	"time"
 
-	"github.com/capycoin/capycoin/store"
+	"github.com/capycoin/capycoin/internal/boltfile"
 )
 
 // Histogram counts observations by size. Buckets[i] counts those that are at
@@ -13,18 +12,6 @@ type Histogram struct {
 	Count   uint64
 	Sum     uint64
 	Buckets [24]uint64
-}
-
-// observe adds a value.
-func (h *Histogram) observe(v uint64) {
-	h.Count++
-	h.Sum += v
-	for i := range h.Buckets {
-		if v <= 1<<i {
-			h.Buckets[i]++
-			return
-		}
-	}
 }
 
 // Stats are numbers about a ledger for whoever watches it. Counts are since it
@@ -65,25 +52,22 @@ type Stats struct {
 
 // Stats returns what is known now. It reads no records.
 func (l *Ledger) Stats() Stats {
-	l.mu.RLock()
+	totals, folded := l.books.Totals()
+	b, e := l.books.Stats(), l.eng.Stats()
 	s := Stats{
-		Position: l.books.Position, FoldPosition: l.folder.folded,
-		Accounts: l.books.Accounts, Transactions: l.books.Transactions,
-		Commits: l.commits, CommitTime: l.commitTime,
-		QueueLength: len(l.queue), QueueSize: cap(l.queue),
-		CachedAccounts: l.cache.Len(), DirtyAccounts: l.cache.Dirty,
-		FreshKeys: l.keys.Unfolded(),
-		DiskFull:  errors.Is(l.unwritten.cause, store.ErrDiskFull),
+		Position: totals.Position, FoldPosition: folded,
+		Accounts: totals.Accounts, Transactions: totals.Transactions,
+		WitnessPosition: e.WitnessPosition,
+		Commits:         Histogram(e.Commits), CommitTime: Histogram(e.CommitTime),
+		QueueLength: e.QueueLength, QueueSize: e.QueueSize,
+		CachedAccounts: b.CachedAccounts, DirtyAccounts: b.DirtyAccounts, FreshKeys: b.FreshKeys,
+		DiskFull: e.DiskFull,
 
-		ValidSignatures: l.signatures[1].Load(), InvalidSignatures: l.signatures[0].Load(),
-		Stipend: l.books.lastStipend(),
+		ValidSignatures: b.ValidSignatures, InvalidSignatures: b.InvalidSignatures,
+		Stipend: publicStipend(l.books.LastStipend()),
 	}
-	l.mu.RUnlock()
-	if l.witness != nil {
-		s.WitnessPosition = l.witness.Position()
-	}
-	if l.bolt != nil {
-		st := l.bolt.Stats()
+	if f, ok := l.books.Log().(interface{ Stats() boltfile.Stats }); ok {
+		st := f.Stats()
 		s.SpillTime, s.WriteTime = st.SpillTime, st.WriteTime
 		s.FileSize, s.FileUsed, s.FreePages = st.FileSize, st.FileUsed, st.FreePages
 	}

@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/books"
 	"github.com/capycoin/capycoin/internal/journal"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/wire"
-	"github.com/capycoin/capycoin/store"
 )
 
 // The coins of the account of the fees go back to those who use the currency: once
@@ -111,71 +111,26 @@ func (s *Stipend) covers(day int64) bool {
 	return s.Position > 0 && !s.Day.Before(dayStart(day))
 }
 
-// stipendAt is a stipend's record and where it is.
-type stipendAt struct {
-	position uint64
-	record.Stipend
-}
-
-func stipendOf(r *record.Record) *stipendAt { return &stipendAt{r.Position, *r.Body.(*record.Stipend)} }
-
-func (s *stipendAt) at() uint64 {
-	if s == nil {
-		return 0
-	}
-	return s.position
-}
-
-// unpaid is how many payments of the last stipend have not been made.
-func (b *books) unpaid() int64 {
-	if b.stipend == nil {
-		return 0
-	}
-	return b.stipend.Payees - b.Paid
-}
-
-// lastStipend is the last one that was begun; zero if there is none.
-func (b *books) lastStipend() Stipend {
-	s := b.stipend
-	if s == nil {
+// publicStipend is what the API tells of a stipend that was begun; zero if there is none.
+func publicStipend(s record.Stipend, position uint64, paid int64) Stipend {
+	if position == 0 {
 		return Stipend{}
 	}
 	return Stipend{
 		Day: dayStart(s.Day), Rules: rulesOf(s.Rules), Before: s.Before, Payees: s.Payees, Share: Coins(s.Share),
-		Funds: Coins(s.Funds), Position: s.position, Paid: b.Paid,
+		Funds: Coins(s.Funds), Position: position, Paid: paid,
 	}
 }
 
 func dayStart(day int64) time.Time { return wire.TimeOf(day * record.MicrosPerDay) }
 
-// stipendOp is what an opStipend or an opPayees asks for, and what it gets. The judge
-// changes no part of what is asked for: it may be judged again.
-type stipendOp struct {
-	record record.Stipend // opStipend: without its funds and share
-
-	position uint64      // opPayees: of the stipend,
-	first    int64       // how many have been paid,
-	payees   []uuid.UUID // and who comes next
-
-	begun bool   // it was; or else the next two say why not
-	funds int64  // of the account of the fees
-	moved bool   // another day has begun, or another record before this one
-	last  uint64 // the position of the last stipend,
-	paid  int64  // and how many of its payees have been paid
-}
-
 // LastStipend returns the stipend that was begun last; its Position is 0 if there
 // never was one.
 func (l *Ledger) LastStipend(ctx context.Context) (Stipend, error) {
-	if err := ctx.Err(); err != nil {
+	if err := l.serves(ctx); err != nil {
 		return Stipend{}, err
 	}
-	if err := l.Err(); err != nil {
-		return Stipend{}, err
-	}
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.books.lastStipend(), nil
+	return publicStipend(l.books.LastStipend()), nil
 }
 
 // PlanStipend returns what [Ledger.PayStipend] would begin now, and begins nothing:
@@ -236,7 +191,7 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 		return Stipend{}, err
 	}
 	defer func() { <-l.paying }()
-	if err := l.catchUpNow(ctx); err != nil {
+	if err := l.eng.CatchUp(ctx); err != nil {
 		return Stipend{}, err
 	}
 	var payees []uuid.UUID
@@ -268,7 +223,7 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 		}
 		if planned.Share == 0 {
 			// Another ledger may have begun it meanwhile, so that the coins are gone.
-			if err := l.catchUpNow(ctx); err != nil {
+			if err := l.eng.CatchUp(ctx); err != nil {
 				return planned, err
 			}
 			if now, err := l.LastStipend(ctx); err != nil || now.Position == last.Position {
@@ -276,18 +231,17 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 			}
 			continue
 		}
-		s := &stipendOp{record: record.Stipend{
+		o := &books.BeginStipend{Stipend: record.Stipend{
 			Day: day, Before: planned.Before, Rules: rules.terms(), Payees: planned.Payees, Hash: record.HashPayees(found),
 		}}
-		o := &op{kind: opStipend, stipend: s, records: 1, bytes: record.MaxOtherLen, done: make(chan struct{}, 1)}
-		if _, err := l.submit(ctx, o); err != nil {
+		if err := l.submit(ctx, o); err != nil {
 			return planned, err
 		}
 		switch {
-		case s.begun:
-			payees, of = found, s.last
-		case !s.moved && s.last == 0: // the coins have gone meanwhile, to another day's
-			planned.Funds, planned.Share = Coins(s.funds), 0
+		case o.Begun:
+			payees, of = found, o.Last
+		case !o.Moved && o.Last == 0: // the coins have gone meanwhile, to another day's
+			planned.Funds, planned.Share = Coins(o.Funds), 0
 			return planned, nil
 		}
 		// Or else somebody has begun one, or the clock was set: look again.
@@ -297,8 +251,8 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 // planStipend finds a day's payees and what they would get now.
 func (l *Ledger) planStipend(ctx context.Context, day int64, rules StipendRules) (s Stipend, payees []uuid.UUID, err error) {
 	s = Stipend{Day: dayStart(day), Rules: rules}
-	if s.Before, payees, err = l.payees(ctx, day, rules.terms()); err != nil {
-		return s, nil, l.failed(err)
+	if s.Before, payees, err = l.books.Payees(ctx, day, rules.terms()); err != nil {
+		return s, nil, l.eng.Failed(err)
 	}
 	s.Payees = int64(len(payees))
 	acct, err := l.Account(ctx, record.FeeAccount)
@@ -313,19 +267,17 @@ func (l *Ledger) planStipend(ctx context.Context, day int64, rules StipendRules)
 
 // payeesAgain finds the payees of a stipend that was begun.
 func (l *Ledger) payeesAgain(ctx context.Context, s *Stipend) ([]uuid.UUID, error) {
-	l.mu.RLock()
-	want := l.books.stipend
-	l.mu.RUnlock()
-	if want.position != s.Position {
+	want, position, _ := l.books.LastStipend()
+	if position != s.Position {
 		return nil, nil // somebody else has paid it, and begun another
 	}
-	before, payees, err := l.payees(ctx, want.Day, want.Rules)
+	before, payees, err := l.books.Payees(ctx, want.Day, want.Rules)
 	if err != nil {
-		return nil, l.failed(err)
+		return nil, l.eng.Failed(err)
 	}
 	if before != want.Before || int64(len(payees)) != want.Payees || record.HashPayees(payees) != want.Hash {
-		return nil, l.failed(fmt.Errorf("%w: record %d is of a stipend for %d accounts, by the journal it is for %d others",
-			store.ErrCorrupt, want.position, want.Payees, len(payees)))
+		return nil, l.eng.Failed(fmt.Errorf("%w: record %d is of a stipend for %d accounts, by the journal it is for %d others",
+			ErrCorrupt, position, want.Payees, len(payees)))
 	}
 	return payees, nil
 }
@@ -333,16 +285,14 @@ func (l *Ledger) payeesAgain(ctx context.Context, s *Stipend) ([]uuid.UUID, erro
 // payPayees makes the payments of a stipend that are left.
 func (l *Ledger) payPayees(ctx context.Context, s *Stipend, payees []uuid.UUID) error {
 	for work := journal.StartWork(); s.Paid < int64(len(payees)); {
-		some := payees[s.Paid:min(s.Paid+payAtOnce, s.Payees)]
-		o := &op{kind: opPayees, records: len(some), bytes: len(some) * record.MaxTransferLen, done: make(chan struct{}, 1)}
-		o.stipend = &stipendOp{position: s.Position, first: s.Paid, payees: some}
-		if _, err := l.submit(ctx, o); err != nil {
+		o := &books.PayPayees{Stipend: s.Position, First: s.Paid, Payees: payees[s.Paid:min(s.Paid+payAtOnce, s.Payees)]}
+		if err := l.submit(ctx, o); err != nil {
 			return err
 		}
-		if o.stipend.last != s.Position {
+		if o.Last != s.Position {
 			return nil
 		}
-		s.Paid = o.stipend.paid
+		s.Paid = o.Paid
 		if err := work.Rest(ctx); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/books"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/secret"
 )
@@ -218,7 +219,7 @@ func (i *TokenIssuer) openAccount(ctx context.Context, key PublicKey, inv *recor
 	var acct Account
 	issued, err := i.issue(ctx, TokenRequest{}, func(ctx context.Context, rec record.Token) (record.Token, error) {
 		var err error
-		acct, rec, err = i.led.openAccount(ctx, key, &rec, inv)
+		acct, err = i.led.openAccount(ctx, key, &rec, inv)
 		return rec, err
 	})
 	if err != nil {
@@ -249,7 +250,7 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 	}
 	// The writer judges this again. It is asked here so that nobody without
 	// an account, or with enough tokens, can have the machine hash for them.
-	live, err := i.led.liveTokens(ctx, account)
+	live, err := i.live(ctx, account)
 	if err != nil {
 		return IssuedToken{}, err
 	}
@@ -258,7 +259,8 @@ func (i *TokenIssuer) Issue(ctx context.Context, account uuid.UUID, r TokenReque
 	}
 	return i.issue(ctx, r, func(ctx context.Context, rec record.Token) (record.Token, error) {
 		rec.Account = account
-		return i.led.issueToken(ctx, rec)
+		err := i.led.perform(ctx, &books.IssueToken{Token: &rec})
+		return rec, err
 	})
 }
 
@@ -275,7 +277,7 @@ func (i *TokenIssuer) issue(ctx context.Context, r TokenRequest, commit func(con
 			rec.Expires = r.Expires.UnixMicro()
 		}
 		rec, err = commit(ctx, rec)
-		if errors.Is(err, errSelectorTaken) {
+		if errors.Is(err, books.ErrSelectorTaken) {
 			return true, nil
 		}
 		if err != nil {
@@ -317,7 +319,7 @@ func (i *TokenIssuer) verify(ctx context.Context, text string) (Token, error) {
 	if v, ok := i.hasher.Remembered(&token); ok {
 		return i.admit(ctx, &token, v)
 	}
-	rec, ok, err := i.led.tokenBySelector(ctx, token.Selector())
+	rec, ok, err := i.bySelector(ctx, token.Selector())
 	if err != nil {
 		return Token{}, err
 	}
@@ -338,7 +340,7 @@ func (i *TokenIssuer) admit(ctx context.Context, token *secret.Token, v *verifie
 		i.hasher.Forget(token)
 		return Token{}, ErrInvalidToken
 	}
-	alive, err := i.led.tokenAlive(ctx, v.selector, v.position)
+	alive, err := i.alive(ctx, v)
 	if err != nil {
 		return Token{}, err
 	}
@@ -352,7 +354,7 @@ func (i *TokenIssuer) admit(ctx context.Context, token *secret.Token, v *verifie
 // List returns the live tokens of an account, oldest first. The seed account
 // has none. It returns [ErrAccountNotFound] if there is no such account.
 func (i *TokenIssuer) List(ctx context.Context, account uuid.UUID) ([]Token, error) {
-	live, err := i.led.liveTokens(ctx, account)
+	live, err := i.live(ctx, account)
 	if err != nil {
 		return nil, err
 	}
@@ -363,13 +365,40 @@ func (i *TokenIssuer) List(ctx context.Context, account uuid.UUID) ([]Token, err
 	return tokens, nil
 }
 
+// live returns the records of the live tokens of an account.
+func (i *TokenIssuer) live(ctx context.Context, account uuid.UUID) ([]record.Token, error) {
+	if err := i.led.serves(ctx); err != nil {
+		return nil, err
+	}
+	live, err := i.led.books.LiveTokens(ctx, account, i.led.eng.Time())
+	return live, i.led.eng.Failed(err)
+}
+
+// bySelector returns the record of the token with a selector, which may have expired.
+func (i *TokenIssuer) bySelector(ctx context.Context, selector [record.SelectorLen]byte) (rec record.Token, ok bool, err error) {
+	if err := i.led.serves(ctx); err != nil {
+		return rec, false, err
+	}
+	rec, ok, err = i.led.books.TokenBySelector(ctx, selector)
+	return rec, ok, i.led.eng.Failed(err)
+}
+
+// alive says whether a token is neither revoked nor swept away after its expiry.
+func (i *TokenIssuer) alive(ctx context.Context, v *verifiedToken) (bool, error) {
+	if err := i.led.serves(ctx); err != nil {
+		return false, err
+	}
+	row, err := i.led.books.TokenRow(ctx, v.selector)
+	return row.Position == v.position && err == nil, i.led.eng.Failed(err)
+}
+
 // Revoke ends a token of an account. When it has returned nil no [Verify]
 // begun afterwards accepts the token. It returns [ErrTokenNotFound] if the
 // account has no such live token, or if there is no such account.
 //
 // [Verify]: TokenIssuer.Verify
 func (i *TokenIssuer) Revoke(ctx context.Context, account, id uuid.UUID) error {
-	return i.led.revokeToken(ctx, account, id)
+	return i.led.perform(ctx, &books.RevokeToken{Account: account, Token: id})
 }
 
 // Stats returns what was counted so far.

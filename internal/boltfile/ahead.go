@@ -5,11 +5,11 @@ import (
 	"os"
 )
 
-// Ahead reads a file ahead of whoever goes through its pages about in the
+// ahead reads a file ahead of whoever goes through its pages about in the
 // order in which they were written. bbolt maps the file for access at random, so
 // the system fetches single pages of what is not in memory, and each has to be
 // waited for: a tenth of the speed of the disk, or less.
-type Ahead struct {
+type ahead struct {
 	file *os.File
 	size int64
 	at   int64 // read up to there
@@ -22,26 +22,30 @@ const (
 	aheadPiece = 1 << 20
 )
 
-// Ahead is for somebody who has gone so much of the way; nil where the size of
-// the file can't be told.
-func (s *File) Ahead(done, total uint64) *Ahead {
+// ReadAhead is for somebody who has gone so much of the way, and tells what it returns how
+// much of it he has gone since. What can't be read is left to him to find.
+func (s *File) ReadAhead(done, total uint64) func(ctx context.Context, done, total uint64) {
+	return s.newAhead(done, total).to
+}
+
+// newAhead returns nil where the size of the file can't be told.
+func (s *File) newAhead(done, total uint64) *ahead {
 	info, err := s.file.Stat()
 	if err != nil {
 		return nil
 	}
-	f := &Ahead{file: s.file, size: info.Size(), buf: make([]byte, aheadPiece)}
+	f := &ahead{file: s.file, size: info.Size(), buf: make([]byte, aheadPiece)}
 	f.at = max(0, f.offset(done, total)-aheadBy)
 	return f
 }
 
 // offset is about where somebody is who has gone so much of the way.
-func (f *Ahead) offset(done, total uint64) int64 {
+func (f *ahead) offset(done, total uint64) int64 {
 	return int64(float64(f.size) * (float64(done) / float64(total)))
 }
 
-// To is told how much of the way has been gone. What can't be read is left to
-// the other one to find. f may be nil.
-func (f *Ahead) To(ctx context.Context, done, total uint64) {
+// to is told how much of the way has been gone. f may be nil.
+func (f *ahead) to(ctx context.Context, done, total uint64) {
 	if f == nil {
 		return
 	}

@@ -6,7 +6,7 @@
 // It knows nothing of records, nor of ledgers: rows and records are bytes, but for the
 // checksum that a ledger's rows begin with. The library opens it, what makes files of
 // journals, and an audit asks for more than a [store.Log] and [store.Folds] have:
-// [File.ScanStrictly], [Reader.Strict], [File.Ahead].
+// [File.ScanStrictly], [Reader.Strict], [File.ReadAhead].
 //
 // Locks: one mutex guards the times that [File.Stats] tells and whether the file can
 // still be closed; the rows that wait for the next append are the writer's alone. The file

@@ -234,3 +234,17 @@ type Page struct {
 // Source returns the records that follow a position, in order and from the very next one
 // on: as many as it likes, but at least one if there is any.
 type Source func(ctx context.Context, after uint64) (Page, error)
+
+// OfLog returns the records of a log as a source.
+func OfLog(log store.Log) Source {
+	return func(ctx context.Context, after uint64) (Page, error) {
+		if err := ctx.Err(); err != nil {
+			return Page{}, err
+		}
+		end, err := log.Tail(ctx)
+		if err != nil {
+			return Page{}, err
+		}
+		return ReadRaw(ctx, log, after, end)
+	}
+}

@@ -4,47 +4,39 @@ package plants
 // replace are as short as can be, so that few changes of the code touch them.
 var defects = []plant{{
 	name: "old-balance-in-a-batch", shows: "defect 1",
-	file: "judge.go", edits: []edit{{
-		`	funds := l.fundsOf(from, fromSlot)
-`, `	funds := l.fundsOf(nil, fromSlot)
-	if from != nil {
-		if funds = from.funds; from.slot != noSlot {
-			funds = l.cache.at(from.slot).funds
-		}
+	file: "internal/books/transfer.go", edits: []edit{{`	out.Funds = s.fundsOf(from, fromSlot)
+`, `	out.Funds = s.fundsOf(from, fromSlot)
+	if from != nil && from.slot != accounts.NoSlot {
+		out.Funds = s.cache.At(from.slot).Funds
 	}
 `}},
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "sender-is-receiver", shows: "defect 1",
-	file: "judge.go", edits: []edit{{`case t.Sender == t.Receiver:`, `case false:`}},
+	file: "internal/books/transfer.go", edits: []edit{{`case t.Sender == t.Receiver:`, `case false:`}},
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "failed-for-unknown", shows: "defect 2",
-	file: "commit.go", edits: []edit{{
-		`		l.stop(err)
+	file: "internal/engine/commit.go", edits: []edit{{`		e.say(e.stop(err))
 		return false, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
-`, `		return false, fmt.Errorf("%w: %w", ErrNotWritten, err)
+`, `		return false, fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 `}},
 	pkg: "./storetest", test: "TestMemory", says: `Append 2 failing as YetDone: 0 calls had an unknown outcome`,
 }, {
 	name: "shown-before-written", shows: "defect 3",
-	file: "commit.go", edits: []edit{{
-		`	err = l.log.Append(ctx, l.books.Position, l.recordList)
-`, `	position := l.books.Position
-	l.publish(time.Since(start))
-	err = l.log.Append(ctx, position, l.recordList)
-`}, {`	case err == nil:
-		l.publish(time.Since(start))
-`, `	case err == nil:
-`}},
+	file: "internal/engine/commit.go", edits: []edit{{`	err = e.log.Append(ctx, at, e.records)
+`, `	e.books.Publish()
+	err = e.log.Append(ctx, at, e.records)
+`}, {`		e.books.Publish()
+`, ``}},
 	pkg: "./storetest", test: "TestMemory", says: `.`,
 }, {
 	name: "key-twice-in-a-commit", shows: "defect 4",
-	file: "judge.go", edits: []edit{{`l.overlay.keys.Find(h, l.found[:0])`, `l.found[:0]`}},
+	file: "internal/books/transfer.go", edits: []edit{{`s.overlay.keys.Find(h, s.found[:0])`, `s.found[:0]`}},
 	pkg: ".", test: "TestExactlyOnce", says: `a transfer was made 5 times in a batch`,
 }, {
 	name: "key-forgotten-by-restart", shows: "defect 4",
-	file: "recover.go", edits: []edit{{`e, ok := keyEntryOf(r); ok {`, `e, ok := keyEntryOf(r); ok && false {`}},
+	file: "internal/books/transfer.go", edits: []edit{{`e, ok := keyOfRecord(r); ok {`, `e, ok := keyOfRecord(r); ok && false {`}},
 	pkg: ".", test: "TestCrashCopies", says: `repeating k0: got`,
 }, {
 	name: "token-cut-at-72", shows: "defect 5",
@@ -84,12 +76,11 @@ var defects = []plant{{
 	pkg: "./httpapi", test: "TestNothingTrustedIsPublic", says: `public GET /accounts: 200`,
 }, {
 	name: "declined-one-ends-its-batch", shows: "defect 8",
-	file: "judge.go", edits: []edit{{
-		`		if refusal != nil && o.mode == Atomic {
-			l.overlay.rollback()
-`, `		if refusal != nil {
-			if o.mode == Atomic {
-				l.overlay.rollback()
+	file: "internal/books/transfer.go", edits: []edit{{`		if out.Refusal != nil && t.Atomic {
+			s.overlay.rollback()
+`, `		if out.Refusal != nil {
+			if t.Atomic {
+				s.overlay.rollback()
 			}
 `}},
 	pkg: ".", test: "TestOneCommit", says: `transfer 0: capycoin: not enough funds`,
@@ -126,11 +117,11 @@ var defects = []plant{{
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "time-steps-back", shows: "defect 11",
-	file: "overlay.go", edits: []edit{{`o.now = max(b.Time, now)`, `o.now = now`}},
+	file: "internal/books/overlay.go", edits: []edit{{`o.now = max(n.Time, now)`, `o.now = now`}},
 	pkg: ".", test: "TestHarnessModel", says: `failed after \d+ tests: `,
 }, {
 	name: "spends-one-too-many", shows: "defect 12",
-	file: "judge.go", edits: []edit{{`funds < required {`, `funds+1 < required {`}},
+	file: "internal/books/transfer.go", edits: []edit{{`out.Funds < Required(t.Amount, fee) {`, `out.Funds+1 < Required(t.Amount, fee) {`}},
 	pkg: ".", test: "TestSupplyBounds", says: `paying one more than that: got`,
 }, {
 	name: "genesis-at-each-start", shows: "defect 12",
@@ -166,18 +157,16 @@ var defects = []plant{{
 	pkg: "./httpapi", test: "TestStrictJSON", says: `got status 200, want 400`,
 }, {
 	name: "close-drops-the-queue", shows: "defect 15",
-	file: "commit.go", edits: []edit{{
-		`	case <-l.finished:
-		if o.state`, `	case <-l.closing:
-		if o.state`}},
+	file: "internal/engine/commit.go", edits: []edit{{`	case <-e.finished:
+		if t.state`, `	case <-e.closing:
+		if t.state`}},
 	pkg: ".", test: "TestCloseCommitsTheQueue", says: `one of what was queued before Close: got`,
 }, {
 	name: "cancelled-though-made", shows: "defect 15",
-	file: "commit.go", edits: []edit{{
-		`		if o.state.CompareAndSwap(opWaiting, opWithdrawn) {
+	file: "internal/engine/commit.go", edits: []edit{{`		if t.state.CompareAndSwap(waiting, withdrawn) {
 			return false, ctx.Err()
 		}
-`, `		o.state.CompareAndSwap(opWaiting, opWithdrawn)
+`, `		t.state.CompareAndSwap(waiting, withdrawn)
 		return false, ctx.Err()
 `}},
 	pkg: ".", test: "TestCancelled", says: `transfers gave a receipt, \d+ coins moved`,

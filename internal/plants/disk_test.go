@@ -10,7 +10,7 @@ var disks = []plant{{
 	pkg: ".", test: "TestHarnessDiskFull", says: `again, disk full|leads to records \[\]|its row is (as of record|missing)|leaves account .*, it follows`,
 }, {
 	name: "key-unknown-on-a-full-disk", shows: "disk full",
-	file: "decline.go", edits: []edit{{`own = lost == nil && tail == l.books.Position`, `own = lost == nil && tail > l.books.Position`}},
+	file: "internal/engine/decline.go", edits: []edit{{`own = lost == nil && tail == e.books.Position()`, `own = lost == nil && tail > e.books.Position()`}},
 	pkg: ".", test: "TestDecline", says: `want 160, 320 and 160`,
 }, {
 	name: "failed-for-unknown-by-the-file", shows: "the n-th system call",

@@ -3,38 +3,33 @@ package plants
 // harnesses are the plants of the harnesses: that each finds what it is for.
 var harnesses = []plant{{
 	name: "answered-before-written", shows: "kill -9",
-	file: "commit.go", edits: []edit{{
-		`	err = l.log.Append(ctx, l.books.Position, l.recordList)
-`, `	for i, o := range batch {
-		o.done <- struct{}{}
-		batch[i] = &op{done: make(chan struct{}, 1)}
+	file: "internal/engine/commit.go", edits: []edit{{`	err = e.log.Append(ctx, at, e.records)
+`, `	for i, t := range batch {
+		t.done <- struct{}{}
+		batch[i] = &ticket{done: make(chan struct{}, 1)}
 	}
 	time.Sleep(2 * time.Millisecond)
-	err = l.log.Append(ctx, l.books.Position, l.recordList)
+	err = e.log.Append(ctx, at, e.records)
 `}},
 	pkg: "./cmd/capycoind", test: "TestHarnessKill", look: "20s", says: `was acknowledged as .*; there is ""`,
 }, {
 	name: "read-before-written", shows: "linearizability",
-	file: "commit.go", edits: []edit{{
-		`	err = l.log.Append(ctx, l.books.Position, l.recordList)
-`, `	position := l.books.Position
-	l.publish(time.Since(start))
+	file: "internal/engine/commit.go", edits: []edit{{`	err = e.log.Append(ctx, at, e.records)
+`, `	e.books.Publish()
 	time.Sleep(2 * time.Millisecond)
-	err = l.log.Append(ctx, position, l.recordList)
-`}, {`	case err == nil:
-		l.publish(time.Since(start))
-`, `	case err == nil:
-`}},
+	err = e.log.Append(ctx, at, e.records)
+`}, {`		e.books.Publish()
+`, ``}},
 	pkg: "./cmd/capycoind", test: "TestHarnessLinearizable", look: "20s", says: `is not linearizable \(Illegal\)`,
 }, {
 	name: "refused-batch-stays", shows: "linearizability",
-	file: "judge.go", edits: []edit{{`			l.overlay.rollback()
+	file: "internal/books/transfer.go", edits: []edit{{`			s.overlay.rollback()
 `, ``}},
 	pkg: "./cmd/capycoind", test: "TestHarnessReplay", look: "20s", says: `nobody asked for|transfers of a batch are made`,
 }, {
-	name: "tokens-listed-by-the-clock", shows: "the clock",
-	file: "token_records.go", edits: []edit{{`now := l.Time().UnixMicro()`, `now := l.now()`}},
-	pkg: ".", test: "TestHarnessModel", look: "20s", says: `failed after \d+ tests: (file|memory): List`,
+	name: "told-by-the-clock", shows: "the clock",
+	file: "internal/engine/engine.go", edits: []edit{{`return max(now, e.books.LastTime())`, `return now`}},
+	pkg: ".", test: "TestHarnessModel", look: "20s", says: `failed after \d+ tests: (file|memory): `,
 }, {
 	name: "audit-finds-nothing", shows: "the damage matrix",
 	file: "audit.go", edits: []edit{{`case r.FaultCount == 0:`, `case r.FaultCount >= 0:`}},

@@ -3,11 +3,11 @@ package plants
 // rules are the plants of what moves coins by rules: signatures, fees, and the stipend.
 var rules = []plant{{
 	name: "signed-by-anybody", shows: "signatures",
-	file: "judge.go", edits: []edit{{`case key == nil || !v.good || v.version != key.Version:`, `case key == nil:`}},
+	file: "internal/books/transfer.go", edits: []edit{{`case key == nil || !v.good || v.version != key.Version:`, `case key == nil:`}},
 	pkg: ".", test: "TestSignedTransfer", says: `alone: <nil>, want capycoin: invalid signature`,
 }, {
 	name: "old-key-still-signs", shows: "signatures",
-	file: "judge.go", edits: []edit{{`!v.good || v.version != key.Version:`, `!v.good:`}},
+	file: "internal/books/transfer.go", edits: []edit{{`!v.good || v.version != key.Version:`, `!v.good:`}},
 	pkg: ".", test: "TestKeyRace", says: `signature: the transfer is by version`,
 }, {
 	name: "fee-is-not-signed", shows: "signatures",
@@ -19,28 +19,28 @@ var rules = []plant{{
 	pkg: ".", test: "TestSmallOrderKeysAreForged", says: `.`,
 }, {
 	name: "audit-verifies-nothing", shows: "signatures",
-	file: "audit_rules.go", edits: []edit{{`s.bad = !ed25519.Verify(`, `s.bad = false && !ed25519.Verify(`}},
+	file: "internal/audit/signature.go", edits: []edit{{`s.bad = !ed25519.Verify(`, `s.bad = false && !ed25519.Verify(`}},
 	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "signature" of record 14: not signed by its key`,
 }, {
 	name: "fee-rounded-down", shows: "fees",
-	file: "record_rules.go", edits: []edit{{`bits.Add64(lo, record.MaxBasisPoints-1, 0)`, `bits.Add64(lo, 0, 0)`}},
+	file: "internal/books/feepolicy.go", edits: []edit{{`bits.Add64(lo, record.MaxBasisPoints-1, 0)`, `bits.Add64(lo, 0, 0)`}},
 	pkg: ".", test: "TestFeeRounding", says: `the fee of \d+ by`,
 }, {
 	name: "fee-stays-though-refused", shows: "fees",
-	file: "judge.go", edits: []edit{{`		o.keep(pool)
+	file: "internal/books/transfer.go", edits: []edit{{`		o.keep(pool)
 `, ``}},
 	pkg: ".", test: "TestHarnessConcurrentCalls", look: "20s", says: `\[rapid\]`,
 }, {
 	name: "higher-fee-than-allowed", shows: "fees",
-	file: "judge.go", edits: []edit{{`t.MaxFee != nil && fee > int64(*t.MaxFee) {`, `t.MaxFee != nil && fee > int64(*t.MaxFee)+1 {`}},
+	file: "internal/books/transfer.go", edits: []edit{{`t.HasMax && fee > t.MaxFee {`, `t.HasMax && fee > t.MaxFee+1 {`}},
 	pkg: ".", test: "TestFees", says: `with a fee of 3 at most: <nil>`,
 }, {
 	name: "audit-takes-any-fee", shows: "fees",
-	file: "audit_rules.go", edits: []edit{{`if t.Fee != want {`, `if false && t.Fee != want {`}},
+	file: "internal/audit/feepolicy.go", edits: []edit{{`if t.Fee != want {`, `if false && t.Fee != want {`}},
 	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "fee" of record 14: it pays a fee of 1`,
 }, {
 	name: "paid-by-two-at-once", shows: "the stipend",
-	file: "stipend_judge.go", edits: []edit{{`s.last != s.position || s.paid != s.first {`, `s.last != s.position {`}},
+	file: "internal/books/stipend.go", edits: []edit{{`o.Last != o.Stipend || o.Paid != o.First {`, `o.Last != o.Stipend {`}},
 	pkg: ".", test: "TestStipendPaidMeanwhile", says: `can't be paid to account`,
 }, {
 	name: "paid-again-after-a-restart", shows: "the stipend",
@@ -48,16 +48,16 @@ var rules = []plant{{
 	pkg: "./cmd/capycoind", test: "TestHarnessKillStipend", look: "5s", says: `.`,
 }, {
 	name: "active-on-the-day-itself", shows: "the stipend",
-	file: "stipend_payees.go", edits: []edit{{`	begin := day * record.MicrosPerDay
+	file: "internal/books/payees.go", edits: []edit{{`	begin := day * record.MicrosPerDay
 `, `	begin := (day + 1) * record.MicrosPerDay
 `}},
 	pkg: ".", test: "TestStipendWho", says: `the stipend is`,
 }, {
 	name: "record-slips-in-before-the-day", shows: "the stipend",
-	file: "stipend_judge.go", edits: []edit{{`if record.DayOf(ov.now) != s.record.Day || !last {`, `if record.DayOf(ov.now) != s.record.Day || !last && false {`}},
+	file: "internal/books/stipend.go", edits: []edit{{`record.DayOf(s.overlay.now) != o.Stipend.Day || !last {`, `record.DayOf(s.overlay.now) != o.Stipend.Day || !last && false {`}},
 	pkg: ".", test: "TestStipendClockBack", says: `with another record before the day`,
 }, {
 	name: "audit-takes-any-payee", shows: "the stipend",
-	file: "audit_rules.go", edits: []edit{{`a.payees[b.Paid] != to`, `false`}},
+	file: "internal/audit/stipend.go", edits: []edit{{`a.payees[b.Paid] != to`, `false`}},
 	pkg: ".", test: "TestAuditFindsForgedRules", says: `want one of kind "stipend" of record 17`,
 }}

@@ -21,7 +21,7 @@ var witnesses = []plant{{
 	pkg: ".", test: "TestWitnessSwapped", says: `got <nil>, want a RolledBackError`,
 }, {
 	name: "new-ledger-for-a-lost-one", shows: "the witness",
-	file: "ledger.go", edits: []edit{{`if err := witness.CheckMissing(path, o.Witness); err != nil {`, `if err := witness.CheckMissing(path, o.Witness); err != nil && false {`}},
+	file: "store_bolt.go", edits: []edit{{`if err := witness.CheckMissing(path, o.Witness); err != nil {`, `if err := witness.CheckMissing(path, o.Witness); err != nil && false {`}},
 	pkg: ".", test: "TestWitnessNoFile", says: `that says "there is no such file"|the file was made`,
 }, {
 	name: "another-file-overwritten", shows: "the witness",
@@ -37,19 +37,17 @@ var witnesses = []plant{{
 	pkg: "./internal/witness", test: "TestWitnessTorn", says: `the write of slot \d+ was torn: got`,
 }, {
 	name: "witness-before-the-commit", shows: "the witness",
-	file: "commit.go", edits: []edit{
-		{`import (
+	file: "internal/engine/commit.go", edits: []edit{{`import (
 	"context"
 `, `import (
 	"context"
 	"crypto/sha256"
 
 	"github.com/capycoin/capycoin/internal/witness"
-`},
-		{`	err = l.log.Append(ctx, l.books.Position, l.recordList)
-`, `	n := len(l.recordList)
-	witness.Write(l.witness.Path, witness.Witness{Ledger: l.genesis.Ledger, Position: l.books.Position + uint64(n), Time: l.overlay.now, Sum: sha256.Sum256(l.recordList[n-1])})
-	err = l.log.Append(ctx, l.books.Position, l.recordList)
+`}, {`	err = e.log.Append(ctx, at, e.records)
+`, `	n := len(e.records)
+	witness.Write(e.witness.Path, witness.Witness{Ledger: e.books.Genesis().Ledger, Position: at + uint64(n), Time: e.Time(), Sum: sha256.Sum256(e.records[n-1])})
+	err = e.log.Append(ctx, at, e.records)
 `}},
 	pkg: ".", test: "TestHarnessWitness", says: `kill \d+: .*rolled back`,
 }, {
@@ -90,10 +88,10 @@ var witnesses = []plant{{
 	pkg: ".", test: "TestFreelistBounded", says: `it took \d+ bytes of memory`,
 }, {
 	name: "rows-of-another-journal", shows: "the checks before opening",
-	file: "recover.go", edits: []edit{{`if r.Time != b.Time {`, `if r.Time < 0 {`}},
+	file: "internal/books/recover.go", edits: []edit{{`if r.Time != b.Time {`, `if r.Time < 0 {`}},
 	pkg: ".", test: "TestForeignRows", says: `FAIL: TestForeignRows/another_ledger's`,
 }, {
 	name: "row-of-a-lost-record", shows: "the checks before opening",
-	file: "recover.go", edits: []edit{{`if a.AsOf > position {`, `if a.AsOf > position+100 {`}},
+	file: "internal/books/recover.go", edits: []edit{{`if a.AsOf > position {`, `if a.AsOf > position+100 {`}},
 	pkg: ".", test: "TestRowAhead", says: `want ErrCorrupt that says that the row is ahead`,
 }}

@@ -33,7 +33,7 @@ type Account struct {
 	Key  [ed25519.PublicKeySize]byte // noKey: none
 }
 
-func (a *Account) kind() Kind { return KindAccount }
+func (a *Account) Kind() Kind { return KindAccount }
 
 func (a *Account) version() byte { return versionWithKey(&a.Key) }
 

@@ -32,7 +32,7 @@ type FeePolicy struct {
 	Exempt      []uuid.UUID
 }
 
-func (p *FeePolicy) kind() Kind    { return KindFeePolicy }
+func (p *FeePolicy) Kind() Kind    { return KindFeePolicy }
 func (p *FeePolicy) version() byte { return 1 }
 
 func (p *FeePolicy) append(b []byte, _ uint64) []byte {

@@ -25,7 +25,7 @@ type Genesis struct {
 	Key    [ed25519.PublicKeySize]byte // noKey: the seed account has none
 }
 
-func (g *Genesis) kind() Kind { return KindGenesis }
+func (g *Genesis) Kind() Kind { return KindGenesis }
 
 func (g *Genesis) version() byte { return versionWithKey(&g.Key) }
 

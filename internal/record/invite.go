@@ -19,7 +19,7 @@ type Invite struct {
 // Selector returns what finds it, among those of tokens.
 func (i *Invite) Selector() [SelectorLen]byte { return [SelectorLen]byte(i.Hash[:]) }
 
-func (i *Invite) kind() Kind    { return KindInvite }
+func (i *Invite) Kind() Kind    { return KindInvite }
 func (i *Invite) version() byte { return 1 }
 
 func (i *Invite) append(b []byte, _ uint64) []byte {

@@ -20,7 +20,7 @@ type InviteEnd struct {
 	Account uuid.UUID // the account; zero: it was revoked
 }
 
-func (e *InviteEnd) kind() Kind    { return KindInviteEnd }
+func (e *InviteEnd) Kind() Kind    { return KindInviteEnd }
 func (e *InviteEnd) version() byte { return 1 }
 
 func (e *InviteEnd) append(b []byte, position uint64) []byte {

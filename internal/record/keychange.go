@@ -23,7 +23,7 @@ type KeyChange struct {
 	Old, New [ed25519.SignatureSize]byte // signatures of the change
 }
 
-func (k *KeyChange) kind() Kind    { return KindKeyChange }
+func (k *KeyChange) Kind() Kind    { return KindKeyChange }
 func (k *KeyChange) version() byte { return 1 }
 
 func (k *KeyChange) append(b []byte, _ uint64) []byte {

@@ -12,8 +12,8 @@ type Kind byte
 // Body is what a record of a kind says, beside a transfer. A kind is one file here, with
 // its bytes and its line of an export.
 type Body interface {
-	// kind is which it is.
-	kind() Kind
+	// Kind is which it is.
+	Kind() Kind
 	// version is the least that has a place for all that is in it.
 	version() byte
 	// append appends the bytes of the record at a position.

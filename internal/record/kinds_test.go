@@ -28,8 +28,8 @@ func TestKinds(t *testing.T) {
 		if (k.body == nil) != (kind == KindTransfer) {
 			t.Errorf("kind %d has a body %v", kind, k.body != nil)
 		}
-		if k.body != nil && k.body().kind() != kind {
-			t.Errorf("kind %d makes a body of kind %d", kind, k.body().kind())
+		if k.body != nil && k.body().Kind() != kind {
+			t.Errorf("kind %d makes a body of kind %d", kind, k.body().Kind())
 		}
 	}
 }

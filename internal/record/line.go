@@ -107,7 +107,7 @@ func (c *lineCodec) record(r *Record) {
 	case r.Kind == KindTransfer:
 		r.Transfer.line(c, &r.Header)
 	default:
-		if c.reading && (r.Body == nil || r.Body.kind() != r.Kind) {
+		if c.reading && (r.Body == nil || r.Body.Kind() != r.Kind) {
 			r.Body = kinds[r.Kind].body()
 		}
 		r.Body.line(c, &r.Header)

@@ -66,7 +66,7 @@ func (h *Header) ID() uuid.UUID { return IDAt(h.Time, h.Position) }
 
 // New makes a record of a body.
 func New(position uint64, time int64, b Body) Record {
-	return Record{Header: Header{position, time, b.kind()}, Body: b}
+	return Record{Header: Header{position, time, b.Kind()}, Body: b}
 }
 
 // Append appends the encoding of r to b. What r holds must be in range.
@@ -123,7 +123,7 @@ func Decode(r *Record, position uint64, b []byte) error {
 func (r *Record) decodeBody(b []byte, version byte) bool {
 	d := wire.Decoder{B: b}
 	r.Time = int64(d.Uint64(wire.MaxTime))
-	if r.Body = r.spare; r.Body == nil || r.Body.kind() != r.Kind {
+	if r.Body = r.spare; r.Body == nil || r.Body.Kind() != r.Kind {
 		r.Body = kinds[r.Kind].body()
 	}
 	r.spare = nil

@@ -19,7 +19,7 @@ type Revocation struct {
 	Token   uint64 // position of the token's record
 }
 
-func (r *Revocation) kind() Kind    { return KindRevocation }
+func (r *Revocation) Kind() Kind    { return KindRevocation }
 func (r *Revocation) version() byte { return 1 }
 
 func (r *Revocation) append(b []byte, position uint64) []byte {

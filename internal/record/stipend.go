@@ -57,7 +57,7 @@ type Stipend struct {
 	Hash   [sha256.Size]byte // of the payees
 }
 
-func (s *Stipend) kind() Kind    { return KindStipend }
+func (s *Stipend) Kind() Kind    { return KindStipend }
 func (s *Stipend) version() byte { return 1 }
 
 func (s *Stipend) append(b []byte, position uint64) []byte {

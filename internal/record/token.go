@@ -35,7 +35,7 @@ type Token struct {
 	Label    string
 }
 
-func (t *Token) kind() Kind    { return KindToken }
+func (t *Token) Kind() Kind    { return KindToken }
 func (t *Token) version() byte { return 1 }
 
 func (t *Token) append(b []byte, _ uint64) []byte {

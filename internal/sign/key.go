@@ -2,10 +2,12 @@ package sign
 
 import (
 	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 )
 
 // ErrBadPublicKey: it is not the encoding of a point of the curve, or not its
@@ -72,4 +74,19 @@ func smallOrder(yy *big.Int) bool {
 	sum := new(big.Int).Mul(curveD, yy)
 	sum.Mul(sum.Add(sum, big.NewInt(2)), yy)
 	return sum.Mod(sum, fieldPrime).Cmp(bigOne) == 0
+}
+
+// keyText is the text of a key: base64 with padding (RFC 4648, section 4)
+// whose unused bits are zero, so that a key has one text.
+var keyText = base64.StdEncoding.Strict()
+
+// KeyText returns the text of a key, 44 characters.
+func KeyText(k [ed25519.PublicKeySize]byte) string { return keyText.EncodeToString(k[:]) }
+
+// ParseKeyText returns the bytes of what may be the text of a key; ok is false if it is no
+// text. Whether it is a key, [CheckKey] says.
+func ParseKeyText(s string) (b []byte, ok bool) {
+	b, err := keyText.DecodeString(s)
+	// The decoder passes over line breaks.
+	return b, err == nil && !strings.ContainsAny(s, "\r\n")
 }
