@@ -2,13 +2,11 @@ package capycoin
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/audit"
-	"github.com/capycoin/capycoin/store"
 )
 
 // AuditOptions are the settings of [Ledger.Audit]. Nil is the same as zero.
@@ -57,16 +55,7 @@ const (
 	FaultStipend   = audit.FaultStipend   // a stipend is not for the accounts that were active, or a payment not one of it
 )
 
-func (f AuditFault) String() string {
-	s := f.Kind + ": " + f.Detail
-	if f.Account != (uuid.UUID{}) {
-		s = fmt.Sprintf("account %s: %s", f.Account, s)
-	}
-	if f.Position != 0 {
-		s = fmt.Sprintf("record %d: %s", f.Position, s)
-	}
-	return s
-}
+func (f AuditFault) String() string { return audit.Fault(f).String() }
 
 // AuditReport is what an audit looked at and found.
 type AuditReport struct {
@@ -89,15 +78,11 @@ type AuditReport struct {
 // Err returns nil if no fault was found, and otherwise an error that says how
 // many there are and which came first. errors.Is finds [ErrCorrupt] in it.
 func (r AuditReport) Err() error {
-	switch {
-	case r.FaultCount == 0:
-		return nil
-	case len(r.Faults) == 0:
-		return fmt.Errorf("%w: %d faults", store.ErrCorrupt, r.FaultCount)
-	case r.FaultCount == 1:
-		return fmt.Errorf("%w: %s", store.ErrCorrupt, r.Faults[0])
+	inside := audit.Report{FaultCount: r.FaultCount}
+	if len(r.Faults) > 0 {
+		inside.Faults = []audit.Fault{audit.Fault(r.Faults[0])}
 	}
-	return fmt.Errorf("%w: %d faults, the first: %s", store.ErrCorrupt, r.FaultCount, r.Faults[0])
+	return inside.Err()
 }
 
 // Audit goes through the books: it replays the whole journal from its first
@@ -113,20 +98,14 @@ func (r AuditReport) Err() error {
 func (l *Ledger) Audit(ctx context.Context, opts *AuditOptions) (AuditReport, error) {
 	o := orZero(opts)
 	if o.MaxFaults <= 0 {
-		o.MaxFaults = 1000
+		o.MaxFaults = audit.DefaultMaxFaults
 	}
-	inside := audit.Options{Now: l.eng.Time, Err: l.Err, MaxFaults: o.MaxFaults}
-	if o.Progress != nil {
-		inside.Progress = func(p audit.Progress) { o.Progress(AuditProgress(p)) }
-	}
+	inside := audit.Options{Now: l.eng.Time, Err: l.Err, MaxFaults: o.MaxFaults, Progress: toldAs(o.Progress)}
 	if o.OnFault != nil {
 		inside.OnFault = func(f audit.Fault) { o.OnFault(AuditFault(f)) }
 	}
-	start := time.Now()
 	r, err := audit.Run(ctx, l.books, inside)
-	rep := auditReport(r)
-	rep.Elapsed = time.Since(start)
-	return rep, err
+	return auditReport(r), err
 }
 
 // auditReport is a report as the public API has it.
@@ -134,7 +113,7 @@ func auditReport(r audit.Report) AuditReport {
 	rep := AuditReport{
 		Position: r.Position, Records: r.Records, Accounts: r.Accounts, Transactions: r.Transactions,
 		Keys: r.Keys, Signatures: r.Signatures, Fees: Coins(r.Fees), Stipends: r.Stipends,
-		Tokens: r.Tokens, Invites: r.Invites, Supply: Coins(r.Supply), FaultCount: r.FaultCount,
+		Tokens: r.Tokens, Invites: r.Invites, Supply: Coins(r.Supply), FaultCount: r.FaultCount, Elapsed: r.Elapsed,
 	}
 	for _, f := range r.Faults {
 		rep.Faults = append(rep.Faults, AuditFault(f))

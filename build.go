@@ -1,18 +1,12 @@
 package capycoin
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"time"
+	"io"
 
-	"github.com/capycoin/capycoin/internal/boltfile"
-	"github.com/capycoin/capycoin/internal/journal"
-	"github.com/capycoin/capycoin/internal/osfile"
-	"github.com/capycoin/capycoin/internal/record"
-	"github.com/capycoin/capycoin/internal/witness"
-	"github.com/capycoin/capycoin/store"
+	"github.com/capycoin/capycoin/internal/audit"
+	"github.com/capycoin/capycoin/internal/copying"
 )
 
 // BuildOptions are the settings of [Build] and of what is made of it. Nil is
@@ -56,7 +50,36 @@ type BuildReport struct {
 // is no ledger ([ErrNotLedger]). Two cannot make a file at once: the other one
 // gets [ErrLocked].
 func Build(ctx context.Context, path string, from JournalSource, opts *BuildOptions) (BuildReport, error) {
-	return build(ctx, path, from.raw(), true, orZero(opts))
+	return buildReport(copying.Build(ctx, path, from.raw(), opts.inside()))
+}
+
+// inside returns the options as the room for copies has them.
+func (o *BuildOptions) inside() copying.Options {
+	if o == nil {
+		return copying.Options{}
+	}
+	return copying.Options{Progress: toldAs(o.Progress), Background: o.Background, Witness: o.Witness}
+}
+
+// toldAs returns what tells progress, as the rooms below have it.
+func toldAs[P ~struct {
+	Stage string
+	Done  uint64
+	Total uint64
+}](tell func(P)) func(audit.Progress) {
+	if tell == nil {
+		return nil
+	}
+	return func(p audit.Progress) { tell(P(p)) }
+}
+
+// buildReport is a report as the public API has it.
+func buildReport(r copying.Report, err error) (BuildReport, error) {
+	rep := BuildReport{Audit: auditReport(r.Audit), Resumed: r.Resumed}
+	if r.Whole.Position > 0 {
+		rep.Supply = supplyOf(&r.Genesis, &r.Whole)
+	}
+	return rep, err
 }
 
 // Backup makes a copy of the ledger in a new file, in the background: see [Build].
@@ -64,9 +87,9 @@ func Build(ctx context.Context, path string, from JournalSource, opts *BuildOpti
 // program of its own with a low priority, such as capycoind backup, leaves transfers
 // more of them.
 func (l *Ledger) Backup(ctx context.Context, path string, opts *BuildOptions) (BuildReport, error) {
-	o := orZero(opts)
+	o := opts.inside()
 	o.Background = true
-	return build(ctx, path, JournalSource(l.JournalPage).raw(), true, o)
+	return buildReport(copying.Build(ctx, path, JournalSource(l.JournalPage).raw(), o))
 }
 
 // Restore makes the file of a ledger from a copy, of which only the journal
@@ -78,277 +101,27 @@ func Restore(ctx context.Context, backup, path string, opts *BuildOptions) (rep 
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
-	return build(ctx, path, JournalSource(journal.Page).raw(), true, withWitness(path, opts))
+	return buildReport(copying.Build(ctx, path, JournalSource(journal.Page).raw(), opts.withWitness(path)))
 }
 
-// withWitness returns options with a witness.
-func withWitness(path string, opts *BuildOptions) BuildOptions {
-	o := orZero(opts)
-	if o.Witness == "" {
-		o.Witness = path + ".witness"
+// withWitness returns the options as the room for copies has them, with a witness.
+func (o *BuildOptions) withWitness(path string) copying.Options {
+	inside := o.inside()
+	if inside.Witness == "" {
+		inside.Witness = path + ".witness"
 	}
-	return o
+	return inside
 }
 
-// build makes a file. One that resumes goes on with what it finds, and leaves
-// what it has when it is broken off.
-func build(ctx context.Context, path string, from journal.Source, resumes bool, opts BuildOptions) (rep BuildReport, err error) {
-	if err := osfile.CheckFree(path); err != nil {
-		return rep, fmt.Errorf("making %s: %w", path, err)
-	}
-	if opts.Witness != "" {
-		// What is replaced in the end is a witness, and nothing else.
-		err := witness.Replaceable(opts.Witness)
-		if err == nil && osfile.SameName(opts.Witness, path) {
-			err = &witness.FileError{Path: opts.Witness, Err: errors.New("it is the ledger's file")}
-		}
-		if err != nil {
-			return rep, err
-		}
-	}
-	first, err := from(ctx, 0)
-	if err != nil {
-		return rep, err
-	}
-	if len(first.Records) == 0 {
-		return rep, fmt.Errorf("%w: the journal is empty", store.ErrCorrupt)
-	}
-	b, err := newBuilder(path, opts)
-	if err != nil {
-		return rep, fmt.Errorf("making %s: %w", path, err)
-	}
-	defer func() {
-		// What is wrong with the records would be so the next time, too.
-		if err != nil && (!resumes || errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNewerFormat)) {
-			err = errors.Join(err, b.discard())
-		}
-		err = errors.Join(err, b.close())
-	}()
-	same := false
-	if resumes {
-		if same, err = b.follows(ctx, first, from); err != nil {
-			return rep, err
-		}
-	}
-	if !same && b.position > 0 {
-		if err := b.restart(); err != nil {
-			return rep, fmt.Errorf("making %s: %w", path, err)
-		}
-	}
-	resumed := b.position
-	if err := b.copy(ctx, first, from); err != nil {
-		return rep, err
-	}
-	rep, err = b.finish(ctx)
-	rep.Resumed = resumed
-	return rep, err
+// Export writes a journal as lines of JSON: all that it has when it is first
+// asked. [Import] makes the same journal of them.
+func Export(ctx context.Context, w io.Writer, from JournalSource) error {
+	return copying.Export(ctx, w, from.raw())
 }
 
-// builder makes a file from records: first add for each of them, then finish.
-// discard and close end it before that; close leaves the file to be gone on
-// with.
-type builder struct {
-	path, temp string
-	store      *boltfile.File // nil: ended
-	position   uint64         // of the last record added
-
-	batch   [][]byte // added and not in the file yet
-	size    int      // of batch, in bytes
-	scratch record.Record
-	opts    BuildOptions
-	stage   string    // of which progress was last told,
-	shown   time.Time // and when
-}
-
-// buildBytes is how much a builder commits at once: enough that the syncs do
-// not matter, and not so much that those of a server beside it wait for long.
-const buildBytes = 512 << 10
-
-func newBuilder(path string, opts BuildOptions) (*builder, error) {
-	b := &builder{path: path, temp: boltfile.PartialName(path), opts: opts}
-	var err error
-	b.store, b.position, err = boltfile.OpenPartial(b.temp)
-	return b, osfile.MarkFull(err)
-}
-
-// follows says whether the records that are there are those of a journal, going
-// by the first and the last of them; first is the journal's first page.
-func (b *builder) follows(ctx context.Context, first journal.Page, from journal.Source) (bool, error) {
-	if b.position == 0 {
-		return true, nil
-	}
-	last, err := from(ctx, b.position-1)
-	if err != nil || len(last.Records) == 0 {
-		return false, err
-	}
-	same := false
-	err = b.store.View(ctx, func(r store.LogReader) error {
-		begin, err := r.Record(1)
-		if err != nil {
-			return err
-		}
-		same = bytes.Equal(begin, first.Records[0].Data)
-		end, err := r.Record(b.position)
-		same = same && bytes.Equal(end, last.Records[0].Data)
-		return err
-	})
-	if errors.Is(err, store.ErrCorrupt) {
-		return false, nil
-	}
-	return same, err
-}
-
-// restart begins with no records.
-func (b *builder) restart() error {
-	if err := b.discard(); err != nil {
-		return err
-	}
-	var err error
-	b.store, b.position, err = boltfile.OpenPartial(b.temp)
-	return err
-}
-
-// copy adds what a journal has after the position, up to where it ended when its
-// first page was read, or a little further.
-func (b *builder) copy(ctx context.Context, first journal.Page, from journal.Source) (err error) {
-	for page := first; ; {
-		began := time.Now()
-		if b.position > 0 {
-			if page, err = from(ctx, b.position); err != nil {
-				return err
-			}
-			if len(page.Records) == 0 && b.position < first.End {
-				return fmt.Errorf("%w: record %d is missing, the journal ends at %d", store.ErrCorrupt, b.position+1, first.End)
-			}
-		}
-		for _, r := range page.Records {
-			if err := b.add(r.Data); err != nil {
-				return err
-			}
-		}
-		b.progress(BuildProgress{"copying", b.position, max(b.position, first.End)})
-		if b.position >= first.End {
-			return nil
-		}
-		if b.opts.Background {
-			if err := journal.Pause(ctx, time.Since(began)); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// add appends a record, which must not change any more.
-func (b *builder) add(data []byte) error {
-	if err := record.Decode(&b.scratch, b.position+1, data); err != nil {
-		return err
-	}
-	if b.size+len(data) > buildBytes {
-		if err := b.flush(); err != nil {
-			return err
-		}
-	}
-	b.batch = append(b.batch, data)
-	b.size += len(data)
-	b.position++
-	return nil
-}
-
-func (b *builder) flush() error {
-	if len(b.batch) == 0 {
-		return nil
-	}
-	err := b.store.Append(context.Background(), b.position-uint64(len(b.batch)), b.batch)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", b.temp, err)
-	}
-	clear(b.batch)
-	b.batch, b.size = b.batch[:0], 0
-	return nil
-}
-
-// finish folds and audits what is there, and gives it its name.
-func (b *builder) finish(ctx context.Context) (rep BuildReport, err error) {
-	if err := b.flush(); err != nil {
-		return rep, err
-	}
-	b.progress(BuildProgress{"folding", 0, b.position})
-	if err := b.open(ctx, func(*Ledger) error { return nil }); err != nil {
-		return rep, err
-	}
-	b.progress(BuildProgress{"folding", b.position, b.position})
-	err = b.open(ctx, func(led *Ledger) (err error) {
-		audit := &AuditOptions{Progress: func(p AuditProgress) { b.progress(BuildProgress(p)) }}
-		if rep.Audit, err = led.Audit(ctx, audit); err != nil {
-			return err
-		}
-		if rep.Supply, err = led.Supply(ctx); err != nil {
-			return err
-		}
-		return rep.Audit.Err()
-	})
-	if err != nil {
-		return rep, err
-	}
-	w, err := witness.At(ctx, b.store, b.position)
-	if err != nil {
-		return rep, err
-	}
-	err = osfile.MarkFull(b.store.Publish(b.temp, b.path))
-	b.store = nil
-	if err == nil && b.opts.Witness != "" {
-		// Once more: two names may be one file, and now that is a ledger.
-		if err = witness.Replaceable(b.opts.Witness); err == nil {
-			err = witness.Replace(b.opts.Witness, w)
-		}
-		if err != nil {
-			err = fmt.Errorf("%s is made, but not its witness: %w", b.path, err)
-		}
-	}
-	return rep, err
-}
-
-// open opens the file as a ledger, and closes that: it folds at either. Rows for
-// which there was no room are made again by the next one.
-func (b *builder) open(ctx context.Context, fn func(*Ledger) error) error {
-	o, err := checkOptions(nil)
-	if err != nil {
-		return err
-	}
-	led, err := openStore(ctx, b.store, b.store, o, nil)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(fn(led), led.Close())
-	b.store.DropPending()
-	return err
-}
-
-// discard ends it and removes the file.
-func (b *builder) discard() error {
-	if b.store == nil {
-		return nil
-	}
-	err := b.store.Remove(b.temp)
-	b.store = nil
-	return err
-}
-
-// close ends it and leaves the file, with what was added.
-func (b *builder) close() error {
-	if b.store == nil {
-		return nil
-	}
-	err := errors.Join(b.flush(), b.store.Close())
-	b.store = nil
-	return err
-}
-
-// progress tells how far it is: the first and the last of a stage, and some of
-// what comes between.
-func (b *builder) progress(p BuildProgress) {
-	if b.opts.Progress != nil && (p.Stage != b.stage || p.Done == p.Total || time.Since(b.shown) >= 100*time.Millisecond) {
-		b.stage, b.shown = p.Stage, time.Now()
-		b.opts.Progress(p)
-	}
+// Import makes the file of a ledger from what [Export] wrote, as [Restore] makes
+// it from a backup: see [Build]. What is not as Export writes it, or cut off, is
+// [ErrBadExport], which names the line. It begins anew each time.
+func Import(ctx context.Context, r io.Reader, path string, opts *BuildOptions) (BuildReport, error) {
+	return buildReport(copying.Import(ctx, r, path, opts.withWitness(path)))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/books"
+	"github.com/capycoin/capycoin/internal/copying"
 	"github.com/capycoin/capycoin/internal/engine"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/secret"
@@ -179,7 +180,7 @@ var (
 var (
 	// ErrBadExport: a line is not as Export writes it, or the last ones are
 	// missing. No file was made.
-	ErrBadExport = errors.New("capycoin: not a whole export")
+	ErrBadExport = copying.ErrBadExport
 )
 
 // OptionError names the option that is out of range. errors.Is finds

@@ -122,7 +122,9 @@ var arrows = map[string][]string{
 	"internal/engine": {"store", "internal/wire", "internal/record", "internal/books", "internal/witness"},
 	"internal/audit":  {"store", "internal/wire", "internal/chain", "internal/sign", "internal/record", "internal/accounts", "internal/keyindex", "internal/journal"},
 
-	"":          {"store", "internal/wire", "internal/chain", "internal/sign", "internal/osfile", "internal/record", "internal/accounts", "internal/journal", "internal/boltfile", "internal/salvage", "internal/witness", "internal/secret", "internal/books", "internal/engine", "internal/audit", "internal/tune"},
+	"internal/copying": {"store", "internal/osfile", "internal/record", "internal/accounts", "internal/journal", "internal/boltfile", "internal/salvage", "internal/witness", "internal/books", "internal/engine", "internal/audit"},
+
+	"":          {"store", "internal/wire", "internal/sign", "internal/record", "internal/journal", "internal/boltfile", "internal/witness", "internal/secret", "internal/books", "internal/engine", "internal/audit", "internal/copying", "internal/tune"},
 	"storetest": {""},
 
 	"httpapi":                 {""},

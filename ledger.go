@@ -205,10 +205,14 @@ func (l *Ledger) Supply(ctx context.Context) (Supply, error) {
 	if err != nil {
 		return Supply{}, l.eng.Failed(err)
 	}
-	g := &l.genesis
+	return supplyOf(&l.genesis, &w), nil
+}
+
+// supplyOf is what the API tells of a whole currency.
+func supplyOf(g *record.Genesis, w *books.Whole) Supply {
 	return Supply{
 		LedgerID: g.Ledger, SeedAccount: g.Seed, Supply: Coins(g.Supply),
 		SeedFunds: Coins(w.SeedFunds), Circulating: Coins(g.Supply - w.SeedFunds),
 		Accounts: w.Accounts, Transactions: w.Transactions, Position: w.Position, Time: wire.TimeOf(w.Time),
-	}, nil
+	}
 }

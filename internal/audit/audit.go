@@ -50,6 +50,17 @@ type Fault struct {
 	Detail   string
 }
 
+func (f Fault) String() string {
+	s := f.Kind + ": " + f.Detail
+	if f.Account != (uuid.UUID{}) {
+		s = fmt.Sprintf("account %s: %s", f.Account, s)
+	}
+	if f.Position != 0 {
+		s = fmt.Sprintf("record %d: %s", f.Position, s)
+	}
+	return s
+}
+
 // Report is what an audit looked at and found.
 type Report struct {
 	Position     uint64 // of the last record it went up to
@@ -65,6 +76,21 @@ type Report struct {
 	Supply       int64 // the sum of the funds of all accounts
 	FaultCount   int
 	Faults       []Fault // the first of them
+	Elapsed      time.Duration
+}
+
+// Err returns nil if no fault was found, and otherwise a [store.ErrCorrupt] that says how
+// many there are and which came first.
+func (r *Report) Err() error {
+	switch {
+	case r.FaultCount == 0:
+		return nil
+	case len(r.Faults) == 0:
+		return fmt.Errorf("%w: %d faults", store.ErrCorrupt, r.FaultCount)
+	case r.FaultCount == 1:
+		return fmt.Errorf("%w: %s", store.ErrCorrupt, r.Faults[0])
+	}
+	return fmt.Errorf("%w: %d faults, the first: %s", store.ErrCorrupt, r.FaultCount, r.Faults[0])
 }
 
 // Progress says how far an audit is: the stages are "rows" (of accounts), "journal",
@@ -123,10 +149,15 @@ type (
 // Run audits the books. Faults are in the report and do not make it fail; an error means
 // that it did not get to the end.
 func Run(ctx context.Context, v View, o Options) (Report, error) {
+	start := time.Now()
 	a := newAuditor(v, o)
 	err := a.run(ctx)
+	a.report.Elapsed = time.Since(start)
 	return a.report, err
 }
+
+// DefaultMaxFaults is how many faults the report of somebody keeps who has not said.
+const DefaultMaxFaults = 1000
 
 // pageLen is how many records, accounts or rows are read at once.
 const pageLen = 1024

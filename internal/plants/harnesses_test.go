@@ -32,7 +32,7 @@ var harnesses = []plant{{
 	pkg: ".", test: "TestHarnessModel", look: "20s", says: `failed after \d+ tests: (file|memory): `,
 }, {
 	name: "audit-finds-nothing", shows: "the damage matrix",
-	file: "audit.go", edits: []edit{{`case r.FaultCount == 0:`, `case r.FaultCount >= 0:`}},
+	file: "internal/audit/audit.go", edits: []edit{{`case r.FaultCount == 0:`, `case r.FaultCount >= 0:`}},
 	pkg: ".", test: "TestHarnessDamagedPages", look: "20s", says: `the audit was clean, (then|and an answer is wrong)`,
 }, {
 	name: "pages-trusted-when-written", shows: "the damage matrix",

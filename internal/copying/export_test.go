@@ -1,4 +1,4 @@
-package capycoin
+package copying
 
 import (
 	"bytes"
@@ -15,11 +15,11 @@ import (
 // are exported as.
 func FuzzImport(f *testing.F) {
 	var seed bytes.Buffer
-	err := Export(context.Background(), &seed, func(_ context.Context, after uint64) (JournalPage, error) {
+	err := Export(context.Background(), &seed, func(_ context.Context, after uint64) (journal.Page, error) {
 		all := example.Records()
-		page := JournalPage{End: uint64(len(all))}
+		page := journal.Page{End: uint64(len(all))}
 		for _, r := range all[after:] {
-			page.Records = append(page.Records, JournalRecord{r.Position, record.Append(nil, &r)})
+			page.Records = append(page.Records, journal.Raw{Position: r.Position, Data: record.Append(nil, &r)})
 		}
 		return page, nil
 	})
@@ -43,8 +43,8 @@ func FuzzImport(f *testing.F) {
 			}
 		}
 		var again bytes.Buffer
-		err := Export(context.Background(), &again, func(_ context.Context, after uint64) (JournalPage, error) {
-			return publicPage(journal.Page{Records: all.Records[after:], End: all.End}), nil
+		err := Export(context.Background(), &again, func(_ context.Context, after uint64) (journal.Page, error) {
+			return journal.Page{Records: all.Records[after:], End: all.End}, nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package capycoin
+package copying
 
 import (
 	"bytes"
@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
-	"github.com/capycoin/capycoin/internal/chain"
 	"github.com/capycoin/capycoin/internal/record"
 	"github.com/capycoin/capycoin/internal/salvage"
 	"github.com/capycoin/capycoin/store"
@@ -36,9 +35,9 @@ type LostAccount struct {
 type CutAccount struct {
 	Account uuid.UUID
 	// Before is what it had after the last record of it that can be read.
-	Before Coins
+	Before int64
 	// After is what it has now.
-	After Coins
+	After int64
 	// Gone says that it was opened by one of the records that were cut off.
 	Gone bool
 }
@@ -69,9 +68,9 @@ func testimony(ctx context.Context, s *salvage.Salvage) ([]LostRecords, error) {
 		switch r.Kind {
 		case record.KindTransfer:
 			t := &r.Transfer
-			parties := map[uuid.UUID]chain.Link{t.Sender: t.From.Link, t.Receiver: t.To.Link}
+			parties := map[uuid.UUID]*record.Party{t.Sender: &t.From, t.Receiver: &t.To}
 			if t.Fee > 0 {
-				parties[record.FeeAccount] = t.Pool.Link
+				parties[record.FeeAccount] = &t.Pool
 			}
 			for id, l := range parties {
 				tell(l.Prev, id, false, "record %d is the account's next transaction", r.Position)

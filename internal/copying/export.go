@@ -1,4 +1,4 @@
-package capycoin
+package copying
 
 import (
 	"bufio"
@@ -18,13 +18,14 @@ import (
 // An export is a journal as lines of JSON (docs/export.md): a header, a line for
 // each record, and a trailer. There is one way only to write a journal, so what
 // Import takes Export would write again.
+
 // maxLine is more than a line can have: a label takes 4 bytes a character,
 // a key two where it is escaped.
 const maxLine = 4096
 
 // Export writes a journal as lines of JSON: all that it has when it is first
-// asked. [Import] makes the same journal of them.
-func Export(ctx context.Context, w io.Writer, from JournalSource) error {
+// asked. Import makes the same journal of them.
+func Export(ctx context.Context, w io.Writer, from journal.Source) error {
 	var r record.Record
 	var lines []byte
 	sum := sha256.New()
@@ -67,15 +68,16 @@ func Export(ctx context.Context, w io.Writer, from JournalSource) error {
 	return nil
 }
 
-// Import makes the file of a ledger from what [Export] wrote, as [Restore] makes
-// it from a backup: see [Build]. What is not as Export writes it, or cut off, is
-// [ErrBadExport], which names the line. It begins anew each time.
-func Import(ctx context.Context, r io.Reader, path string, opts *BuildOptions) (BuildReport, error) {
-	lines := newExportReader(r)
-	return build(ctx, path, lines.page, false, withWitness(path, opts))
+// ErrBadExport: a line is not as Export writes it, or the last ones are missing. No file
+// was made.
+var ErrBadExport = errors.New("capycoin: not a whole export")
+
+// Import makes a file of what [Export] wrote. It begins anew each time.
+func Import(ctx context.Context, r io.Reader, path string, o Options) (Report, error) {
+	return build(ctx, path, newExportReader(r).page, false, o)
 }
 
-// exportReader reads an export. Its page is a [source] that has to be
+// exportReader reads an export. Its page is a [journal.Source] that has to be
 // asked for each page in order.
 type exportReader struct {
 	lines   *bufio.Reader

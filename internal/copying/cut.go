@@ -1,4 +1,4 @@
-package capycoin
+package copying
 
 import (
 	"bufio"
@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin/internal/accounts"
+	"github.com/capycoin/capycoin/internal/books"
 	"github.com/capycoin/capycoin/internal/osfile"
 	"github.com/capycoin/capycoin/internal/record"
 )
@@ -30,20 +31,20 @@ func (r *repairer) cutOff(ctx context.Context, end uint64, temp string, info fs.
 	}
 	err = accountRows(ctx, s, func(a *accounts.Account) {
 		if f, ok := funds[a.ID]; a.AsOf > end && (!ok || a.AsOf > f.asOf) {
-			funds[a.ID] = cutFunds{Coins(a.Funds), a.AsOf}
+			funds[a.ID] = cutFunds{a.Funds, a.AsOf}
 		}
 	})
 	if err != nil {
 		return err
 	}
-	led, err := Open(temp, &Options{NoWitness: true})
+	led, err := openPath(ctx, temp)
 	if err != nil {
 		return err
 	}
 	for id, f := range funds {
 		c := CutAccount{Account: id, Before: f.funds}
-		acct, err := led.Account(ctx, id)
-		if c.After, c.Gone = acct.Funds, errors.Is(err, ErrAccountNotFound); err != nil && !c.Gone {
+		acct, err := led.Books().Account(ctx, id)
+		if c.After, c.Gone = acct.Funds, errors.Is(err, books.ErrAccountNotFound); err != nil && !c.Gone {
 			return errors.Join(err, led.Close())
 		}
 		r.rep.Accounts = append(r.rep.Accounts, c)
@@ -54,7 +55,7 @@ func (r *repairer) cutOff(ctx context.Context, end uint64, temp string, info fs.
 
 // cutFunds is what an account had as of a record.
 type cutFunds struct {
-	funds Coins
+	funds int64
 	asOf  uint64
 }
 
@@ -76,10 +77,10 @@ func (r *repairer) writeCut(ctx context.Context, end uint64, info fs.FileInfo) (
 			funds[rec.Body.(*record.Account).ID] = cutFunds{0, rec.Position}
 		case record.KindTransfer:
 			t := &rec.Transfer
-			funds[t.Sender] = cutFunds{Coins(t.From.Funds), rec.Position}
-			funds[t.Receiver] = cutFunds{Coins(t.To.Funds), rec.Position}
+			funds[t.Sender] = cutFunds{t.From.Funds, rec.Position}
+			funds[t.Receiver] = cutFunds{t.To.Funds, rec.Position}
 			if t.Fee > 0 {
-				funds[record.FeeAccount] = cutFunds{Coins(t.Pool.Funds), rec.Position}
+				funds[record.FeeAccount] = cutFunds{t.Pool.Funds, rec.Position}
 			}
 		}
 	}
