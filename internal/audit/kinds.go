@@ -13,7 +13,7 @@ import (
 // kinds are what is checked of records, by their kinds: each is applied to the model, and
 // returns the account that it changed. A transfer is called by name, as it changes several
 // and most records are transfers. To add a kind, see docs/architecture.md.
-var kinds = [...]func(*auditor, *record.Record) (slot uint32){
+var kinds = [record.Kinds]func(*auditor, *record.Record) (slot uint32){
 	record.KindGenesis:    (*auditor).genesis,
 	record.KindAccount:    (*auditor).account,
 	record.KindTransfer:   nil,

@@ -20,7 +20,7 @@ type rule struct {
 
 // kinds are what records do, by their kinds. The effect of a transfer is called by name,
 // as most records are transfers. To add a kind, see docs/architecture.md.
-var kinds = [...]rule{
+var kinds = [record.Kinds]rule{
 	record.KindGenesis:    {applyGenesis, countGenesis},
 	record.KindAccount:    {applyAccount, countAccount},
 	record.KindTransfer:   {nil, (*numbers).countTransfer},

@@ -43,7 +43,7 @@ var attacks = []plant{{
 	file: "history.go", edits: []edit{{
 		`	page := TransactionPage{Transactions: txs}
 `, `	held := make(chan bool)
-	go l.log.View(ctx, func(LogReader) error {
+	go l.books.Log().View(ctx, func(LogReader) error {
 		close(held)
 		<-ctx.Done()
 		return nil

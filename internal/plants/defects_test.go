@@ -83,14 +83,14 @@ var defects = []plant{{
 				s.overlay.rollback()
 			}
 `}},
-	pkg: ".", test: "TestOneCommit", says: `transfer 0: capycoin: not enough funds`,
+	pkg: ".", test: "TestOneCommit", says: `transfer 1: got <nil>`,
 }, {
 	name: "slow-reader-holds-the-file", shows: "defect 9",
 	file: "history.go", edits: []edit{{
 		`	return func(yield func(Transaction, error) bool) {
 `, `	return func(yield func(Transaction, error) bool) {
 		held, release := make(chan bool), make(chan bool)
-		go l.log.View(ctx, func(LogReader) error {
+		go l.books.Log().View(ctx, func(LogReader) error {
 			held <- true
 			<-release
 			return nil

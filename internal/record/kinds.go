@@ -43,6 +43,9 @@ var kinds = [...]struct {
 	KindStipend:    {"stipend", 1, 0, func() Body { return new(Stipend) }},
 }
 
+// Kinds is one more than the highest kind: how long a table of kinds is.
+const Kinds = len(kinds)
+
 // LeadingAccounts returns the ids with which the body of a damaged record begins, going
 // by what it says that its kind is.
 func LeadingAccounts(b []byte) (ids []uuid.UUID) {
