@@ -12,6 +12,9 @@
 //
 // Whoever reaches the trusted handler can spend from every account. Serve it
 // where only the operator gets at it, such as a Unix socket of mode 0600.
+//
+// It knows no sockets, flags or files, and of a ledger what anybody can call. Its locks
+// guard what is left of limits, and nothing is called under them.
 package httpapi
 
 import (

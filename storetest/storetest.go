@@ -17,6 +17,9 @@
 // date, with two ledgers on one log, and with a fault at every step. Run it
 // with the race detector too: a part of the contract is what may be called at
 // the same time.
+//
+// It knows no store but by the two interfaces, and nothing of how ledgers are made of them.
+// No function of a caller's is called under the locks of its stores.
 package storetest
 
 import (

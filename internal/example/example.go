@@ -1,7 +1,7 @@
 // Package example has the small journal that the documents show, with a record of each
 // kind, and rows of Folds, for tests of all rooms.
 //
-// It knows records, rows and what is signed, and nothing that is done with them. Only
+// It knows nothing that is done with records, rows and what is signed. Only
 // tests may call it. It has no locks.
 package example
 

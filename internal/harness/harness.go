@@ -1,5 +1,7 @@
 // Package harness is what the tests have in common that look for faults: how
 // long they may look, and the counts that docs/reliability.md publishes.
+//
+// It knows nothing of ledgers. Only tests may call it. It has no locks.
 package harness
 
 import (

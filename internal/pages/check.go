@@ -11,7 +11,7 @@
 // free list, about one page in a hundred and fifty. Leaf pages are not read,
 // unless pages are missing in that.
 //
-// It knows neither bbolt's API nor records: a file need not be one that bbolt can open.
+// It does not know bbolt's API, nor records: a file need not be one that bbolt can open.
 // What opens a store calls it before bbolt does, and a salvage in bbolt's place. It has
 // no state and no locks; the file has to be locked by whoever asks.
 package pages

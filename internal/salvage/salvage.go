@@ -2,7 +2,7 @@
 // believe that they were committed: [Open] reads all pages, [Salvage.Source] gives the
 // records that count.
 //
-// It knows neither bbolt nor the state that records make: it trusts no page to say what
+// It does not know bbolt, nor the state that records make: it trusts no page to say what
 // it is, and takes a record wherever its checksum proves one. A repair calls it. It has no
 // locks; a Salvage belongs to one goroutine, and the file must not change meanwhile.
 package salvage

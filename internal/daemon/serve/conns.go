@@ -50,6 +50,7 @@ type conns struct {
 	open    map[net.Conn]*connState // the system has them all
 	order   *list.List              // of those in open that do not make room, the one whose state is oldest first
 	changed chan struct{}           // gets an item when one may have become idle or closed
+	full    bool                    // which is to be logged
 	warned  time.Time
 }
 
@@ -179,18 +180,23 @@ func (c *conns) makeRoom() {
 			conn = t.NetConn() // TLS would take time to say goodbye
 		}
 		conn.Close()
-		if now.Sub(c.warned) > time.Minute {
-			c.warned = now
-			c.logger.Warn("all connections are taken: those idle longest make room", "connections", c.most)
-		}
+		c.full = now.Sub(c.warned) > time.Minute
 		return
 	}
 }
 
-// wait waits until there may be room, or it is late. The caller holds c.mu.
+// wait waits until there may be room, or it is late. The caller holds c.mu, but not
+// meanwhile, nor while it is logged that there is none.
 func (c *conns) wait() (late bool) {
+	full := c.full
+	if full {
+		c.full, c.warned = false, time.Now()
+	}
 	c.mu.Unlock()
 	defer c.mu.Lock()
+	if full {
+		c.logger.Warn("all connections are taken: those idle longest make room", "connections", c.most)
+	}
 	timer := time.NewTimer(100 * time.Millisecond)
 	defer timer.Stop()
 	select {

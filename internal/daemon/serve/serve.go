@@ -9,12 +9,12 @@
 // that requests are answered before the ledger is closed; and that the stipend of each
 // day is paid if that is asked for.
 //
-// It knows of no file, flag or cobra command: Options.Open says what a ledger is kept
+// It knows no file, flag or cobra command: Options.Open says what a ledger is kept
 // in. Only what it says of an error names flags, those of capycoind serve. A command
 // that starts a server may call it, one server a process: it changes the umask for a
 // moment and takes the SIGHUP. Its lock is that of the connections, conns.mu, under which
-// connections are closed, and a line is logged once a minute at most; between processes,
-// a file beside the socket is locked while the socket is made.
+// connections are closed and nothing is logged; between processes, a file beside the socket
+// is locked while the socket is made.
 package serve
 
 import (
