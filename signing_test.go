@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/curve"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/storetest"
 )
@@ -143,7 +144,7 @@ func TestSignatureIsForOneTransfer(t *testing.T) {
 func withLargeS(s [ed25519.SignatureSize]byte) [ed25519.SignatureSize]byte {
 	b := s[32:]
 	slices.Reverse(b)
-	new(big.Int).Add(new(big.Int).SetBytes(b), groupL).FillBytes(b)
+	new(big.Int).Add(new(big.Int).SetBytes(b), curve.Order()).FillBytes(b)
 	slices.Reverse(b)
 	return s
 }
@@ -235,21 +236,21 @@ func TestBadKeys(t *testing.T) {
 	}
 	tr.Signature = s
 	c := signedChange(t, 1, private, next)
-	for _, digits := range smallPoints {
-		bad := mustKey(digits)
+	for _, small := range curve.Small() {
+		bad := capycoin.PublicKey(small)
 		if err := capycoin.VerifyTransfer(signingLedger, 1, tr, bad); !errors.Is(err, sign.ErrBadPublicKey) {
-			t.Errorf("the public key %s: a transfer: got %v, want ErrBadPublicKey", digits, err)
+			t.Errorf("the public key %s: a transfer: got %v, want ErrBadPublicKey", bad, err)
 		}
 		if s, err := capycoin.SignKeyChange(signingLedger, signingAnn, 1, bad, private); s != [64]byte{} || !errors.Is(err, sign.ErrBadPublicKey) {
-			t.Errorf("the public key %s: a change: got %x, %v, want ErrBadPublicKey", digits, s, err)
+			t.Errorf("the public key %s: a change: got %x, %v, want ErrBadPublicKey", bad, s, err)
 		}
 		if err := capycoin.VerifyKeyChange(signingLedger, c, bad); !errors.Is(err, sign.ErrBadPublicKey) || !strings.Contains(err.Error(), "old") {
-			t.Errorf("the old key %s: got %v, want ErrBadPublicKey", digits, err)
+			t.Errorf("the old key %s: got %v, want ErrBadPublicKey", bad, err)
 		}
 		badChange := c
 		badChange.NewKey = bad
 		if err := capycoin.VerifyKeyChange(signingLedger, badChange, public); !errors.Is(err, sign.ErrBadPublicKey) || !strings.Contains(err.Error(), "new") {
-			t.Errorf("the new key %s: got %v, want ErrBadPublicKey", digits, err)
+			t.Errorf("the new key %s: got %v, want ErrBadPublicKey", bad, err)
 		}
 	}
 }

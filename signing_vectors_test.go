@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/capycoin/capycoin"
+	"github.com/capycoin/capycoin/internal/curve"
 	"github.com/capycoin/capycoin/internal/sign"
 	"github.com/capycoin/capycoin/internal/wire"
 )
@@ -150,16 +151,16 @@ func makeVectors(t *testing.T) signingVectors {
 		})
 	}
 	v.BadSignatures = badSignatures(t, v.Transfers[0])
-	for _, digits := range smallPoints {
-		v.BadPublicKeys = append(v.BadPublicKeys, badKeyVector{"small order", mustKey(digits).String()})
+	for _, k := range curve.Small() {
+		v.BadPublicKeys = append(v.BadPublicKeys, badKeyVector{"small order", capycoin.PublicKey(k).String()})
 	}
-	for _, k := range notCanonical() {
-		v.BadPublicKeys = append(v.BadPublicKeys, badKeyVector{"not canonical", k.String()})
+	for _, k := range curve.NotCanonical() {
+		v.BadPublicKeys = append(v.BadPublicKeys, badKeyVector{"not canonical", capycoin.PublicKey(k).String()})
 	}
 	for i := range int64(20) {
-		k := encodeKey(big.NewInt(i), i%2 == 1)
-		if checkSlowly(k) == errNotOnCurve {
-			v.BadPublicKeys = append(v.BadPublicKeys, badKeyVector{"not on the curve", k.String()})
+		k := curve.Encode(big.NewInt(i), i%2 == 1)
+		if curve.Check(k) == curve.ErrNotOnCurve {
+			v.BadPublicKeys = append(v.BadPublicKeys, badKeyVector{"not on the curve", capycoin.PublicKey(k).String()})
 		}
 	}
 	for _, n := range []int{0, 31, 33} {
@@ -214,20 +215,25 @@ func badSignatures(t *testing.T, v transferVector) []transferVector {
 		t.Fatal(err)
 	}
 	secret := big.NewInt(1_000_003)
-	mixed := basePoint.times(secret).add(mustPoint(smallPoints[4])).key()
+	eighth, err := curve.Decode(curve.Small()[4])
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, order := curve.Base(), curve.Order()
+	mixed := capycoin.PublicKey(base.Times(secret).Plus(eighth).Key())
 	if err := mixed.Check(); err != nil {
 		t.Fatal(err)
 	}
 	cofactor := make([]byte, ed25519.SignatureSize)
 	for r := int64(1); ; r++ {
-		R := basePoint.times(big.NewInt(r)).key()
+		R := base.Times(big.NewInt(r)).Key()
 		k := littleEndian(hash512(R[:], mixed[:], m))
-		k.Mod(k, groupL)
+		k.Mod(k, order)
 		if new(big.Int).Mod(k, big.NewInt(8)).Sign() == 0 {
 			continue
 		}
 		S := new(big.Int).Mul(k, secret)
-		S.Mod(S.Add(S, big.NewInt(r)), groupL).FillBytes(cofactor[32:])
+		S.Mod(S.Add(S, big.NewInt(r)), order).FillBytes(cofactor[32:])
 		slices.Reverse(cofactor[32:])
 		copy(cofactor, R[:])
 		break
@@ -330,16 +336,16 @@ func bytesOf(t *testing.T, decode func(string) ([]byte, error), text string, siz
 // slowVerify is the equation of RFC 8032, section 5.1.7, in numbers; with eight on
 // both sides if cofactor is 8.
 func slowVerify(key, message, signature []byte, cofactor int64) bool {
-	A, errA := decompress(capycoin.PublicKey(key))
-	R, errR := decompress(capycoin.PublicKey(signature[:32]))
+	A, errA := curve.Decode(curve.Key(key))
+	R, errR := curve.Decode(curve.Key(signature[:32]))
 	S := littleEndian(signature[32:])
-	if errA != nil || errR != nil || S.Cmp(groupL) >= 0 {
+	if errA != nil || errR != nil || S.Cmp(curve.Order()) >= 0 {
 		return false
 	}
 	k := littleEndian(hash512(signature[:32], key, message))
-	left, right := basePoint.times(S), R.add(A.times(k))
+	left, right := curve.Base().Times(S), R.Plus(A.Times(k))
 	n := big.NewInt(cofactor)
-	return left.times(n).key() == right.times(n).key()
+	return left.Times(n).Key() == right.Times(n).Key()
 }
 
 // TestVectorsFromOutside checks the vectors by other means than those that they are
