@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -153,37 +151,6 @@ func TestMetaPages(t *testing.T) {
 				t.Errorf("then: %v, %d records, want 4 or 5", err, audit.Position)
 			}
 		})
-	}
-}
-
-// TestFreelistBounded has a list of free pages claim a gigabyte of pages, which a
-// file with a hole has: that is refused without the memory for them.
-func TestFreelistBounded(t *testing.T) {
-	path := newFile(t)
-	const total = 1 << 18
-	patch(t, path, func(b []byte) []byte {
-		newer, _ := metaAt(b)
-		list := b[binary.NativeEndian.Uint64(b[newer+pages.MetaFreelist:])*uint64(os.Getpagesize()):]
-		binary.NativeEndian.PutUint32(list[pages.OverflowAt:], total-100)
-		binary.NativeEndian.PutUint64(b[newer+pages.MetaPages:], total)
-		resealMeta(b[newer:])
-		return b
-	})
-	if err := os.Truncate(path, total*int64(os.Getpagesize())); err != nil {
-		t.Fatal(err)
-	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	led, err := capycoin.Open(path, nil)
-	if err == nil {
-		led.Close()
-	}
-	runtime.ReadMemStats(&after)
-	if !errors.Is(err, store.ErrCorrupt) {
-		t.Errorf("got %v, want ErrCorrupt", err)
-	}
-	if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
-		t.Errorf("it took %d bytes of memory", took)
 	}
 }
 

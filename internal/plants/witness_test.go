@@ -85,7 +85,7 @@ var witnesses = []plant{{
 }, {
 	name: "memory-for-a-damaged-list", shows: "the checks before opening",
 	file: "internal/pages/check.go", edits: []edit{{`|| more > most {`, `|| more > most|1<<63 {`}},
-	pkg: ".", test: "TestFreelistBounded", says: `it took \d+ bytes of memory`,
+	pkg: "./internal/pages", test: "TestFreelistBounded", says: `it took \d+ bytes of memory`,
 }, {
 	name: "rows-of-another-journal", shows: "the checks before opening",
 	file: "internal/books/recover.go", edits: []edit{{`if r.Time != b.Time {`, `if r.Time < 0 {`}},
