@@ -108,7 +108,7 @@ func TestArchitecture(t *testing.T) {
 	}
 	picture := regexp.MustCompile(`[\w/]+`).FindAllString(parts[1], -1)
 	s := readSources(t)
-	ofTests := []string{"internal/tune", "internal/example", "internal/harness", "internal/plants"}
+	ofTests := []string{"internal/tune", "internal/example", "internal/curve", "internal/harness", "internal/plants"}
 	for name := range s.comments {
 		if name == "" {
 			name = "capycoin"
