@@ -76,8 +76,7 @@ func (c *closedLoop) run(commits int) {
 		n := c.here()
 		c.coming = c.coming[n:]
 		c.now += c.takes
-		var wait time.Duration
-		wait = c.linger.plan(n, c.here(), c.takes)
+		wait := c.linger.plan(n, c.here(), c.takes)
 		enough = c.linger.enough
 		until = c.now + wait
 		c.sizes = append(c.sizes, n)

@@ -122,7 +122,8 @@ func TestCacheHoldsNoToken(t *testing.T) {
 	made := a.issue()
 	other := *made
 	other.token[tokenLen-1] ^= 1
-	if a.h.cacheKey(&made.token) != a.h.cacheKey(&made.token) || a.h.cacheKey(&made.token) == a.h.cacheKey(&other.token) {
+	same := made.token
+	if a.h.cacheKey(&made.token) != a.h.cacheKey(&same) || a.h.cacheKey(&made.token) == a.h.cacheKey(&other.token) {
 		t.Error("a token has no key of its own")
 	}
 	if a.h.cacheKey(&made.token) == b.h.cacheKey(&made.token) {
