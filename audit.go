@@ -41,18 +41,18 @@ type AuditFault struct {
 
 // The kinds of faults.
 const (
-	FaultRecord  = audit.FaultRecord  // a record is missing, damaged, or out of order
-	FaultChain   = audit.FaultChain   // a record is not linked to the one before it
-	FaultFunds   = audit.FaultFunds   // a transfer that the funds do not allow, or wrong funds after it
-	FaultAccount = audit.FaultAccount // an account is not as its records make it
-	FaultKey     = audit.FaultKey     // an idempotency key does not lead to its transfer
-	FaultToken   = audit.FaultToken   // a token is not as its records make it
-	FaultInvite  = audit.FaultInvite  // an invite is not as its records make it, or opened an account though it could not
-	FaultBooks   = audit.FaultBooks   // a count, the time or the supply is wrong
+	FaultRecord  = "record"  // a record is missing, damaged, or out of order
+	FaultChain   = "chain"   // a record is not linked to the one before it
+	FaultFunds   = "funds"   // a transfer that the funds do not allow, or wrong funds after it
+	FaultAccount = "account" // an account is not as its records make it
+	FaultKey     = "key"     // an idempotency key does not lead to its transfer
+	FaultToken   = "token"   // a token is not as its records make it
+	FaultInvite  = "invite"  // an invite is not as its records make it, or opened an account though it could not
+	FaultBooks   = "books"   // a count, the time or the supply is wrong
 
-	FaultSignature = audit.FaultSignature // a transfer or a change of a key is not signed as it has to be
-	FaultFee       = audit.FaultFee       // a fee is not what the policy in force says, or a policy is out of range
-	FaultStipend   = audit.FaultStipend   // a stipend is not for the accounts that were active, or a payment not one of it
+	FaultSignature = "signature" // a transfer or a change of a key is not signed as it has to be
+	FaultFee       = "fee"       // a fee is not what the policy in force says, or a policy is out of range
+	FaultStipend   = "stipend"   // a stipend is not for the accounts that were active, or a payment not one of it
 )
 
 func (f AuditFault) String() string { return audit.Fault(f).String() }

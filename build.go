@@ -42,7 +42,7 @@ type BuildReport struct {
 // further. All else in the file is folded from them anew. Each record is
 // checked on the way, the file is audited, and only one without a fault,
 // synced, gets the name that was asked for. What has that name already is left
-// alone: then the error is [fs.ErrExist].
+// alone: then the error is [io/fs.ErrExist].
 //
 // Until then the file is called .NAME.partial, in the same folder. One that an
 // attempt which was broken off has left is gone on with, if its first and last

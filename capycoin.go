@@ -98,6 +98,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/capycoin/capycoin/internal/books"
 	"github.com/capycoin/capycoin/internal/record"
 )
 
@@ -146,12 +147,16 @@ type Options struct {
 	// key it was changed to later.
 	SeedKey PublicKey
 	// Clock tells the time. Nil: [time.Now]. It may step back: the time of the
-	// ledger does not. It must stay within the years 1970 to 9999.
+	// ledger does not. It must stay within the years 1970 to 9999. It is asked while
+	// an operation is made, so it must not ask the ledger for one, for the time, or to
+	// close.
 	Clock func() time.Time
 	// NewID makes the ids of new accounts, random version-4 UUIDs. Nil:
 	// [uuid.NewRandom]. An id already in use is asked for again, four times.
 	NewID func() (uuid.UUID, error)
-	// Logger gets what an operator should know. Nil: nothing is logged.
+	// Logger gets what an operator should know. It may ask the ledger anything, but
+	// must not wait for Close or PayStipend, which may be waiting for it. Nil: nothing
+	// is logged.
 	Logger *slog.Logger
 	// LockTimeout is how long Open waits for another process to let go of the
 	// file, 1 ms to 1 h. Zero: one second.
@@ -217,7 +222,7 @@ type Signature struct {
 
 // MaxSignatureLife is how long before a [Signature]'s NotAfter the transfer can be
 // made, at most.
-const MaxSignatureLife = 24 * time.Hour
+const MaxSignatureLife = books.MaxSignatureLife * time.Microsecond // 24 hours
 
 // ValidKey says whether a string can be a [Transfer]'s Key.
 func ValidKey(key string) bool { return record.ValidKey(key) }

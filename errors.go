@@ -266,8 +266,14 @@ func (e *BatchError) Error() string { return fmt.Sprintf("transfer %d: %v", e.In
 func (e *BatchError) Unwrap() error { return e.Err }
 
 // outward makes the error of a room the one that the public API has for it: those with
-// numbers have a type of their own in either.
+// numbers have a type of their own in either. It looks into errors that were joined.
 func outward(err error) error {
+	out, _ := toOutward(err)
+	return out
+}
+
+// toOutward says whether it is another error than it was.
+func toOutward(err error) (out error, other bool) {
 	switch e := err.(type) {
 	case *witness.BehindError:
 		back := &RolledBackError{
@@ -277,18 +283,17 @@ func outward(err error) error {
 		if e.Position > 0 {
 			back.Time = wire.TimeOf(e.Time)
 		}
-		return back
-	case interface{ Unwrap() []error }: // joined errors
-		changed := false
+		return back, true
+	case interface{ Unwrap() []error }:
 		var all []error
 		for _, one := range e.Unwrap() {
-			out := outward(one)
-			changed = changed || out != one
+			out, changed := toOutward(one)
+			other = other || changed
 			all = append(all, out)
 		}
-		if changed {
-			return errors.Join(all...)
+		if other {
+			return errors.Join(all...), true
 		}
 	}
-	return err
+	return err, false
 }

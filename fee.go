@@ -13,7 +13,7 @@ import (
 )
 
 // MaxFeeExempt is how many accounts a [FeePolicy] can exempt.
-const MaxFeeExempt = 64
+const MaxFeeExempt = record.MaxFeeExempt // 64
 
 // FeeAccount is the id of the account that fees go to, in every ledger:
 // feefeefe-efee-4fee-8fee-feefeefeefee. It is opened when the first [FeePolicy] is

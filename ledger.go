@@ -184,7 +184,7 @@ func (l *Ledger) perform(ctx context.Context, op interface {
 // CheckWitness compares the ledger with the witness in a file, which stays as it
 // is. It returns nil if the ledger has all that the witness saw,
 // [ErrRolledBack] if not, and [ErrWitness] if the file can't be read or is no
-// witness; [fs.ErrNotExist] is in that if there is none.
+// witness; [io/fs.ErrNotExist] is in that if there is none.
 func (l *Ledger) CheckWitness(ctx context.Context, path string) error {
 	w, err := witness.Read(path, os.O_RDONLY)
 	if err != nil {

@@ -27,7 +27,7 @@ const (
 	DefaultStipendWindow = 7
 	DefaultStipendAge    = 1
 	// MaxStipendDays is the most that either can be.
-	MaxStipendDays = 365
+	MaxStipendDays = record.MaxStipendDays // 365
 
 	// payAtOnce is how many payments are made in one commit: fewer than a caller's
 	// batch can have, so that they hold nobody up.

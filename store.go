@@ -2,8 +2,8 @@ package capycoin
 
 import "github.com/capycoin/capycoin/store"
 
-// Storage is behind two small interfaces, which package store has for whoever
-// implements them. Their names here are the same types.
+// Storage is behind two small interfaces. Their contract, which whoever implements them has
+// to keep, is in package store; their names here are the same types.
 type (
 	// Log is where the journal is kept; see [store.Log].
 	Log = store.Log

@@ -19,7 +19,7 @@ import (
 const (
 	// MaxTokens is how many live tokens, neither expired nor revoked, an
 	// account can have.
-	MaxTokens = 10
+	MaxTokens = books.MaxTokens // 10
 	// DefaultTokenLife is how long a token lives if nothing else is asked for,
 	// and the longest a token can live.
 	DefaultTokenLife = 30 * 24 * time.Hour
@@ -152,10 +152,6 @@ func NewTokenIssuer(led *Ledger, opts *TokenOptions) (*TokenIssuer, error) {
 	if err := led.Err(); err != nil {
 		return nil, err
 	}
-	supply, err := led.Supply(context.Background())
-	if err != nil {
-		return nil, err
-	}
 	hasher, err := secret.NewHasher[*verifiedToken](secret.Options{
 		Cost:       o.BcryptCost,
 		CacheSize:  o.CacheSize,
@@ -165,7 +161,7 @@ func NewTokenIssuer(led *Ledger, opts *TokenOptions) (*TokenIssuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &TokenIssuer{led: led, seed: supply.SeedAccount, life: o.Life, hasher: hasher}, nil
+	return &TokenIssuer{led: led, seed: led.genesis.Seed, life: o.Life, hasher: hasher}, nil
 }
 
 // withDefaults returns a copy of o with its zero values filled in.

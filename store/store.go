@@ -83,7 +83,8 @@ type Folds interface {
 	Get(ctx context.Context, table Table, key []byte) ([]byte, error)
 
 	// Scan calls fn with the rows of a table from the key from on, in key
-	// order, until it returns false. The bytes die when fn returns.
+	// order, until it returns false. The bytes die when fn returns. It must not ask the
+	// ledger anything: that may be waiting for it.
 	Scan(ctx context.Context, table Table, from []byte, fn func(key, value []byte) bool) error
 
 	// Put writes rows, now or together with the next Append or Flush; Get and

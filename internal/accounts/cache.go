@@ -126,7 +126,7 @@ func (l slotList) at(i uint32) *Slot { return &l[i/slabSlots][i%slabSlots] }
 // Cache holds accounts in memory: those whose rows are older than they are,
 // and up to a bound of the others, of which the ones not used of late go first
 // (the clock algorithm, Corbató 1968). Lookups may run beside each other;
-// everything else is the writer's, under the ledger's lock.
+// everything else is for one goroutine, under the lock of whoever owns it.
 type Cache struct {
 	Limit  int
 	index  idIndex

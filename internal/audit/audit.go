@@ -7,8 +7,9 @@
 // by the other. What it looks at is a [View]; whoever has one may call it.
 //
 // Locks: none. It reads in pages, and never waits for a writer, nor a writer for it. All
-// callbacks are called by the goroutine that called [Run]; one that reads the journal and
-// one that sums keys end before it returns.
+// callbacks are called by the goroutine that called [Run], and not while it reads the store;
+// one that reads the journal, one that sums keys and those that verify signatures end before
+// it returns.
 package audit
 
 import (
@@ -193,7 +194,7 @@ type auditor struct {
 	// The model.
 	model    numbers
 	folded   uint64          // the fold position when the audit began
-	accounts *accounts.Cache // all of them; asOf is 0 until it is opened
+	accounts *accounts.Cache // all of them; AsOf is 0 until it is opened
 	rows     []rowMark       // of a slot
 	checked  []bool          // of a slot that has a row: it has been compared
 	newest   uint32          // the slot of the account opened last

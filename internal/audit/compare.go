@@ -12,8 +12,8 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
-// copyRows is that for those that are not, and whose rows can be read; the ids
-// are in order.
+// copyRows copies the states of accounts that [View.CopyCached] has not found, and whose
+// rows can be read; the ids are in order.
 func (a *auditor) copyRows(ctx context.Context, ids []uuid.UUID, states *[accounts.ReadAhead]accounts.Account, found *[accounts.ReadAhead]bool) {
 	n := 0
 	// What can't be read is left to whoever reads it alone.

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -234,21 +235,26 @@ func (a *auditor) checkKeyRows(ctx context.Context) error {
 			a.fault(0, uuid.UUID{}, FaultKey, "%v", err)
 			return nil
 		}
-		return a.log.View(ctx, func(lr store.LogReader) error {
+		var wrong []Fault // which are told when the store is let go
+		err = a.log.View(ctx, func(lr store.LogReader) error {
 			for _, e := range entries {
 				err := journal.At(lr, e.Position, &r)
 				got, ok := keyOf(&r)
 				switch {
 				case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerFormat):
-					a.fault(e.Position, uuid.UUID{}, FaultKey, "row %x: %v", key, err)
+					wrong = append(wrong, Fault{Position: e.Position, Detail: fmt.Sprintf("row %x: %v", key, err)})
 				case err != nil:
 					return err
 				case !ok || got.Hash != e.Hash:
-					a.fault(e.Position, uuid.UUID{}, FaultKey, "row %x leads to it, which has not that key", key)
+					wrong = append(wrong, Fault{Position: e.Position, Detail: fmt.Sprintf("row %x leads to it, which has not that key", key)})
 				}
 			}
 			return nil
 		})
+		for _, f := range wrong {
+			a.fault(f.Position, uuid.UUID{}, FaultKey, "%s", f.Detail)
+		}
+		return err
 	})
 }
 

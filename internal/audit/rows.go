@@ -56,7 +56,7 @@ func (a *auditor) readRows(ctx context.Context) error {
 	return err
 }
 
-// warmRows is [cache.warm] for what is known of rows.
+// warmRows is [accounts.Cache.WarmAll] for what is known of rows.
 func (a *auditor) warmRows(hints [][2]uint32) (sum uint64) {
 	for _, pair := range hints {
 		for _, slot := range pair {

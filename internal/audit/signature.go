@@ -11,9 +11,6 @@ import (
 	"github.com/capycoin/capycoin/internal/record"
 )
 
-// What an audit makes sure of beside the sums: that coins were moved by those who
-// may, for the fee that was in force, and the stipend paid to those who were active.
-
 // signatureCheck is a signature that is to be verified.
 type signatureCheck struct {
 	position  uint64

@@ -72,6 +72,9 @@ func (a *auditor) stipend(r *record.Record) (slot uint32) {
 	if int64(len(payees)) != s.Payees || [sha256.Size]byte(h.Sum(nil)) != s.Hash {
 		bad("it is for %d accounts, by the journal it is for %d others", s.Payees, len(payees))
 	}
+	if share := shareOf(s); s.Share != share {
+		bad("each gets %d, by its rules it is %d", s.Share, share)
+	}
 	last := *s
 	b.stipend, b.StipendAt, b.Paid = &last, r.Position, 0
 	a.report.Stipends++
@@ -91,4 +94,16 @@ func (a *auditor) payment(r *record.Record, to uint32) {
 			r.Transfer.Amount, r.Transfer.Receiver, b.Paid+1, b.StipendAt)
 	}
 	b.Paid++
+}
+
+// shareOf is what each payee of a stipend gets: as many whole coins as there are for all,
+// but no more than the cap.
+func shareOf(s *record.Stipend) int64 {
+	switch {
+	case s.Payees == 0:
+		return 0
+	case s.Rules.Cap > 0 && s.Rules.Cap <= s.Funds/s.Payees:
+		return s.Rules.Cap
+	}
+	return s.Funds / s.Payees
 }

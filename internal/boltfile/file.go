@@ -143,7 +143,7 @@ func BucketOf(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
 	return b, nil
 }
 
-// Tail implements [Log].
+// Tail implements [store.Log].
 func (s *File) Tail(context.Context) (tail uint64, err error) {
 	err = s.ViewTx(func(tx *bolt.Tx) error {
 		tail, err = boltTail(tx)
@@ -171,10 +171,10 @@ func boltTail(tx *bolt.Tx) (uint64, error) {
 	return tail, nil
 }
 
-// MaxAppend implements [Log].
+// MaxAppend implements [store.Log].
 func (s *File) MaxAppend() int { return boltMaxAppend }
 
-// Append implements [Log].
+// Append implements [store.Log].
 func (s *File) Append(_ context.Context, after uint64, records [][]byte) error {
 	return s.update(func(tx *bolt.Tx) error {
 		tail, err := boltTail(tx)
@@ -314,13 +314,13 @@ func (s *File) putPending(tx *bolt.Tx) error {
 	return nil
 }
 
-// Put implements [Folds].
+// Put implements [store.Folds].
 func (s *File) Put(_ context.Context, rows []store.Row) error {
 	s.pending = append(s.pending, rows...)
 	return nil
 }
 
-// Flush implements [Folds].
+// Flush implements [store.Folds].
 func (s *File) Flush(context.Context) error {
 	if len(s.pending) == 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
-// View implements [Log].
+// View implements [store.Log].
 func (s *File) View(_ context.Context, fn func(store.LogReader) error) error {
 	return s.ViewTx(func(tx *bolt.Tx) error {
 		b, err := BucketOf(tx, JournalBucket)
@@ -31,7 +31,7 @@ type Reader struct {
 	first, last uint64
 }
 
-// Record implements [LogReader].
+// Record implements [store.LogReader].
 func (r *Reader) Record(pos uint64) ([]byte, error) {
 	run, err := r.find(pos)
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *Reader) open() (found pages.JournalRow, err error) {
 // Strict makes a reader one for an audit.
 func (r *Reader) Strict() { r.search = NewCursor(r.bucket) }
 
-// Scan implements [LogReader].
+// Scan implements [store.LogReader].
 func (r *Reader) Scan(from uint64, fn func(pos uint64, record []byte) bool) error {
 	r.first, r.last = 1, 0 // the cursor goes elsewhere
 	var seek [8]byte

@@ -11,7 +11,7 @@ import (
 	"github.com/capycoin/capycoin/store"
 )
 
-// Get implements [Folds].
+// Get implements [store.Folds].
 func (s *File) Get(_ context.Context, table store.Table, key []byte) (value []byte, err error) {
 	err = s.ViewTx(func(tx *bolt.Tx) error {
 		b, err := BucketOf(tx, Tables[table])
@@ -27,7 +27,7 @@ func (s *File) Get(_ context.Context, table store.Table, key []byte) (value []by
 	return value, err
 }
 
-// Scan implements [Folds].
+// Scan implements [store.Folds].
 func (s *File) Scan(_ context.Context, table store.Table, from []byte, fn func(key, value []byte) bool) error {
 	return s.ViewTx(func(tx *bolt.Tx) error {
 		b, err := BucketOf(tx, Tables[table])

@@ -57,7 +57,7 @@ const (
 )
 
 // folder is the state of folding; it is the writer's, but for folded, which
-// the ledger's lock guards too.
+// the books' lock guards too.
 type folder struct {
 	lag    uint64
 	slice  int

@@ -14,7 +14,7 @@ import (
 // so far.
 type touched struct {
 	accounts.Account
-	slot  uint32 // where the cache has the committed one; noSlot: it is opened in this commit
+	slot  uint32 // where the cache has the committed one; accounts.NoSlot: it is opened in this commit
 	saved uint64 // the savepoint that has a copy of it
 }
 
@@ -76,7 +76,7 @@ func (o *overlay) reset(n *numbers, now int64) {
 	o.first = n.Position + 1
 }
 
-// goOn makes what follows be of a time that is not before now. The books are of
+// goOn makes what follows be of a time that is not before now. The numbers are of
 // the time of their last record, which is never after it.
 func (o *overlay) goOn(now int64) { o.now = max(o.now, now) }
 

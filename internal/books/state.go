@@ -14,7 +14,8 @@
 // Locks: one lock, which no method hands out, guards the committed state (the fields under
 // mu in [State]). Only the goroutine that has the engine's turn to write changes that
 // state, so it reads it without the lock. No function of anybody else is called while the
-// lock is held.
+// lock is held, but that folds are scanned for the rows of accounts that are to change, with
+// the lock held to read.
 package books
 
 import (

@@ -145,9 +145,6 @@ func (s *State) Hint(t *Transfers) {
 	}
 }
 
-// ForgetHints is for a Transfers that is used again.
-func (t *Transfers) ForgetHints() { t.hints = t.hints[:0] }
-
 // judgeTransfer makes the checks in the order that Ledger.Transfer lists.
 func (s *State) judgeTransfer(ctx context.Context, t *Order, signed *Signed, hints [2]uint32, out *Outcome) error {
 	o := s.overlay

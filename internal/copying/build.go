@@ -103,7 +103,7 @@ func build(ctx context.Context, path string, from journal.Source, resumes bool, 
 // with.
 type builder struct {
 	path, temp string
-	store      *boltfile.File // nil: ended
+	file       *boltfile.File // nil: ended
 	position   uint64         // of the last record added
 
 	batch   [][]byte // added and not in the file yet
@@ -121,7 +121,7 @@ const buildBytes = 512 << 10
 func newBuilder(path string, opts Options) (*builder, error) {
 	b := &builder{path: path, temp: boltfile.PartialName(path), opts: opts}
 	var err error
-	b.store, b.position, err = boltfile.OpenPartial(b.temp)
+	b.file, b.position, err = boltfile.OpenPartial(b.temp)
 	return b, osfile.MarkFull(err)
 }
 
@@ -136,7 +136,7 @@ func (b *builder) follows(ctx context.Context, first journal.Page, from journal.
 		return false, err
 	}
 	same := false
-	err = b.store.View(ctx, func(r store.LogReader) error {
+	err = b.file.View(ctx, func(r store.LogReader) error {
 		begin, err := r.Record(1)
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ func (b *builder) restart() error {
 		return err
 	}
 	var err error
-	b.store, b.position, err = boltfile.OpenPartial(b.temp)
+	b.file, b.position, err = boltfile.OpenPartial(b.temp)
 	return err
 }
 
@@ -212,7 +212,7 @@ func (b *builder) flush() error {
 	if len(b.batch) == 0 {
 		return nil
 	}
-	err := b.store.Append(context.Background(), b.position-uint64(len(b.batch)), b.batch)
+	err := b.file.Append(context.Background(), b.position-uint64(len(b.batch)), b.batch)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", b.temp, err)
 	}
@@ -247,12 +247,12 @@ func (b *builder) finish(ctx context.Context) (rep Report, err error) {
 	if err != nil {
 		return rep, err
 	}
-	w, err := witness.At(ctx, b.store, b.position)
+	w, err := witness.At(ctx, b.file, b.position)
 	if err != nil {
 		return rep, err
 	}
-	err = osfile.MarkFull(b.store.Publish(b.temp, b.path))
-	b.store = nil
+	err = osfile.MarkFull(b.file.Publish(b.temp, b.path))
+	b.file = nil
 	if err == nil && b.opts.Witness != "" {
 		// Once more: two names may be one file, and now that is a ledger.
 		if err = witness.Replaceable(b.opts.Witness); err == nil {
@@ -268,32 +268,32 @@ func (b *builder) finish(ctx context.Context) (rep Report, err error) {
 // open opens the file as a ledger, and closes that: it folds at either. Rows for
 // which there was no room are made again by the next one.
 func (b *builder) open(ctx context.Context, fn func(*engine.Engine) error) error {
-	e, err := openEngine(ctx, b.store, nil)
+	e, err := openEngine(ctx, b.file, nil)
 	if err != nil {
 		return err
 	}
 	err = errors.Join(fn(e), e.Close())
-	b.store.DropPending()
+	b.file.DropPending()
 	return err
 }
 
 // discard ends it and removes the file.
 func (b *builder) discard() error {
-	if b.store == nil {
+	if b.file == nil {
 		return nil
 	}
-	err := b.store.Remove(b.temp)
-	b.store = nil
+	err := b.file.Remove(b.temp)
+	b.file = nil
 	return err
 }
 
 // close ends it and leaves the file, with what was added.
 func (b *builder) close() error {
-	if b.store == nil {
+	if b.file == nil {
 		return nil
 	}
-	err := errors.Join(b.flush(), b.store.Close())
-	b.store = nil
+	err := errors.Join(b.flush(), b.file.Close())
+	b.file = nil
 	return err
 }
 

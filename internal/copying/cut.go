@@ -37,20 +37,20 @@ func (r *repairer) cutOff(ctx context.Context, end uint64, temp string, info fs.
 	if err != nil {
 		return err
 	}
-	led, err := openPath(ctx, temp)
+	e, err := openPath(ctx, temp)
 	if err != nil {
 		return err
 	}
 	for id, f := range funds {
 		c := CutAccount{Account: id, Before: f.funds}
-		acct, err := led.Books().Account(ctx, id)
+		acct, err := e.Books().Account(ctx, id)
 		if c.After, c.Gone = acct.Funds, errors.Is(err, books.ErrAccountNotFound); err != nil && !c.Gone {
-			return errors.Join(err, led.Close())
+			return errors.Join(err, e.Close())
 		}
 		r.rep.Accounts = append(r.rep.Accounts, c)
 	}
 	slices.SortFunc(r.rep.Accounts, func(a, b CutAccount) int { return bytes.Compare(a.Account[:], b.Account[:]) })
-	return led.Close()
+	return e.Close()
 }
 
 // cutFunds is what an account had as of a record.

@@ -92,26 +92,26 @@ func (r *repairer) look(ctx context.Context) (damage, err error) {
 	if _, err := os.Stat(r.path); err != nil {
 		return nil, err
 	}
-	led, err := openPath(ctx, r.path)
+	e, err := openPath(ctx, r.path)
 	if err != nil {
 		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNotLedger) && !errors.Is(err, boltfile.ErrUnfinished) {
 			return err, nil
 		}
 		return nil, err
 	}
-	r.rep.Audit, err = audit.Run(ctx, led.Books(), auditOptions(led, r.progress))
+	r.rep.Audit, err = audit.Run(ctx, e.Books(), auditOptions(e, r.progress))
 	if damage = err; err == nil {
 		damage = r.rep.Audit.Err()
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, errors.Join(err, led.Close())
+		return nil, errors.Join(err, e.Close())
 	}
 	if damage != nil {
-		led.Stop(damage) // so that nothing more is folded into it
-		led.Close()
+		e.Stop(damage) // so that nothing more is folded into it
+		e.Close()
 		return damage, nil
 	}
-	return nil, errors.Join(r.lookAtWitness(ctx, led.Books().Log(), led.Books().Position()), led.Close())
+	return nil, errors.Join(r.lookAtWitness(ctx, e.Books().Log(), e.Books().Position()), e.Close())
 }
 
 // lookAtWitness compares a whole ledger with its witness, and makes that anew if

@@ -31,9 +31,8 @@ type ticket struct {
 }
 
 // Submit queues an operation and waits for its outcome, which is in the operation if the
-// error is nil. It returns true when the operation is the caller's again: one that was
-// withdrawn, because the context ended before the writer picked it up, may still be looked
-// at by the queue.
+// error is nil. It returns false if the operation was withdrawn, because the context ended
+// before the writer picked it up: its ticket is still in the queue.
 //
 // Errors, with which nothing was applied unless it is [ErrOutcomeUnknown]: the context's,
 // [store.ErrClosed], [ErrStopped], [ErrTooLarge], [store.ErrNotWritten].
@@ -219,6 +218,7 @@ const maxStale = 8
 // own.
 func (e *Engine) tryCommit(batch []*ticket) error {
 	ctx := context.Background()
+	e.rechecked = true
 	for stale := 0; stale < maxStale; {
 		at := e.books.Position()
 		done, err := e.tryOnce(ctx, batch)
@@ -228,6 +228,7 @@ func (e *Engine) tryCommit(batch []*ticket) error {
 		if err := e.books.CatchUp(ctx); err != nil {
 			return e.refused(err)
 		}
+		e.rechecked = false
 		if e.books.Position() == at {
 			stale++
 			continue
@@ -237,6 +238,7 @@ func (e *Engine) tryCommit(batch []*ticket) error {
 				return e.refused(err)
 			}
 		}
+		e.rechecked = true
 	}
 	return fmt.Errorf("%w: the store says that another ledger wrote, but shows nothing new", store.ErrNotWritten)
 }

@@ -14,7 +14,7 @@ import (
 func (e *Engine) decline(batch []*ticket, err error) {
 	ctx := context.Background()
 	own := false
-	if errors.Is(err, store.ErrNotWritten) && len(batch) > 1 {
+	if errors.Is(err, store.ErrNotWritten) && len(batch) > 1 && e.rechecked {
 		tail, lost := e.log.Tail(ctx)
 		own = lost == nil && tail == e.books.Position() // or another ledger has written
 	}

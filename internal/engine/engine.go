@@ -100,7 +100,10 @@ type Engine struct {
 	judged  int // of the batch, while it was gathered; -1: it can't be
 	linger  linger
 	records [][]byte
-	words   []func() // to be said by a caller
+	// rechecked is false when what another ledger has written was read, and not all that was
+	// verified before was verified again.
+	rechecked bool
+	words     []func() // to be said by a caller
 
 	mu         sync.Mutex // guards:
 	commits    Histogram

@@ -38,7 +38,7 @@ func NotWritable(err error) error {
 	return err
 }
 
-// MarkFull makes an error that says so an [ErrDiskFull].
+// MarkFull makes an error that says so an [store.ErrDiskFull].
 func MarkFull(err error) error {
 	if err == nil || errors.Is(err, store.ErrDiskFull) {
 		return err

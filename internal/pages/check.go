@@ -145,7 +145,7 @@ func (c *Checker) Children(in Child, page []byte) ([]Child, error) {
 		}
 	}
 	if in.From != nil && !bytes.Equal(next[0].From, in.From) {
-		return nil, c.bad(in.Page, "does not begin with the key that leads to it") // see [treeCursor.child]
+		return nil, c.bad(in.Page, "does not begin with the key that leads to it") // see the cursor of a store
 	}
 	for i, one := range next {
 		if bytes.Compare(one.From, in.From) < 0 || one.Till != nil && bytes.Compare(one.From, one.Till) >= 0 {

@@ -113,7 +113,7 @@ func (e *LostMetaError) Unwrap() []error { return []error{store.ErrCorrupt, stor
 
 // CheckMetas makes sure that both meta pages are whole and of transactions that
 // follow each other, as they are at any time after a crash too, and returns the
-// newer one. With an error that is [ErrRolledBack] it returns the newest there is.
+// newer one. With an error that is [store.ErrRolledBack] it returns the newest there is.
 // Mend is as of readMeta.
 func CheckMetas(f *os.File, mend bool) (Meta, error) {
 	first, err := ReadMeta(f, 0, 0, mend)

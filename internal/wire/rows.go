@@ -47,7 +47,7 @@ func BadRow(table store.Table, key []byte) error {
 // scanPage is how many rows are read in one call of Scan.
 const scanPage = 1024
 
-// ScanRows calls fn with all rows of a table that scan, of [Folds] or like it, finds,
+// ScanRows calls fn with all rows of a table that scan, of [store.Folds] or like it, finds,
 // a page of them in one read: a longer one would hold up the writer.
 func ScanRows(ctx context.Context, scan func(context.Context, store.Table, []byte, func(key, value []byte) bool) error,
 	table store.Table, fn func(key, value []byte) error) error {

@@ -18,7 +18,7 @@ import (
 const DefaultInterval = 10 * time.Second
 
 // Keeper brings a witness up to date. It belongs to the goroutine that runs it, but for
-// [Keeper.Written].
+// [Keeper.Position].
 type Keeper struct {
 	Path   string
 	log    store.Log
