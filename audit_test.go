@@ -17,6 +17,7 @@ import (
 
 	"github.com/capycoin/capycoin"
 	"github.com/capycoin/capycoin/internal/accounts"
+	rules "github.com/capycoin/capycoin/internal/audit"
 	"github.com/capycoin/capycoin/internal/boltfile"
 	"github.com/capycoin/capycoin/internal/example"
 	"github.com/capycoin/capycoin/internal/keyindex"
@@ -461,5 +462,19 @@ func TestAuditOfOldRows(t *testing.T) {
 				t.Errorf("got faults %v", rep.Faults)
 			}
 		})
+	}
+}
+
+// TestFaultKinds: the kinds that reports have are those that the API names.
+func TestFaultKinds(t *testing.T) {
+	for inside, outside := range map[string]string{
+		rules.FaultRecord: capycoin.FaultRecord, rules.FaultChain: capycoin.FaultChain, rules.FaultFunds: capycoin.FaultFunds,
+		rules.FaultAccount: capycoin.FaultAccount, rules.FaultKey: capycoin.FaultKey, rules.FaultToken: capycoin.FaultToken,
+		rules.FaultInvite: capycoin.FaultInvite, rules.FaultBooks: capycoin.FaultBooks, rules.FaultSignature: capycoin.FaultSignature,
+		rules.FaultFee: capycoin.FaultFee, rules.FaultStipend: capycoin.FaultStipend,
+	} {
+		if inside != outside {
+			t.Errorf("a fault is told as %q, the API has %q", inside, outside)
+		}
 	}
 }

@@ -266,3 +266,35 @@ func TestProgressAsksTheLedger(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 }
+
+// TestFaultsOfRowsAskTheLedger: a row of keys that leads to no record is told of when the
+// journal is let go, for which a commit may have to wait.
+func TestFaultsOfRowsAskTheLedger(t *testing.T) {
+	w := newCallbackWorld(t)
+	if err := w.led.Close(); err != nil { // which folds the keys
+		t.Fatal(err)
+	}
+	store := &mappedStore{Log: w.mem, Folds: w.mem}
+	var err error
+	if w.led, err = capycoin.OpenStore(ctx, store, store, &capycoin.Options{Clock: w.clock.now}); err != nil {
+		t.Fatal(err)
+	}
+	w.mem.SetRecord(w.paid.Position, []byte("damaged"))
+	told := 0
+	audit := func() error {
+		return second(w.led.Audit(ctx, &capycoin.AuditOptions{OnFault: func(f capycoin.AuditFault) {
+			if strings.HasPrefix(f.Detail, "row ") && f.Kind == capycoin.FaultKey && w.ask("Ledger.Transfer", nil) {
+				told++
+			}
+		}}))
+	}
+	if err := w.answered("Audit", audit); err != nil {
+		t.Error(err)
+	}
+	if told == 0 {
+		t.Error("nobody was told of the row")
+	}
+	if err := w.answered("Close", w.led.Close); err != nil {
+		t.Error(err)
+	}
+}
