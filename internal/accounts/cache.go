@@ -59,8 +59,10 @@ func (a *Account) PackedRoots() []byte {
 	return a.room[:a.packed]
 }
 
+// Roots returns the roots of its chain.
 func (a *Account) Roots() []uint64 { return chain.UnpackRoots(a.PackedRoots()) }
 
+// SetRoots sets them: it is for tests, which make rows.
 func (a *Account) SetRoots(roots []uint64) { a.setPacked(chain.AppendRoots(nil, roots)) }
 
 func (a *Account) setPacked(b []byte) {

@@ -35,7 +35,6 @@ const (
 
 	FlagBranch   = 0x01
 	FlagLeaf     = 0x02
-	FlagMeta     = 0x04
 	FlagFreelist = 0x10
 	FlagBucket   = 0x01 // of an element of a leaf
 
