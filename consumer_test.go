@@ -27,6 +27,7 @@ func TestConsumer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program and all it depends on")
 	}
+	t.Parallel()
 	proxy, scratch := t.TempDir(), t.TempDir()
 	writeModule(t, ".", proxy)
 	writeFile(t, filepath.Join(scratch, "main.go"), []byte(readmeProgram(t)))

@@ -40,6 +40,7 @@ func TestLeafIsBranch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, a large ledger")
 	}
+	t.Parallel()
 	needsTestPage(t)
 	d := newDamageLedger(t, testPage, false)
 	f, err := os.Open(damagedFile(t, d.file))
@@ -140,6 +141,7 @@ func TestBentBranchKey(t *testing.T) {
 	if testing.Short() {
 		t.Skip("hundreds of ledgers")
 	}
+	t.Parallel()
 	needsTestPage(t)
 	d := newDamageLedger(t, 1024, true)
 	unbent := func(path string) {
@@ -193,6 +195,7 @@ func TestBentSmallBuckets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("hundreds of ledgers")
 	}
+	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "coins.db")
 	if err := emptyLedger(path, 1024); err != nil {

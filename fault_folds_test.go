@@ -16,6 +16,7 @@ func TestFoldsPut(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, many ledgers")
 	}
+	t.Parallel()
 	for _, op := range []storetest.Op{storetest.OpPut, storetest.OpScan, storetest.OpGet, storetest.OpTail, storetest.OpAppend} {
 		for n := 1; n <= 12; n++ {
 			for _, fault := range []storetest.Fault{storetest.NotDone, storetest.YetDone, storetest.NotWritten, storetest.Fenced} {
@@ -87,6 +88,7 @@ func TestMergeFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("pays thousands of times again")
 	}
+	t.Parallel()
 	for _, fault := range []struct {
 		op    storetest.Op
 		fault storetest.Fault

@@ -38,6 +38,7 @@ func TestMetaPages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("hundreds of files")
 	}
+	t.Parallel()
 	needsTestPage(t)
 	order := binary.NativeEndian
 	path := newFile(t) // ends at record 5

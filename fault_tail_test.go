@@ -22,6 +22,7 @@ import (
 // leaves it. Records that are hidden so are missed when the file is opened, or by
 // the audit.
 func TestTail(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "coins.db")
 	led, err := capycoin.Open(path, nil)

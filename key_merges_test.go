@@ -64,6 +64,7 @@ func TestMergesKeepUp(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a million transfers")
 	}
+	t.Parallel()
 	led, err := tunedLedger(filepath.Join(t.TempDir(), "coins.db"), &capycoin.Options{Supply: capycoin.MaxSupply}, folding(20_000, 64))
 	if err != nil {
 		t.Fatal(err)
