@@ -3,6 +3,7 @@ package capycoin
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/google/uuid"
 
@@ -100,7 +101,14 @@ type CutAccount struct {
 // [ErrRolledBack] for the other.
 func Repair(ctx context.Context, path string, opts *RepairOptions) (RepairReport, error) {
 	o := orZero(opts)
-	r, err := copying.Repair(ctx, path, copying.RepairOptions{
+	if o.Witness == "" {
+		o.Witness = path + ".witness"
+	}
+	file, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return RepairReport{}, err
+	}
+	r, err := copying.Repair(ctx, file, copying.RepairOptions{
 		Cut: o.Cut, AcceptRollback: o.AcceptRollback, Witness: o.Witness, Progress: toldAs(o.Progress),
 	})
 	rep := RepairReport{
@@ -118,7 +126,7 @@ func Repair(ctx context.Context, path string, opts *RepairOptions) (RepairReport
 	for _, a := range r.Accounts {
 		rep.Accounts = append(rep.Accounts, CutAccount{Account: a.Account, Before: Coins(a.Before), After: Coins(a.After), Gone: a.Gone})
 	}
-	if err != nil && r.Begun {
+	if err != nil {
 		err = fmt.Errorf("repairing %s: %w", path, outward(err))
 	}
 	return rep, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/record"
+	"github.com/capycoin/capycoin/internal/wire"
 )
 
 // feePolicy applies a policy.
@@ -55,8 +56,9 @@ func (a *auditor) due(t *record.Transfer) int64 {
 	if p == nil {
 		return 0
 	}
-	for _, id := range [...]uuid.UUID{t.Sender, t.Receiver} {
-		if id == a.began.Seed || id == record.FeeAccount || slices.Contains(p.Exempt, id) {
+	for _, id := range [...]*uuid.UUID{&t.Sender, &t.Receiver} {
+		_, exempt := slices.BinarySearchFunc(p.Exempt, id, func(a uuid.UUID, b *uuid.UUID) int { return wire.CompareIDs(&a, b) })
+		if exempt || *id == a.began.Seed || *id == record.FeeAccount {
 			return 0
 		}
 	}

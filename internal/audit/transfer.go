@@ -66,6 +66,6 @@ func (a *auditor) signed(r *record.Record, from uint32) {
 	}
 	c := &a.checks
 	start := len(c.arena)
-	c.arena = sign.AppendTransfer(c.arena, a.began.Ledger, s.Version, t.Sender, t.Receiver, int64(t.Amount), int64(s.MaxFee), s.NotAfter, t.Key)
+	c.arena = sign.AppendTransfer(c.arena, a.began.Ledger, s.Version, t.Sender, t.Receiver, t.Amount, s.MaxFee, s.NotAfter, t.Key)
 	c.add(r, t.Sender, &key.Public, start, &s.Signature, "the transfer")
 }

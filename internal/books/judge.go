@@ -20,17 +20,21 @@ import (
 // An error of Judge says that the state could not be read; a refusal is an answer. What is
 // asked for is not changed by judging: it may be judged again.
 
-// refusable is the answer of an operation that is done or refused. It has nothing to
+// unverified is for an operation of which nothing was verified, so that there is nothing to
 // check again.
+type unverified struct{}
+
+// Recheck implements the engine's operation.
+func (unverified) Recheck(context.Context, *State) error { return nil }
+
+// refusable is the answer of an operation that is done or refused.
 type refusable struct {
+	unverified
 	Refusal error // why it was refused; nil: it is done
 }
 
 // Refused returns why it was refused, nil if it is done.
 func (r *refusable) Refused() error { return r.Refusal }
-
-// Recheck implements the engine's operation.
-func (refusable) Recheck(context.Context, *State) error { return nil }
 
 // BeginJudging prepares the overlay for operations of a time, on top of those of the same
 // commit that were judged before, if goOn is true.

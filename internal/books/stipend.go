@@ -20,7 +20,7 @@ type BeginStipend struct {
 	Funds int64  // of the account of the fees
 	Moved bool   // another day has begun, or another record is the last before this one
 	Last  uint64 // the position of the last stipend; 0: there is none that speaks against it
-	refusable
+	unverified
 }
 
 // Size implements the engine's operation.
@@ -92,7 +92,7 @@ type PayPayees struct {
 
 	Last uint64 // the position of the last stipend,
 	Paid int64  // and how many of its payees have been paid
-	refusable
+	unverified
 }
 
 // Size implements the engine's operation.

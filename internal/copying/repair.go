@@ -27,13 +27,12 @@ import (
 type RepairOptions struct {
 	Cut            bool   // end the ledger before the first record that is lost
 	AcceptRollback bool   // take a ledger that may have lost its last commit as it is
-	Witness        string // empty: the path and ".witness"
+	Witness        string // its path
 	Progress       func(audit.Progress)
 }
 
 // RepairReport says what was found and what was done.
 type RepairReport struct {
-	Begun                   bool   // the path leads somewhere
 	Healthy                 bool   // nothing is wrong, and the file stays as it is
 	Damage                  string // what was found first
 	Repaired                bool   // another file is in its place now,
@@ -50,19 +49,13 @@ type RepairReport struct {
 	Witness                 string // which was made anew
 }
 
-// Repair makes a whole ledger of a damaged file, which nobody may have open: a new file is
+// Repair makes a whole ledger of a damaged file, which nobody may have open and whose
+// path is not that of a link: a new file is
 // made of its journal, and put in its place. Errors, with which the file is as it was:
 // [store.ErrCorrupt] if records are lost, a [*witness.BehindError] or [store.ErrRolledBack]
 // if it may not be the newest.
 func Repair(ctx context.Context, path string, o RepairOptions) (rep RepairReport, err error) {
-	r := &repairer{rep: &rep, opts: o}
-	if r.path, err = filepath.EvalSymlinks(path); err != nil {
-		return rep, err
-	}
-	rep.Begun = true
-	if r.witness = o.Witness; r.witness == "" {
-		r.witness = path + ".witness"
-	}
+	r := &repairer{path: path, witness: o.Witness, rep: &rep, opts: o}
 	damage, err := r.look(ctx)
 	if err != nil {
 		return rep, err
