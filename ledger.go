@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/capycoin/capycoin/internal/books"
 	"github.com/capycoin/capycoin/internal/engine"
@@ -32,9 +33,9 @@ type Ledger struct {
 	genesis record.Genesis
 	newID   func() (uuid.UUID, error)
 
-	transfers sync.Pool     // of *transferOp
-	paying    chan struct{} // has room for one that pays the stipend,
-	planning  chan struct{} // and one that plans it
+	transfers sync.Pool           // of *transferOp
+	paying    *semaphore.Weighted // for one that pays the stipend,
+	planning  *semaphore.Weighted // and one that plans it
 }
 
 // OpenStore opens the ledger in a log, and makes it if the log is empty.
@@ -51,14 +52,10 @@ func OpenStore(ctx context.Context, log Log, folds Folds, opts *Options) (*Ledge
 
 // openStore opens the ledger in a log. Closing it calls closeStore, if that is not nil.
 func openStore(ctx context.Context, log Log, folds Folds, o Options, closeStore func() error) (*Ledger, error) {
-	genesis, err := o.genesis()
-	if err != nil {
-		return nil, err
-	}
 	tuned := tune.From(ctx)
 	eng, err := engine.Open(ctx, log, folds, engine.Options{
 		Books: books.Options{
-			New:          genesis,
+			New:          o.genesis(),
 			Want:         record.Genesis{Supply: int64(o.Supply), Seed: o.SeedAccount, Key: o.SeedKey},
 			AccountCache: o.AccountCache,
 			FoldLag:      tuned.FoldLag, FoldSlice: tuned.FoldSlice, FoldAhead: tuned.FoldAhead,
@@ -73,22 +70,21 @@ func openStore(ctx context.Context, log Log, folds Folds, o Options, closeStore 
 	return &Ledger{
 		eng: eng, books: eng.Books(), genesis: eng.Books().Genesis(), newID: o.NewID,
 		transfers: sync.Pool{New: func() any { return newTransferOp() }},
-		paying:    make(chan struct{}, 1),
-		planning:  make(chan struct{}, 1),
+		paying:    semaphore.NewWeighted(1),
+		planning:  semaphore.NewWeighted(1),
 	}, nil
 }
 
-// genesis is that of a new ledger.
-func (o *Options) genesis() (record.Genesis, error) {
-	id, err := books.NewLedgerID()
-	g := record.Genesis{Ledger: id, Supply: int64(o.Supply), Seed: o.SeedAccount, Key: o.SeedKey}
+// genesis is that of a new ledger, which has no id yet.
+func (o *Options) genesis() record.Genesis {
+	g := record.Genesis{Supply: int64(o.Supply), Seed: o.SeedAccount, Key: o.SeedKey}
 	if g.Supply == 0 {
 		g.Supply = int64(DefaultSupply)
 	}
 	if g.Seed == (uuid.UUID{}) {
 		g.Seed = DefaultSeedAccount()
 	}
-	return g, err
+	return g
 }
 
 // orZero returns a copy of options, which are zero where there are none.

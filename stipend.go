@@ -145,10 +145,10 @@ func (l *Ledger) PlanStipend(ctx context.Context, rules StipendRules) (Stipend, 
 	if err != nil || last.covers(day) {
 		return last, err
 	}
-	if err := await(ctx, l.planning); err != nil {
+	if err := l.planning.Acquire(ctx, 1); err != nil {
 		return Stipend{}, err
 	}
-	defer func() { <-l.planning }()
+	defer l.planning.Release(1)
 	s, _, err := l.planStipend(ctx, day, rules)
 	if err != nil {
 		return s, err
@@ -158,16 +158,6 @@ func (l *Ledger) PlanStipend(ctx context.Context, rules StipendRules) (Stipend, 
 		return now, err
 	}
 	return s, nil
-}
-
-// await waits for room in a channel that bounds how many do something at once.
-func await(ctx context.Context, turns chan struct{}) error {
-	select {
-	case turns <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // PayStipend pays the coins of the account of the fees in equal shares to the
@@ -187,10 +177,10 @@ func (l *Ledger) PayStipend(ctx context.Context, rules StipendRules) (Stipend, e
 		return Stipend{}, err
 	}
 	// To look for the payees takes time, and memory for each of them.
-	if err := await(ctx, l.paying); err != nil {
+	if err := l.paying.Acquire(ctx, 1); err != nil {
 		return Stipend{}, err
 	}
-	defer func() { <-l.paying }()
+	defer l.paying.Release(1)
 	if err := l.eng.CatchUp(ctx); err != nil {
 		return Stipend{}, err
 	}

@@ -45,11 +45,7 @@ func openFile(path string, o Options) (*Ledger, error) {
 		}
 	}
 	begin := func(log Log) error {
-		g, err := o.genesis()
-		if err != nil {
-			return err
-		}
-		return books.WriteGenesis(context.Background(), log, g, engine.Micros(o.Clock))
+		return books.WriteGenesis(context.Background(), log, o.genesis(), engine.Micros(o.Clock))
 	}
 	file, err := boltfile.Open(path, boltfile.Options{LockTimeout: o.LockTimeout, Begin: begin})
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/capycoin/capycoin/internal/accounts"
 	"github.com/capycoin/capycoin/internal/journal"
@@ -60,8 +61,8 @@ type State struct {
 	keys    keyindex.Index
 	fresh   freshTokens
 
-	verifying  chan struct{}    // has room for those that verify batches at once
-	signatures [2]atomic.Uint64 // how many were verified: invalid ones, valid ones
+	verifying  *semaphore.Weighted // for those that verify batches at once
+	signatures [2]atomic.Uint64    // how many were verified: invalid ones, valid ones
 }
 
 // Options are the settings of [Open].
@@ -81,19 +82,16 @@ type Options struct {
 	Verifying int
 }
 
-// WriteGenesis begins the journal of a new ledger.
+// WriteGenesis begins the journal of a new ledger, which gets an id if it has none.
 func WriteGenesis(ctx context.Context, log store.Log, g record.Genesis, now int64) error {
+	if g.Ledger == (uuid.UUID{}) {
+		var err error
+		if g.Ledger, err = uuid.NewRandom(); err != nil {
+			return fmt.Errorf("making a ledger id: %w", err)
+		}
+	}
 	r := record.New(1, now, &g)
 	return log.Append(ctx, 0, [][]byte{record.Append(nil, &r)})
-}
-
-// NewLedgerID returns the id of a new ledger.
-func NewLedgerID() (uuid.UUID, error) {
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return id, fmt.Errorf("making a ledger id: %w", err)
-	}
-	return id, nil
 }
 
 // Open begins with the state of a log, and makes a ledger if the log is empty: it reads
@@ -106,7 +104,7 @@ func Open(ctx context.Context, log store.Log, folds store.Folds, o Options) (*St
 		cache:     accounts.New(o.AccountCache),
 		poolSlot:  accounts.NoSlot,
 		keys:      keyindex.New(folds),
-		verifying: make(chan struct{}, o.Verifying),
+		verifying: semaphore.NewWeighted(int64(o.Verifying)),
 	}
 	s.overlay = newOverlay(s.cache)
 	s.fresh.cur = make(map[[16]byte]accounts.TokenRow)

@@ -65,11 +65,11 @@ func (s *State) VerifyAll(ctx context.Context, orders []Order, signed []Signed) 
 			for {
 				end := int(next.Add(atOnce))
 				first, end := end-atOnce, min(end, len(orders))
-				if first >= end || await(ctx, s.verifying) != nil {
+				if first >= end || s.verifying.Acquire(ctx, 1) != nil {
 					return
 				}
 				bad := s.verifySome(ctx, orders[first:end], signed)
-				<-s.verifying
+				s.verifying.Release(1)
 				if bad != nil {
 					failed.Do(func() { err = bad })
 					return
@@ -92,14 +92,4 @@ func (s *State) verifySome(ctx context.Context, orders []Order, signed []Signed)
 		}
 	}
 	return nil
-}
-
-// await waits for room in a channel that bounds how many do something at once.
-func await(ctx context.Context, turns chan struct{}) error {
-	select {
-	case turns <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
